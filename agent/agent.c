@@ -1,0 +1,425 @@
+/*
+ * Life of the agent: boot, the agent's thread, fork, exit.
+ *
+ * boot0: nothing ran yet; hooks pass through to stubs. boot1: the constructor reads the settings,
+ * makes ring and cache, switches recording on. boot2: the agent's thread gets a descriptor table of
+ * its own, opens libpprofagent-core.so and never comes back.
+ *
+ * The thread has its own descriptor table (and current directory) for good reasons: whatever the
+ * agent opens, the program's open() still returns the lowest free number, closefrom() and close(0)
+ * mean only the program's files, a child inherits nothing of ours, and no listening socket survives
+ * a fork.
+ */
+#include <dlfcn.h>
+#include <errno.h>
+#include <linux/close_range.h>
+#include <sched.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/auxv.h>
+#include <sys/prctl.h>
+#include <sys/resource.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+#include "base/arena.h"
+#include "base/clock.h"
+#include "base/lock.h"
+#include "base/say.h"
+#include "record/alloc.h"
+#include "record/on.h"
+#include "record/process.h"
+#include "record/sample.h"
+#include "record/thread.h"
+#include "record/tick.h"
+
+extern void *__libc_stack_end; /* ld.so: where the main thread's stack began */
+extern char **environ;
+
+#define AGENT_STACK_BYTES ((size_t)1 << 20)
+#define PATH_BYTES 4096
+#define CORE_NAME "libpprofagent-core.so"
+#define AGENT_NAME "libpprofagent.so"
+
+/*
+ * How long the agent's thread sleeps before it opens the core. A program that is over by then never
+ * pays for it: exit() would wait for the loader's lock. A full ring wakes it earlier. Children wait
+ * longer, so that the sed and grep of a script never open a socket.
+ */
+#define FIRST_DELAY_NS (20 * PA_NS_PER_MS)
+#define CHILD_DELAY_NS (250 * PA_NS_PER_MS)
+
+/* The longest that a fork waits for our threads to come to rest. */
+#define FORK_LOAD_WAIT_NS (2 * PA_NS_PER_S)
+#define FORK_TABLES_WAIT_NS (100 * PA_NS_PER_MS)
+
+typedef int core_main_fn(struct pa_bridge *);
+
+static struct {
+	struct pa_settings settings;
+	struct pa_bridge bridge;
+	char core_path[PATH_BYTES];
+	core_main_fn *core_main;     /* set once, on the agent's thread; inherited by children */
+	struct pa_lock load_lock;    /* held while the loader works for us */
+	/* between the fork handlers */
+	bool load_held, tables_held;
+	/* in a forked child */
+	bool heap_was_on;
+	bool start_pending;          /* the agent's thread is to be started again */
+	char marker[sizeof(PA_ENV_MARKER) + 16];
+} state = { .load_lock = PA_LOCK_INIT(PA_LOCK_LOAD) };
+
+/* ---- threads of ours ---- */
+
+struct trampoline {
+	void *(*run)(void *);
+	void *arg;
+	char name[PA_THREAD_NAME_BYTES];
+};
+
+static void leave_realtime(void)
+{
+	const struct sched_param none = { 0 };
+	if (sched_getscheduler(0) != SCHED_OTHER)
+		sched_setscheduler(0, SCHED_OTHER, &none);
+}
+
+static void *run_agent_thread(void *given)
+{
+	struct trampoline start = *(struct trampoline *)given;
+	pa_thread_become_agent();
+	state.bridge.memory.free(given);
+	leave_realtime();
+	prctl(PR_SET_NAME, start.name);
+	return start.run(start.arg);
+}
+
+/* pthread_create with all signals blocked from the thread's first instruction on. By the libc
+ * function: the raw call would also block the signal by which setuid() reaches all threads. */
+static int create_masked(pthread_t *thread, const pthread_attr_t *attr, struct trampoline *start)
+{
+	sigset_t all, before;
+	sigfillset(&all);
+	state.bridge.pthread_sigmask(SIG_SETMASK, &all, &before);
+	int error = pa_hooks_thread_create(thread, attr, run_agent_thread, start);
+	state.bridge.pthread_sigmask(SIG_SETMASK, &before, NULL);
+	return error;
+}
+
+static int create_agent_thread(pthread_t *thread, const pthread_attr_t *attr,
+	void *(*run)(void *), void *arg, const char *name)
+{
+	struct trampoline *start = state.bridge.memory.malloc(sizeof(*start));
+	if (!start)
+		return ENOMEM;
+	*start = (struct trampoline){ .run = run, .arg = arg };
+	strncpy(start->name, name, sizeof(start->name) - 1);
+	int error = create_masked(thread, attr, start);
+	if (error)
+		state.bridge.memory.free(start);
+	return error;
+}
+
+static int bridge_thread_create(pthread_t *thread, const pthread_attr_t *attr,
+	void *(*run)(void *), void *arg)
+{
+	return create_agent_thread(thread, attr, run, arg, "pprofagent-http");
+}
+
+static int bridge_spawn(void *(*run)(void *), void *arg, const char *name)
+{
+	pthread_attr_t attr;
+	pthread_t thread;
+	if (pthread_attr_init(&attr) != 0)
+		return -ENOMEM;
+	pthread_attr_setdetachstate(&attr, PTHREAD_CREATE_DETACHED);
+	pthread_attr_setstacksize(&attr, AGENT_STACK_BYTES);
+	int error = create_agent_thread(&thread, &attr, run, arg, name);
+	pthread_attr_destroy(&attr);
+	return -error;
+}
+
+/* ---- boot2, on the agent's thread ---- */
+
+/*
+ * A descriptor table and a current directory of our own, with nothing of the program in it but
+ * stderr (start-up messages; closed soon): a copy of a pipe's end would keep its reader waiting.
+ */
+static void leave_descriptors(void)
+{
+	state.bridge.files_private =
+		syscall(SYS_close_range, 3u, ~0u, (unsigned)CLOSE_RANGE_UNSHARE) == 0;
+	if (state.bridge.files_private) {
+		close(0);
+		close(1);
+	}
+	unshare(CLONE_FS); /* chroot and chdir of the program are not ours; may be forbidden */
+}
+
+static void complain_core(const char *why)
+{
+	if (state.settings.child || state.bridge.forked || state.settings.log == PA_LOG_OFF)
+		return;
+	pa_say("cannot open %s: %s; not serving", CORE_NAME, why ? why : "no reason given");
+}
+
+/* Our libraries see each other before the program's symbols. ASan aborts on that flag. */
+static int core_flags(void)
+{
+	int flags = RTLD_NOW | RTLD_LOCAL;
+	return dlsym(RTLD_DEFAULT, "__asan_init") ? flags : flags | RTLD_DEEPBIND;
+}
+
+static core_main_fn *open_core(void)
+{
+	core_main_fn *entry = NULL;
+	pa_lock(&state.load_lock);
+	void *core = dlopen(state.core_path, core_flags());
+	if (core)
+		*(void **)&entry = dlsym(core, PA_CORE_ENTRY);
+	if (!entry)
+		complain_core(dlerror());
+	pa_unlock(&state.load_lock);
+	return entry;
+}
+
+static void *run_agent(void *unused)
+{
+	(void)unused;
+	leave_descriptors();
+	bool is_child = state.settings.child || state.bridge.forked;
+	pa_ring_reader(pa_record.ring, true);
+	pa_ring_wait_data(pa_record.ring, is_child ? CHILD_DELAY_NS : FIRST_DELAY_NS);
+	if (!state.core_main)
+		state.core_main = open_core();
+	if (state.core_main)
+		state.core_main(&state.bridge);
+	/* Nobody reads: hooks stop recording, writers stop waiting. */
+	pa_store_relaxed(&pa_on->heap, 0);
+	pa_ring_reader(pa_record.ring, false);
+	return NULL;
+}
+
+/* ---- fork ---- */
+
+static void before_fork(void)
+{
+	state.load_held = pa_lock_timed(&state.load_lock, FORK_LOAD_WAIT_NS);
+	state.tables_held = state.bridge.atfork.prepare &&
+		state.bridge.atfork.prepare(FORK_TABLES_WAIT_NS);
+	state.heap_was_on = pa_load_relaxed(&pa_on->heap);
+}
+
+static void after_fork_parent(void)
+{
+	if (state.tables_held)
+		state.bridge.atfork.parent();
+	if (state.load_held)
+		pa_unlock(&state.load_lock);
+}
+
+static void after_fork_child(void)
+{
+	pa_lock_reset(&state.load_lock);
+	pa_tick_atfork_child();
+	pa_thread_atfork_child();
+	pa_ring_atfork_child(pa_record.ring);
+	if (state.bridge.atfork.child)
+		state.bridge.atfork.child(state.tables_held);
+	state.bridge.forked = true;
+	/* The loader was at work for us and is dead in here: never touch it again. */
+	bool usable = state.core_main || state.load_held;
+	bool wanted = state.settings.children && usable;
+	pa_store_relaxed(&pa_on->heap, wanted && state.heap_was_on);
+	pa_store_release(&pa_on->booted, 1);
+	state.start_pending = wanted;
+}
+
+void pa_process_forked(void)
+{
+	if (!state.start_pending)
+		return;
+	state.start_pending = false;
+	int saved_errno = errno;
+	state.bridge.start_wall_ns = pa_clock_wall_ns();
+	state.bridge.start_mono_ns = pa_clock_mono_ns();
+	bridge_spawn(run_agent, NULL, "pprofagent");
+	errno = saved_errno;
+}
+
+/* ---- boot1 ---- */
+
+/* Basename of the executable; "" when unknown. */
+static const char *program_name(char *path, size_t size)
+{
+	ssize_t length = readlink("/proc/self/exe", path, size - 1);
+	path[length > 0 ? length : 0] = '\0';
+	char *slash = strrchr(path, '/');
+	return slash ? slash + 1 : path;
+}
+
+/* The core lies beside us. Absolute, since the program may change its directory before we look. */
+static bool find_core(void)
+{
+	Dl_info self;
+	if (!dladdr((void *)&state, &self) || !self.dli_fname)
+		return false;
+	size_t at = 0;
+	if (self.dli_fname[0] != '/') {
+		if (!getcwd(state.core_path, PATH_BYTES / 2))
+			return false;
+		at = strlen(state.core_path);
+		state.core_path[at++] = '/';
+	}
+	const char *slash = strrchr(self.dli_fname, '/');
+	size_t directory = slash ? (size_t)(slash - self.dli_fname) + 1 : 0;
+	if (at + directory + sizeof(CORE_NAME) > PATH_BYTES)
+		return false;
+	memcpy(state.core_path + at, self.dli_fname, directory);
+	memcpy(state.core_path + at + directory, CORE_NAME, sizeof(CORE_NAME));
+	return true;
+}
+
+/* The environment marker by which exec'ed children know that they are some. */
+static void set_marker(void)
+{
+	char digits[16];
+	size_t count = 0;
+	for (int pid = getpid(); pid; pid /= 10)
+		digits[count++] = (char)('0' + pid % 10);
+	size_t at = sizeof(PA_ENV_MARKER);
+	memcpy(state.marker, PA_ENV_MARKER "=", at);
+	while (count)
+		state.marker[at++] = digits[--count];
+	state.marker[at] = '\0';
+	putenv(state.marker);
+}
+
+static bool is_separator(char c)
+{
+	return c == ':' || c == ' ';
+}
+
+/* PPROFAGENT_CHILDREN=off: takes our entries out of LD_PRELOAD, in place. */
+static void leave_preload(void)
+{
+	char *from = getenv("LD_PRELOAD");
+	if (!from)
+		return;
+	char *to = from;
+	const size_t name_length = sizeof(AGENT_NAME) - 1;
+	while (*from) {
+		size_t length = 0;
+		while (from[length] && !is_separator(from[length]))
+			length++;
+		bool ours = length >= name_length &&
+			!memcmp(from + length - name_length, AGENT_NAME, name_length);
+		size_t entry = length + (from[length] != '\0');
+		if (!ours) {
+			memmove(to, from, entry);
+			to += entry;
+		}
+		from += entry;
+	}
+	*to = '\0';
+}
+
+static void set_stack_bounds(void)
+{
+	struct rlimit limit;
+	size_t bytes = (size_t)1 << 30;
+	if (getrlimit(RLIMIT_STACK, &limit) == 0 && limit.rlim_cur < bytes)
+		bytes = limit.rlim_cur;
+	uintptr_t top = (uintptr_t)__libc_stack_end;
+	pa_record.main_stack_hi = top & ~(uintptr_t)7;
+	pa_record.main_stack_lo = bytes < top ? top - bytes : PA_PAGE_BYTES;
+}
+
+static void set_default_stack_size(void)
+{
+	pthread_attr_t attr;
+	if (pthread_getattr_default_np(&attr) != 0)
+		return;
+	pthread_attr_getstacksize(&attr, &pa_record.default_stack_bytes);
+	pthread_attr_destroy(&attr);
+}
+
+/* False: no memory for the ring, or no page to switch by. */
+static bool set_up_record(void)
+{
+	const struct pa_settings *settings = &state.settings;
+	pa_record.ring = pa_ring_create(settings->buffer_bytes);
+	if (!pa_record.ring || !pa_on_boot())
+		return false;
+	pa_record.frames = pa_frames_create();
+	pa_record.heap_rate_bytes = settings->heap_rate_bytes;
+	pa_record.stack_depth = settings->stack_depth;
+	pa_record.signal = settings->signal;
+	pa_record.pid = getpid();
+	set_stack_bounds();
+	set_default_stack_size();
+	pa_tick_boot(state.bridge.sigaction);
+	return true;
+}
+
+static size_t memory_bytes(void)
+{
+	return pa_ring_stats(pa_record.ring).size_bytes + (pa_record.frames ? PA_FRAMES_BYTES : 0) +
+		PA_ALLOC_FILTER_BYTES + pa_alloc_set_bytes() + pa_map_bytes();
+}
+
+static void fill_bridge(void)
+{
+	struct pa_bridge *bridge = &state.bridge;
+	bridge->version = PA_BRIDGE_VERSION;
+	bridge->settings = &state.settings;
+	bridge->ring = pa_record.ring;
+	bridge->frames = pa_record.frames;
+	bridge->counters = &pa_record.counters;
+	bridge->spawn = bridge_spawn;
+	bridge->thread_create = bridge_thread_create;
+	bridge->tick_start = pa_tick_start;
+	bridge->tick_stop = pa_tick_stop;
+	bridge->hook_status = pa_hooks_status;
+	bridge->is_agent_thread = pa_thread_is_agent;
+	bridge->memory_bytes = memory_bytes;
+	bridge->start_wall_ns = pa_clock_wall_ns();
+	bridge->start_mono_ns = pa_clock_mono_ns();
+}
+
+/* True when this process is to be profiled. */
+static bool read_settings(void)
+{
+	char path[PATH_BYTES];
+	pa_env_read(&state.settings, environ, program_name(path, sizeof(path)));
+	if (!state.settings.enabled || state.settings.launcher)
+		return false;
+	if (state.settings.child && !state.settings.children)
+		return false;
+	return true;
+}
+
+__attribute__((constructor)) static void boot1(void)
+{
+	int saved_errno = errno;
+	pa_hooks_boot(&state.bridge);
+	if (read_settings() && find_core() && set_up_record()) {
+		fill_bridge();
+		if (state.settings.children)
+			set_marker();
+		else
+			leave_preload();
+		pthread_atfork(before_fork, after_fork_parent, after_fork_child);
+		pa_store_relaxed(&pa_on->heap, pa_record.heap_rate_bytes != 0);
+		pa_store_release(&pa_on->booted, 1);
+		bridge_spawn(run_agent, NULL, "pprofagent");
+	} else {
+		pa_store_relaxed(&pa_on->inert, 1);
+	}
+	errno = saved_errno;
+}
+
+__attribute__((destructor)) static void at_exit(void)
+{
+	pa_store_relaxed(&pa_on->heap, 0);
+}

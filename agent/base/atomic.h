@@ -1,0 +1,37 @@
+/*
+ * The only door to atomics: the order stands in the name. Any context.
+ *
+ * Fields are declared PA_ATOMIC(type); plain access to one is a bug. Each atomic field's comment
+ * names its pair ("release in publish, acquire in drain"); plain counters say "statistics only".
+ */
+#ifndef PA_ATOMIC_H
+#define PA_ATOMIC_H
+
+#include <stdatomic.h>
+#include <stdbool.h>
+#include <stdint.h>
+
+#define PA_ATOMIC(type) _Atomic(type)
+
+#define pa_load_relaxed(p) atomic_load_explicit((p), memory_order_relaxed)
+#define pa_load_acquire(p) atomic_load_explicit((p), memory_order_acquire)
+#define pa_store_relaxed(p, v) atomic_store_explicit((p), (v), memory_order_relaxed)
+#define pa_store_release(p, v) atomic_store_explicit((p), (v), memory_order_release)
+#define pa_add_relaxed(p, v) atomic_fetch_add_explicit((p), (v), memory_order_relaxed)
+#define pa_add_acq_rel(p, v) atomic_fetch_add_explicit((p), (v), memory_order_acq_rel)
+#define pa_sub_relaxed(p, v) atomic_fetch_sub_explicit((p), (v), memory_order_relaxed)
+#define pa_swap_acq_rel(p, v) atomic_exchange_explicit((p), (v), memory_order_acq_rel)
+
+/* True when *p was *expected and is now v; else *expected is what was found. Never spurious. */
+#define pa_cas_acq_rel(p, expected, v)                                                            \
+	atomic_compare_exchange_strong_explicit((p), (expected), (v), memory_order_acq_rel,           \
+		memory_order_acquire)
+#define pa_cas_relaxed(p, expected, v)                                                            \
+	atomic_compare_exchange_strong_explicit((p), (expected), (v), memory_order_relaxed,           \
+		memory_order_relaxed)
+
+/* Orders memory against a signal handler of the same thread; costs no instruction. */
+#define pa_fence_signal() atomic_signal_fence(memory_order_seq_cst)
+#define pa_fence_full() atomic_thread_fence(memory_order_seq_cst)
+
+#endif

@@ -1,0 +1,54 @@
+/*
+ * Words that every file of the agent uses: context words, branch hints, sizes.
+ *
+ * Context words stand on every extern function and say where it may run:
+ *
+ *   PA_SIGNAL  any thread, any moment, also inside a signal handler or a half-started thread:
+ *              stack, TLS and atomics only; no lock, no loop that waits for another thread,
+ *              < 4 KiB of stack, errno kept.
+ *   PA_APP     inside a hook on an application thread, guard raised: as PA_SIGNAL, and may call
+ *              the real function.
+ *   PA_AGENT   the agent's own threads: may lock, allocate, do I/O.
+ *   PA_BOOT    constructor or atfork child: one thread, nothing assumed.
+ *
+ * A PA_SIGNAL function calls only PA_SIGNAL; PA_APP calls PA_APP and PA_SIGNAL.
+ */
+#ifndef PA_BASE_H
+#define PA_BASE_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#define PA_SIGNAL
+#define PA_APP
+#define PA_AGENT
+#define PA_BOOT
+
+#define PA_VERSION "0.1.0"
+
+#define pa_likely(x) __builtin_expect(!!(x), 1)
+#define pa_unlikely(x) __builtin_expect(!!(x), 0)
+
+#define PA_EXPORT __attribute__((visibility("default")))
+/* On declarations: reached without the GOT, -fvisibility only covers definitions. */
+#define PA_HIDDEN __attribute__((visibility("hidden")))
+#define PA_NOINLINE __attribute__((noinline))
+#define PA_INLINE static inline __attribute__((always_inline))
+#define PA_COLD __attribute__((cold, noinline))
+#define PA_PRINTF(fmt, args) __attribute__((format(printf, fmt, args)))
+
+/* Static TLS: one load off the thread pointer, never __tls_get_addr (which may allocate). */
+#define PA_TLS __thread __attribute__((tls_model("initial-exec")))
+
+#define PA_COUNT(array) (sizeof(array) / sizeof((array)[0]))
+#define PA_ALIGN_UP(x, to) (((x) + (to)-1) & ~((uintptr_t)(to)-1))
+
+#define PA_CACHE_LINE 64
+#define PA_PAGE_SHIFT 12
+#define PA_PAGE_BYTES ((uintptr_t)1 << PA_PAGE_SHIFT)
+
+#define PA_NS_PER_S 1000000000LL
+#define PA_NS_PER_MS 1000000LL
+
+#endif

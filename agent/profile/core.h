@@ -1,0 +1,12 @@
+/*
+ * What all files of the core object share: the bridge to the recording side.
+ * Context: PA_AGENT. Set once by pa_core_main before anything else of the core runs.
+ */
+#ifndef PA_CORE_H
+#define PA_CORE_H
+
+#include "../record/bridge.h"
+
+extern struct pa_bridge *pa_core_bridge;
+
+#endif

@@ -1,0 +1,66 @@
+/*
+ * Sampling of allocations: which ones, and which frees belong to them.
+ *
+ * Context: PA_APP, called from the slow halves of the malloc hooks; the fast halves are inline here.
+ *
+ * A counting filter, one byte per page of addresses (addr >> 12, folded), answers "surely not a
+ * sampled object" for nearly all frees with one load; behind it stands the exact set of sampled
+ * addresses. Both grow only with what is sampled. Insertion comes after the real allocation and
+ * before the program gets the pointer, removal before the real free, so no address is ever in the
+ * set twice.
+ */
+#ifndef PA_ALLOC_H
+#define PA_ALLOC_H
+
+#include "../base/atomic.h"
+#include "regs.h"
+#include "thread.h"
+
+#define PA_ALLOC_FILTER_BYTES ((size_t)1 << 20)
+
+/* Relaxed: an address is freed only after the program got it, and so after its count was raised. */
+extern PA_ATOMIC(uint8_t) pa_alloc_filter[PA_ALLOC_FILTER_BYTES] PA_HIDDEN;
+
+/* 1 load, 1 shift, 1 mask: true when the pointer may be a sampled object (or bootstrap memory). */
+PA_INLINE bool pa_alloc_maybe_sampled(const void *pointer)
+{
+	size_t slot = (uintptr_t)pointer >> PA_PAGE_SHIFT & (PA_ALLOC_FILTER_BYTES - 1);
+	return pa_load_relaxed(&pa_alloc_filter[slot]) != 0;
+}
+
+/* Counts bytes down; true when this allocation is not to be sampled. 1 TLS load, 1 compare, 1 store. */
+PA_INLINE bool pa_alloc_skip(size_t bytes)
+{
+	uint64_t left = pa_thread_self.heap_left;
+	if (pa_unlikely(bytes >= left))
+		return false;
+	pa_thread_self.heap_left = left - bytes;
+	return true;
+}
+
+/*
+ * The countdown ran out at an allocation of bytes: true when it is to be recorded (then call record
+ * with the result); false when recording is off, or this is our own work. Draws the next interval.
+ */
+PA_APP bool pa_alloc_due(struct pa_thread *thread, size_t bytes);
+
+/* The program got pointer of bytes from the caller at from. NULL is ignored. errno kept. */
+PA_APP void pa_alloc_record(struct pa_thread *thread, void *pointer, size_t bytes,
+	struct pa_cursor from);
+
+/*
+ * pointer is about to be freed or reallocated. True when it was a sampled object: it is not one any
+ * more, and the free was recorded. errno kept.
+ */
+PA_APP bool pa_alloc_forget(struct pa_thread *thread, void *pointer);
+
+/* The free that pa_alloc_forget just recorded did not happen: realloc failed. */
+PA_APP void pa_alloc_revive(struct pa_thread *thread, void *pointer);
+
+/* Marks a range for ever, so that frees of it take the slow path. Boot, single-threaded or not. */
+PA_APP void pa_alloc_mark_range(const void *begin, size_t bytes);
+
+/* Bytes mapped for the exact set. Statistics only. */
+PA_SIGNAL size_t pa_alloc_set_bytes(void);
+
+#endif

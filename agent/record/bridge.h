@@ -1,0 +1,131 @@
+/*
+ * The bridge: all that the two shared objects know of each other.
+ *
+ * libpprofagent.so (hooks, record) fills one struct pa_bridge and hands it to the one exported
+ * function of libpprofagent-core.so (profile, proto, serve), pa_core_main, on the agent's own thread.
+ * Nothing else crosses the wall: no symbol of the core is visible to the program, and the core finds
+ * nothing of ours by name. The functions in the bridge may be called from PA_AGENT.
+ */
+#ifndef PA_BRIDGE_H
+#define PA_BRIDGE_H
+
+#include <pthread.h>
+#include <signal.h>
+
+#include "../base/atomic.h"
+#include "../base/base.h"
+#include "../base/env.h"
+#include "event.h"
+#include "frames.h"
+#include "ring.h"
+
+/* Bumped when struct pa_bridge changes: the core refuses another one. */
+#define PA_BRIDGE_VERSION 1
+
+/*
+ * What was seen and what was lost, by cause. Statistics only: relaxed, written in any context.
+ * The X-macro is the one list; the texts are the agent page's and the profile comments'.
+ */
+#define PA_COUNTERS(X)                                                                            \
+	X(alloc_events, "sampled allocations")                                                    \
+	X(free_events, "frees of sampled objects")                                                \
+	X(cpu_events, "CPU samples")                                                              \
+	X(cold_stacks, "stacks finished off line")                                                \
+	X(lost_alloc_ring, "allocations dropped: ring full")                                      \
+	X(lost_alloc_live, "allocations dropped: live-object set full")                           \
+	X(lost_free_ring, "frees dropped: ring full")                                             \
+	X(lost_cpu_ring, "CPU ticks dropped: ring full")                                          \
+	X(lost_cpu_thread, "CPU ticks dropped: thread without its own TLS")                       \
+	X(lost_reentrant, "events dropped: inside the agent's own work")                          \
+	X(timers_failed, "threads without a CPU timer")                                           \
+	X(broken_stacks, "stacks that end before their thread's start")                           \
+	X(cut_stacks, "stacks cut at the depth limit")
+
+struct pa_counters {
+#define X(name, text) PA_ATOMIC(uint64_t) name;
+	PA_COUNTERS(X)
+#undef X
+};
+
+/* One hooked symbol, for the agent page. */
+struct pa_hook_status {
+	const char *name;
+	bool active;      /* the program's calls come through us */
+	const char *why;  /* why it is not active, else NULL */
+};
+
+/* Real functions: the next ones after our hooks, so the core's memory is nobody's sample. */
+struct pa_real_memory {
+	void *(*malloc)(size_t);
+	void *(*calloc)(size_t, size_t);
+	void *(*realloc)(void *, size_t);
+	void (*free)(void *);
+	int (*posix_memalign)(void **, size_t, size_t);
+	void *(*aligned_alloc)(size_t, size_t);
+};
+
+struct pa_bridge {
+	uint32_t version; /* PA_BRIDGE_VERSION */
+	const struct pa_settings *settings;
+	struct pa_ring *ring;
+	struct pa_frames *frames; /* may be NULL: no memory for a cache */
+	struct pa_counters *counters;
+	struct pa_real_memory memory;
+	int (*sigaction)(int, const struct sigaction *, struct sigaction *);
+	int (*pthread_sigmask)(int, const sigset_t *, sigset_t *);
+
+	/*
+	 * Starts a detached thread of ours: role agent (hooks pass it through), all signals blocked,
+	 * SCHED_OTHER, 1 MiB stack. It shares the descriptor table of its creator. 0 or -errno.
+	 */
+	int (*spawn)(void *(*run)(void *), void *arg, const char *name);
+
+	/* As spawn, but with the semantics of pthread_create (for civetweb): joinable as attr says. */
+	int (*thread_create)(pthread_t *thread, const pthread_attr_t *attr, void *(*run)(void *),
+		void *arg);
+
+	/*
+	 * CPU sampling on and off (record/tick.c). start: 0, -EBUSY (already on), -EADDRINUSE (the
+	 * program has a handler for our signal); stop returns when no further CPU event will come.
+	 */
+	int (*tick_start)(unsigned rate_hz);
+	void (*tick_stop)(void);
+
+	/* The hooked symbols and whether the program's calls reach us. */
+	size_t (*hook_status)(struct pa_hook_status *out, size_t max);
+
+	/* True when a thread of the agent: not to be shown in profiles. */
+	bool (*is_agent_thread)(int32_t tid);
+
+	/* Code whose frames are not shown: [begin, end), empty when the thread-start wrapper leaves
+	 * no frame. */
+	uintptr_t wrapper_begin, wrapper_end;
+
+	/* Bytes mapped by libpprofagent.so itself. */
+	size_t (*memory_bytes)(void);
+
+	bool files_private; /* the agent's threads have a descriptor table of their own */
+	bool forked;        /* this process was forked from one with the agent */
+	int64_t start_wall_ns;
+	int64_t start_mono_ns;
+
+	/* Filled by the core before it starts to work; called by agent.c around fork. */
+	struct {
+		/* PA_APP. Holds the tables still, waits timeout_ns at most; false: not held. */
+		bool (*prepare)(int64_t timeout_ns);
+		/* PA_APP, only after prepare said true. */
+		void (*parent)(void);
+		/* PA_BOOT. held = what prepare said; false: the tables are dropped. */
+		void (*child)(bool held);
+	} atfork;
+};
+
+/*
+ * The core's entry: runs the collector on the calling thread and starts the others. Returns only
+ * when it cannot work at all (0 is never returned; -errno after it said why). In a forked child it
+ * is called again on a new thread, after atfork.child.
+ */
+PA_AGENT int pa_core_main(struct pa_bridge *bridge);
+#define PA_CORE_ENTRY "pa_core_main"
+
+#endif

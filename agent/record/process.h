@@ -1,0 +1,26 @@
+/*
+ * The seam between the hooks and agent.c, which may not include each other: boot, fork, threads.
+ * hooks/ implements pa_hooks_*, agent.c implements pa_process_*.
+ */
+#ifndef PA_PROCESS_H
+#define PA_PROCESS_H
+
+#include "bridge.h"
+
+/* Resolves the real functions and puts those that the bridge offers into it. Safe to call again. */
+PA_BOOT void pa_hooks_boot(struct pa_bridge *bridge);
+
+/* pthread_create without our wrapper: 0 or an error number. */
+PA_APP int pa_hooks_thread_create(pthread_t *thread, const pthread_attr_t *attr,
+	void *(*run)(void *), void *arg);
+
+/* The hooked symbols: see struct pa_bridge. */
+PA_AGENT size_t pa_hooks_status(struct pa_hook_status *out, size_t max);
+
+/*
+ * In a forked child, after all fork handlers ran and before the program goes on: starts the agent's
+ * thread again when this child is to be profiled.
+ */
+PA_APP void pa_process_forked(void);
+
+#endif

@@ -1,0 +1,165 @@
+/*
+ * Registers: everything about recording that depends on the architecture (x86-64 so far).
+ *
+ * Context: PA_SIGNAL. The unwinder's numbering is DWARF's for x86-64, so that gpr[] can be handed
+ * to libunwind's remote interface unchanged: rax rdx rcx rbx rsi rdi rbp rsp r8..r15, rip.
+ */
+#ifndef PA_REGS_H
+#define PA_REGS_H
+
+#include <signal.h>
+#include <sys/auxv.h>
+#include <sys/syscall.h>
+#include <ucontext.h>
+
+#include "../base/base.h"
+
+#if !defined(__x86_64__)
+#error "pprofagent: this architecture needs its own agent/record/regs.h"
+/* A system call of three or four arguments without libc: errno (which is TLS) stays untouched.
+ * The result is the kernel's, -errno on failure. */
+PA_INLINE long pa_regs_syscall(long number, long a, long b, long c, long d)
+{
+	long result;
+	register long fourth __asm__("r10") = d;
+	__asm__ volatile("syscall"
+			 : "=a"(result)
+			 : "a"(number), "D"(a), "S"(b), "d"(c), "r"(fourth)
+			 : "rcx", "r11", "memory");
+	return result;
+}
+
+/*
+ * True when the kernel can read 8 bytes at the address: rt_sigprocmask copies the set in before it
+ * finds that there is no such "how" (-EFAULT, else -EINVAL). It needs no descriptor, changes nothing,
+ * and every seccomp filter has to allow it. 0.1 us.
+ */
+PA_INLINE bool pa_regs_readable(uintptr_t at)
+{
+	return pa_regs_syscall(SYS_rt_sigprocmask, -1, (long)at, 0, 8) != -14;
+}
+
+/*
+ * False in a thread without TLS (raw clone with no CLONE_SETTLS in a program that cleared it): there
+ * a handler of ours must not touch a thread variable. Uses the instruction where the kernel allows
+ * it (bit 1 of AT_HWCAP2), else a system call.
+ */
+PA_INLINE bool pa_regs_has_tls(bool has_fsgsbase)
+{
+	unsigned long base = 0;
+	if (has_fsgsbase)
+		__asm__ volatile("rdfsbase %0" : "=r"(base));
+	else
+		pa_regs_syscall(SYS_arch_prctl, 0x1003 /* ARCH_GET_FS */, (long)&base, 0, 0);
+	return base != 0;
+}
+
+/* May the instruction be used? Asked once, at boot. */
+PA_INLINE bool pa_regs_fsgsbase(void)
+{
+	return getauxval(AT_HWCAP2) & 2;
+}
+
+#endif
+
+enum { PA_REG_BP = 6, PA_REG_SP = 7, PA_REG_PC = 16, PA_REGS_COUNT = 17 };
+
+struct pa_regs {
+	uint64_t gpr[PA_REGS_COUNT];
+};
+
+/* The few registers that the walker steps: a call frame in motion. */
+struct pa_cursor {
+	uintptr_t pc;
+	uintptr_t sp;
+	uintptr_t bp;
+};
+
+/* Addresses of programs are below this; anything above is not a pc or a stack. */
+#define PA_ADDRESS_LIMIT ((uintptr_t)1 << 47)
+
+/*
+ * The caller of the function that this stands in, as it is right after the call returns.
+ * The function must have a frame pointer (hooks and record/ are built with it), and must not be
+ * inlined. Being a macro keeps the frame its user's own.
+ */
+#define PA_CURSOR_OF_CALLER()                                                                     \
+	((struct pa_cursor){                                                                      \
+		.pc = ((uintptr_t *)__builtin_frame_address(0))[1],                               \
+		.sp = (uintptr_t)__builtin_frame_address(0) + 16,                                 \
+		.bp = ((uintptr_t *)__builtin_frame_address(0))[0],                               \
+	})
+
+/* The interrupted registers of a signal handler's third argument. */
+PA_INLINE void pa_regs_from_context(struct pa_regs *regs, const ucontext_t *context)
+{
+	static const uint8_t greg_of_dwarf[PA_REGS_COUNT] = {
+		REG_RAX, REG_RDX, REG_RCX, REG_RBX, REG_RSI, REG_RDI, REG_RBP, REG_RSP, REG_R8,
+		REG_R9, REG_R10, REG_R11, REG_R12, REG_R13, REG_R14, REG_R15, REG_RIP,
+	};
+	for (int i = 0; i < PA_REGS_COUNT; i++)
+		regs->gpr[i] = (uint64_t)context->uc_mcontext.gregs[greg_of_dwarf[i]];
+}
+
+PA_INLINE struct pa_cursor pa_regs_cursor(const struct pa_regs *regs)
+{
+	return (struct pa_cursor){
+		.pc = regs->gpr[PA_REG_PC], .sp = regs->gpr[PA_REG_SP], .bp = regs->gpr[PA_REG_BP]
+	};
+}
+
+/*
+ * The frame of a signal delivery (rt_sigreturn's caller): the interrupted registers lie in the
+ * ucontext at sp. Offsets of pc, sp and bp from sp, fixed by the kernel's ABI.
+ */
+enum {
+	PA_SIGFRAME_BP = offsetof(ucontext_t, uc_mcontext.gregs) + REG_RBP * 8,
+	PA_SIGFRAME_SP = offsetof(ucontext_t, uc_mcontext.gregs) + REG_RSP * 8,
+	PA_SIGFRAME_PC = offsetof(ucontext_t, uc_mcontext.gregs) + REG_RIP * 8,
+};
+
+/* A system call of three or four arguments without libc: errno (which is TLS) stays untouched.
+ * The result is the kernel's, -errno on failure. */
+PA_INLINE long pa_regs_syscall(long number, long a, long b, long c, long d)
+{
+	long result;
+	register long fourth __asm__("r10") = d;
+	__asm__ volatile("syscall"
+			 : "=a"(result)
+			 : "a"(number), "D"(a), "S"(b), "d"(c), "r"(fourth)
+			 : "rcx", "r11", "memory");
+	return result;
+}
+
+/*
+ * True when the kernel can read 8 bytes at the address: rt_sigprocmask copies the set in before it
+ * finds that there is no such "how" (-EFAULT, else -EINVAL). It needs no descriptor, changes nothing,
+ * and every seccomp filter has to allow it. 0.1 us.
+ */
+PA_INLINE bool pa_regs_readable(uintptr_t at)
+{
+	return pa_regs_syscall(SYS_rt_sigprocmask, -1, (long)at, 0, 8) != -14;
+}
+
+/*
+ * False in a thread without TLS (raw clone with no CLONE_SETTLS in a program that cleared it): there
+ * a handler of ours must not touch a thread variable. Uses the instruction where the kernel allows
+ * it (bit 1 of AT_HWCAP2), else a system call.
+ */
+PA_INLINE bool pa_regs_has_tls(bool has_fsgsbase)
+{
+	unsigned long base = 0;
+	if (has_fsgsbase)
+		__asm__ volatile("rdfsbase %0" : "=r"(base));
+	else
+		pa_regs_syscall(SYS_arch_prctl, 0x1003 /* ARCH_GET_FS */, (long)&base, 0, 0);
+	return base != 0;
+}
+
+/* May the instruction be used? Asked once, at boot. */
+PA_INLINE bool pa_regs_fsgsbase(void)
+{
+	return getauxval(AT_HWCAP2) & 2;
+}
+
+#endif

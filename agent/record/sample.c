@@ -1,0 +1,141 @@
+#include "sample.h"
+
+#include <string.h>
+
+#include "on.h"
+#include "stack.h"
+
+#include "../base/banned.h"
+
+/* How much stack a cold record may copy, and the share of the ring it may fill: deep interpreters
+ * need 25 KiB from a hook to main, once per new path. */
+#define COPY_MAX_BYTES ((size_t)32 << 10)
+#define COPY_RING_SHARE 8
+
+static size_t stack_event_bytes(uint32_t depth)
+{
+	return sizeof(struct pa_event) + depth * sizeof(uintptr_t);
+}
+
+size_t pa_sample_max_bytes(void)
+{
+	return stack_event_bytes(pa_record.stack_depth);
+}
+
+static size_t copy_limit(void)
+{
+	size_t share = pa_ring_stats(pa_record.ring).size_bytes / COPY_RING_SHARE;
+	return share < COPY_MAX_BYTES ? share : COPY_MAX_BYTES;
+}
+
+/*
+ * Moves the half-walked event into a larger slot that has room for the copy. NULL: no room; the
+ * event stays as it is.
+ */
+static struct pa_event *enlarge(struct pa_event *event, size_t have, size_t want)
+{
+	struct pa_event *larger = pa_ring_reserve(pa_record.ring, want);
+	if (!larger)
+		return NULL;
+	memcpy(larger, event, stack_event_bytes(event->depth));
+	pa_ring_publish(pa_record.ring, event, have, 0);
+	return larger;
+}
+
+/* Adds registers and stack for the collector, and publishes. */
+static void publish_cold(struct pa_event *event, size_t have, struct pa_walk *walk,
+	const struct pa_regs *regs)
+{
+	size_t pcs_bytes = stack_event_bytes(event->depth);
+	size_t limit = copy_limit();
+	size_t want = pcs_bytes + sizeof(struct pa_cold) + limit;
+	struct pa_event *larger = enlarge(event, have, want);
+	if (!larger) {
+		event->flags |= PA_EVENT_BROKEN;
+		pa_ring_publish(pa_record.ring, event, have, pcs_bytes);
+		return;
+	}
+	struct pa_cold *cold = (struct pa_cold *)((char *)larger + pcs_bytes);
+	memset(cold, 0, sizeof(*cold));
+	if (regs && event->depth == 0) {
+		cold->regs = *regs;
+	} else {
+		cold->regs.gpr[PA_REG_PC] = walk->cursor.pc;
+		cold->regs.gpr[PA_REG_SP] = walk->cursor.sp;
+		cold->regs.gpr[PA_REG_BP] = walk->cursor.bp;
+	}
+	pa_walk_copy(walk, cold, limit);
+	larger->flags |= PA_EVENT_COLD;
+	PA_COUNT_EVENT(cold_stacks);
+	pa_ring_publish(pa_record.ring, larger, want,
+		pcs_bytes + sizeof(*cold) + cold->stack_bytes);
+}
+
+bool pa_sample_stack(const struct pa_event *head, const struct pa_thread *thread,
+	struct pa_cursor from, const struct pa_regs *regs)
+{
+	uint32_t max = pa_record.stack_depth;
+	size_t have = stack_event_bytes(max);
+	struct pa_event *event = pa_ring_reserve(pa_record.ring, have);
+	if (pa_unlikely(!event))
+		return false;
+	*event = *head;
+
+	struct pa_walk walk = pa_walk_start(thread, from, head->flags & PA_EVENT_LEAF);
+	uint32_t depth;
+	enum pa_walk_end end = pa_walk_run(&walk, pa_record.frames, (uintptr_t *)(event + 1), max,
+		&depth);
+	event->depth = (uint16_t)depth;
+	if (pa_unlikely(end == PA_WALK_COLD)) {
+		publish_cold(event, have, &walk, regs);
+		return true;
+	}
+	if (end == PA_WALK_CUT)
+		event->flags |= PA_EVENT_CUT;
+	else if (end == PA_WALK_BROKEN)
+		event->flags |= PA_EVENT_BROKEN;
+	pa_ring_publish(pa_record.ring, event, have, stack_event_bytes(depth));
+	return true;
+}
+
+bool pa_sample_plain(const struct pa_event *head, const uintptr_t *pcs, uint32_t count)
+{
+	size_t bytes = stack_event_bytes(count);
+	struct pa_event *event = pa_ring_reserve(pa_record.ring, bytes);
+	if (!event)
+		return false;
+	*event = *head;
+	event->depth = (uint16_t)count;
+	if (count)
+		memcpy(event + 1, pcs, count * sizeof(*pcs));
+	pa_ring_publish(pa_record.ring, event, bytes, bytes);
+	return true;
+}
+
+/*
+ * ln(x) for x in (0, 1], good to 1e-4 (relative to 1): the sampling needs no more, and libm is not
+ * ours to need. x = m * 2^e with m in [1, 2): ln x = e ln 2 + ln m, ln m by its series in
+ * s = (m-1)/(m+1).
+ */
+static double natural_log(double x)
+{
+	union {
+		double number;
+		uint64_t bits;
+	} u = { .number = x };
+	int exponent = (int)(u.bits >> 52) - 1023;
+	u.bits = (u.bits & ((1ull << 52) - 1)) | 1023ull << 52;
+	double s = (u.number - 1) / (u.number + 1);
+	double s2 = s * s;
+	double log_m = 2 * s * (1 + s2 * (1.0 / 3 + s2 * (1.0 / 5 + s2 * (1.0 / 7 + s2 / 9))));
+	return exponent * 0.6931471805599453 + log_m;
+}
+
+uint64_t pa_sample_interval(struct pa_thread *thread, uint64_t rate_bytes)
+{
+	if (rate_bytes <= 1)
+		return 0;
+	/* 53 random bits, never 0: the logarithm of 0 has no end. */
+	double uniform = (double)((pa_thread_random(thread) >> 11) + 1) * 0x1p-53;
+	return (uint64_t)(-natural_log(uniform) * (double)rate_bytes);
+}

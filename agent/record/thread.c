@@ -1,0 +1,101 @@
+#include "thread.h"
+
+#include <sys/syscall.h>
+#include <unistd.h>
+
+#include "../base/atomic.h"
+#include "../base/clock.h"
+#include "on.h"
+
+#include "../base/banned.h"
+
+PA_TLS struct pa_thread pa_thread_self;
+
+/* glibc keeps its thread descriptor (2.3 KiB in 2.36) above the thread pointer, at the top of the
+ * stack's memory; what is below the bounds plus this slack is surely the stack. */
+#define DESCRIPTOR_SLACK ((size_t)8 << 10)
+
+/* Tids of our own threads, 0 = free place: collector, server, civetweb's master and workers. */
+#define AGENT_THREADS 32
+static struct {
+	PA_ATOMIC(int32_t) agents[AGENT_THREADS]; /* release in become_agent, acquire in is_agent */
+} state;
+
+static int32_t own_tid(void)
+{
+	return (int32_t)syscall(SYS_gettid);
+}
+
+static uint64_t mix(uint64_t x)
+{
+	x = (x ^ x >> 30) * 0xbf58476d1ce4e5b9u;
+	x = (x ^ x >> 27) * 0x94d049bb133111ebu;
+	return x ^ x >> 31;
+}
+
+uint64_t pa_thread_random(struct pa_thread *thread)
+{
+	if (pa_unlikely(!thread->random))
+		thread->random = mix((uint64_t)pa_clock_mono_ns() ^ (uintptr_t)thread << 20) | 1;
+	thread->random += 0x9e3779b97f4a7c15u; /* splitmix64: any state is a good one */
+	return mix(thread->random);
+}
+
+void pa_thread_meet(struct pa_thread *thread)
+{
+	thread->tid = own_tid();
+	if (thread->tid == pa_record.pid) {
+		thread->stack_lo = pa_record.main_stack_lo;
+		thread->stack_hi = pa_record.main_stack_hi;
+	}
+	thread->met = 1;
+}
+
+void pa_thread_started(struct pa_thread *thread, size_t stack_bytes, size_t guard_bytes)
+{
+	uintptr_t top = (uintptr_t)__builtin_thread_pointer();
+	size_t margin = guard_bytes + DESCRIPTOR_SLACK;
+	thread->tid = own_tid();
+	if (stack_bytes > margin) {
+		thread->stack_hi = top & ~(uintptr_t)7;
+		thread->stack_lo = top - stack_bytes + margin;
+	}
+	thread->met = 1;
+}
+
+void pa_thread_become_agent(void)
+{
+	struct pa_thread *self = &pa_thread_self;
+	self->role = PA_ROLE_AGENT;
+	self->heap_left = UINT64_MAX;
+	self->tid = own_tid();
+	self->met = 1;
+	for (int i = 0; i < AGENT_THREADS; i++) {
+		int32_t nobody = 0;
+		if (pa_cas_acq_rel(&state.agents[i], &nobody, self->tid))
+			return;
+	}
+}
+
+bool pa_thread_is_agent(int32_t tid)
+{
+	for (int i = 0; i < AGENT_THREADS; i++)
+		if (pa_load_acquire(&state.agents[i]) == tid)
+			return true;
+	return false;
+}
+
+void pa_thread_atfork_child(void)
+{
+	for (int i = 0; i < AGENT_THREADS; i++)
+		pa_store_relaxed(&state.agents[i], 0);
+	struct pa_thread *self = &pa_thread_self;
+	bool was_main = self->tid == pa_record.pid;
+	pa_record.pid = getpid();
+	self->tid = own_tid();
+	/* A thread that forked is the child's main thread, but its stack is where it was. */
+	if (!was_main && !self->stack_hi)
+		self->met = 1;
+	self->tick_slot = 0;
+	self->depth = 0;
+}

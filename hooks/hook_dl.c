@@ -1,0 +1,88 @@
+/*
+ * dlopen and dlclose: the collector learns that the set of modules changed, and after an unload the
+ * frame cache forgets what it knew.
+ */
+#include <dlfcn.h>
+#include <errno.h>
+#include <link.h>
+
+#include "../agent/base/clock.h"
+#include "../agent/record/on.h"
+#include "../agent/record/sample.h"
+#include "../agent/record/thread.h"
+#include "real.h"
+
+#include "../agent/base/banned.h"
+
+static struct {
+	PA_ATOMIC(uint64_t) unloads; /* the loader's count when last looked; acq_rel by swap */
+} state;
+
+static bool is_program(void)
+{
+	return pa_load_acquire(&pa_on->booted) && pa_thread_self.role != PA_ROLE_AGENT;
+}
+
+static void record_modules(enum pa_event_flag flags)
+{
+	int saved_errno = errno;
+	struct pa_thread *self = &pa_thread_self;
+	if (!self->met)
+		pa_thread_meet(self);
+	struct pa_event event = {
+		.kind = PA_EVENT_MODULES,
+		.flags = (uint8_t)flags,
+		.tid = self->tid,
+		.time_ns = pa_clock_mono_ns(),
+	};
+	/* Lost when the ring is full: the collector also looks when it meets a strange pc. */
+	(void)pa_sample_plain(&event, NULL, 0);
+	errno = saved_errno;
+}
+
+static int first_module(struct dl_phdr_info *info, size_t size, void *unloads)
+{
+	(void)size;
+	*(uint64_t *)unloads = info->dlpi_subs;
+	return 1;
+}
+
+/* How many modules the loader has unloaded so far. Takes its lock: not for signal handlers. */
+static uint64_t loader_unloads(void)
+{
+	uint64_t unloads = 0;
+	dl_iterate_phdr(first_module, &unloads);
+	return unloads;
+}
+
+/*
+ * The jump keeps the caller's return address, by which the loader finds the caller's RUNPATH and
+ * namespace: so the event comes before the call, and the collector looks when it reads it.
+ */
+void *dlopen(const char *file, int flags)
+{
+	if (is_program())
+		record_modules(0);
+	return PA_REAL(dlopen)(file, flags);
+}
+
+void *dlmopen(long space, const char *file, int flags)
+{
+	if (is_program())
+		record_modules(0);
+	return PA_REAL(dlmopen)(space, file, flags);
+}
+
+int dlclose(void *handle)
+{
+	int result = PA_REAL(dlclose)(handle);
+	if (!is_program())
+		return result;
+	uint64_t unloads = loader_unloads();
+	if (pa_swap_acq_rel(&state.unloads, unloads) != unloads) {
+		if (pa_record.frames)
+			pa_frames_new_epoch(pa_record.frames);
+		record_modules(PA_EVENT_UNLOADED);
+	}
+	return result;
+}

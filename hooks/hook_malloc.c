@@ -1,0 +1,207 @@
+/*
+ * The malloc family. Each hook has a fast half (count down, jump to the real function: no frame, no
+ * call) and a slow half that knows its caller's frame and records.
+ *
+ * Cost of the fast halves over the real function: malloc 1 TLS load, 1 compare, 1 store; free 1 load
+ * of the filter.
+ */
+#include <errno.h>
+#include <string.h>
+
+#include "../agent/record/alloc.h"
+#include "real.h"
+
+#include "../agent/base/banned.h"
+
+PA_INLINE bool is_due(size_t bytes)
+{
+	return !pa_alloc_skip(bytes) && pa_alloc_due(&pa_thread_self, bytes);
+}
+
+/* Bytes of an array, or so many that no allocator has them. */
+PA_INLINE size_t array_bytes(size_t count, size_t bytes)
+{
+	size_t all;
+	return __builtin_mul_overflow(count, bytes, &all) ? 0 : all;
+}
+
+/*
+ * Slow half of a function that returns its memory: real call, then the record with the frame of the
+ * program's call, which the jump from the fast half left untouched.
+ */
+#define RECORD_RESULT(bytes, real_call)                                                           \
+	do {                                                                                      \
+		struct pa_cursor caller = PA_CURSOR_OF_CALLER();                                  \
+		bool due = is_due(bytes);                                                         \
+		void *pointer = (real_call);                                                      \
+		if (due)                                                                          \
+			pa_alloc_record(&pa_thread_self, pointer, (bytes), caller);               \
+		return pointer;                                                                   \
+	} while (0)
+
+static PA_COLD void *malloc_slow(size_t bytes)
+{
+	RECORD_RESULT(bytes, pa_real.malloc(bytes));
+}
+
+void *malloc(size_t bytes)
+{
+	if (pa_likely(pa_alloc_skip(bytes)))
+		return pa_real.malloc(bytes);
+	return malloc_slow(bytes);
+}
+
+static PA_COLD void *calloc_slow(size_t count, size_t bytes)
+{
+	RECORD_RESULT(array_bytes(count, bytes), pa_real.calloc(count, bytes));
+}
+
+void *calloc(size_t count, size_t bytes)
+{
+	if (pa_likely(pa_alloc_skip(array_bytes(count, bytes))))
+		return pa_real.calloc(count, bytes);
+	return calloc_slow(count, bytes);
+}
+
+static PA_COLD void *memalign_slow(size_t alignment, size_t bytes)
+{
+	RECORD_RESULT(bytes, pa_real.memalign(alignment, bytes));
+}
+
+void *memalign(size_t alignment, size_t bytes)
+{
+	if (pa_likely(pa_alloc_skip(bytes)))
+		return pa_real.memalign(alignment, bytes);
+	return memalign_slow(alignment, bytes);
+}
+
+static PA_COLD void *aligned_alloc_slow(size_t alignment, size_t bytes)
+{
+	RECORD_RESULT(bytes, pa_real.aligned_alloc(alignment, bytes));
+}
+
+void *aligned_alloc(size_t alignment, size_t bytes)
+{
+	if (pa_likely(pa_alloc_skip(bytes)))
+		return pa_real.aligned_alloc(alignment, bytes);
+	return aligned_alloc_slow(alignment, bytes);
+}
+
+static PA_COLD void *valloc_slow(size_t bytes)
+{
+	RECORD_RESULT(bytes, pa_real.valloc(bytes));
+}
+
+void *valloc(size_t bytes)
+{
+	if (pa_likely(pa_alloc_skip(bytes)))
+		return pa_real.valloc(bytes);
+	return valloc_slow(bytes);
+}
+
+static PA_COLD void *pvalloc_slow(size_t bytes)
+{
+	RECORD_RESULT(bytes, pa_real.pvalloc(bytes));
+}
+
+void *pvalloc(size_t bytes)
+{
+	if (pa_likely(pa_alloc_skip(bytes)))
+		return pa_real.pvalloc(bytes);
+	return pvalloc_slow(bytes);
+}
+
+static PA_COLD int posix_memalign_slow(void **out, size_t alignment, size_t bytes)
+{
+	struct pa_cursor caller = PA_CURSOR_OF_CALLER();
+	bool due = is_due(bytes);
+	int error = pa_real.posix_memalign(out, alignment, bytes);
+	if (due && !error)
+		pa_alloc_record(&pa_thread_self, *out, bytes, caller);
+	return error;
+}
+
+int posix_memalign(void **out, size_t alignment, size_t bytes)
+{
+	if (pa_likely(pa_alloc_skip(bytes)))
+		return pa_real.posix_memalign(out, alignment, bytes);
+	return posix_memalign_slow(out, alignment, bytes);
+}
+
+/* Memory of the bootstrap allocator moves to the real one when it changes its size. */
+static void *leave_bootstrap(void *old, size_t bytes)
+{
+	void *pointer = pa_real.malloc(bytes);
+	size_t had = pa_real_bootstrap_size(old);
+	if (pointer)
+		memcpy(pointer, old, had < bytes ? had : bytes);
+	return pointer;
+}
+
+/*
+ * A free and an allocation. The free is recorded first, since the old address may be another
+ * thread's object before the real call has come back; if that fails, the object is put back.
+ */
+static PA_COLD void *realloc_slow(void *old, size_t bytes)
+{
+	struct pa_cursor caller = PA_CURSOR_OF_CALLER();
+	bool due = is_due(bytes);
+	if (pa_real_is_bootstrap(old))
+		return leave_bootstrap(old, bytes);
+	bool was_sampled = old && pa_alloc_maybe_sampled(old) &&
+		pa_alloc_forget(&pa_thread_self, old);
+	void *pointer = pa_real.realloc(old, bytes);
+	if (was_sampled && !pointer && bytes)
+		pa_alloc_revive(&pa_thread_self, old);
+	if (due)
+		pa_alloc_record(&pa_thread_self, pointer, bytes, caller);
+	return pointer;
+}
+
+void *realloc(void *old, size_t bytes)
+{
+	if (pa_likely(!pa_alloc_maybe_sampled(old)) && pa_likely(pa_alloc_skip(bytes)))
+		return pa_real.realloc(old, bytes);
+	return realloc_slow(old, bytes);
+}
+
+/* The real function checks the multiplication; one that passes is a realloc. */
+void *reallocarray(void *old, size_t count, size_t bytes)
+{
+	size_t all;
+	if (__builtin_mul_overflow(count, bytes, &all))
+		return pa_real.reallocarray(old, count, bytes);
+	if (pa_likely(!pa_alloc_maybe_sampled(old)) && pa_likely(pa_alloc_skip(all)))
+		return pa_real.realloc(old, all);
+	return realloc_slow(old, all);
+}
+
+/* True when the pointer is dealt with: bootstrap memory is never given back. */
+static PA_COLD bool free_slow(void *pointer)
+{
+	if (pa_real_is_bootstrap(pointer))
+		return true;
+	pa_alloc_forget(&pa_thread_self, pointer);
+	return false;
+}
+
+void free(void *pointer)
+{
+	if (pa_unlikely(pa_alloc_maybe_sampled(pointer)) && free_slow(pointer))
+		return;
+	pa_real.free(pointer);
+}
+
+void free_sized(void *pointer, size_t bytes)
+{
+	if (pa_unlikely(pa_alloc_maybe_sampled(pointer)) && free_slow(pointer))
+		return;
+	pa_real.free_sized(pointer, bytes);
+}
+
+void free_aligned_sized(void *pointer, size_t alignment, size_t bytes)
+{
+	if (pa_unlikely(pa_alloc_maybe_sampled(pointer)) && free_slow(pointer))
+		return;
+	pa_real.free_aligned_sized(pointer, alignment, bytes);
+}

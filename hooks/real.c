@@ -1,0 +1,235 @@
+#include "real.h"
+
+#include <dlfcn.h>
+#include <errno.h>
+#include <string.h>
+
+#include "../agent/base/atomic.h"
+#include "../agent/record/alloc.h"
+#include "../agent/record/process.h"
+
+#include "../agent/base/banned.h"
+
+/*
+ * The bootstrap allocator: dlsym may allocate, and then there is no malloc yet to give it. A static
+ * area, handed out once and never taken back; its pages are marked in the free filter for ever, so
+ * that free recognises it on its slow path.
+ */
+#define BOOTSTRAP_BYTES ((size_t)64 << 10)
+static struct {
+	char memory[BOOTSTRAP_BYTES] __attribute__((aligned(4096)));
+	PA_ATOMIC(size_t) used; /* relaxed: only the arithmetic has to be atomic */
+} bootstrap;
+
+/* Inside pa_real_resolve on this thread: allocations come from the bootstrap area. */
+static PA_TLS bool resolving;
+
+/* The size stands in front of each block. NULL when the area is used up. */
+static void *bootstrap_alloc(size_t alignment, size_t bytes)
+{
+	const size_t header = 16;
+	if (alignment < header)
+		alignment = header;
+	if (bytes > BOOTSTRAP_BYTES || alignment > BOOTSTRAP_BYTES) {
+		errno = ENOMEM;
+		return NULL;
+	}
+	size_t need = PA_ALIGN_UP(bytes, header) + header + alignment;
+	size_t at = pa_add_relaxed(&bootstrap.used, need);
+	if (at + need > BOOTSTRAP_BYTES) {
+		errno = ENOMEM;
+		return NULL;
+	}
+	uintptr_t block = PA_ALIGN_UP((uintptr_t)bootstrap.memory + at + header, alignment);
+	memcpy((void *)(block - sizeof(bytes)), &bytes, sizeof(bytes));
+	return (void *)block;
+}
+
+bool pa_real_is_bootstrap(const void *pointer)
+{
+	return (uintptr_t)pointer - (uintptr_t)bootstrap.memory < BOOTSTRAP_BYTES;
+}
+
+size_t pa_real_bootstrap_size(const void *pointer)
+{
+	size_t bytes;
+	memcpy(&bytes, (const char *)pointer - sizeof(bytes), sizeof(bytes));
+	return bytes;
+}
+
+/* Stubs of the malloc family: first call resolves, calls from inside resolving get the area. */
+
+static void *boot_malloc(size_t bytes)
+{
+	if (resolving)
+		return bootstrap_alloc(0, bytes);
+	pa_real_resolve();
+	return pa_real.malloc(bytes);
+}
+
+static void *boot_calloc(size_t count, size_t bytes)
+{
+	size_t all;
+	if (resolving)
+		return __builtin_mul_overflow(count, bytes, &all) ? NULL : bootstrap_alloc(0, all);
+	pa_real_resolve();
+	return pa_real.calloc(count, bytes);
+}
+
+/* While resolving, nothing but bootstrap memory can come in here. */
+static void *boot_realloc(void *pointer, size_t bytes)
+{
+	if (!resolving) {
+		pa_real_resolve();
+		return pa_real.realloc(pointer, bytes);
+	}
+	void *block = bootstrap_alloc(0, bytes);
+	if (block && pointer) {
+		size_t had = pa_real_bootstrap_size(pointer);
+		memcpy(block, pointer, had < bytes ? had : bytes);
+	}
+	return block;
+}
+
+static void *boot_reallocarray(void *pointer, size_t count, size_t bytes)
+{
+	pa_real_resolve();
+	return pa_real.reallocarray(pointer, count, bytes);
+}
+
+static void boot_free(void *pointer)
+{
+	if (resolving || !pointer)
+		return;
+	pa_real_resolve();
+	pa_real.free(pointer);
+}
+
+static void *boot_memalign(size_t alignment, size_t bytes)
+{
+	if (resolving)
+		return bootstrap_alloc(alignment, bytes);
+	pa_real_resolve();
+	return pa_real.memalign(alignment, bytes);
+}
+
+static int boot_posix_memalign(void **out, size_t alignment, size_t bytes)
+{
+	pa_real_resolve();
+	return pa_real.posix_memalign(out, alignment, bytes);
+}
+
+static void *boot_aligned_alloc(size_t alignment, size_t bytes)
+{
+	pa_real_resolve();
+	return pa_real.aligned_alloc(alignment, bytes);
+}
+
+static void *boot_valloc(size_t bytes)
+{
+	pa_real_resolve();
+	return pa_real.valloc(bytes);
+}
+
+static void *boot_pvalloc(size_t bytes)
+{
+	pa_real_resolve();
+	return pa_real.pvalloc(bytes);
+}
+
+/* A libc that has no such function yet: what it is defined to do. */
+
+static void boot_free_sized(void *pointer, size_t bytes)
+{
+	(void)bytes;
+	pa_real.free(pointer);
+}
+
+static void boot_free_aligned_sized(void *pointer, size_t alignment, size_t bytes)
+{
+	(void)alignment;
+	(void)bytes;
+	pa_real.free(pointer);
+}
+
+struct pa_real pa_real = {
+	.malloc = boot_malloc,
+	.calloc = boot_calloc,
+	.realloc = boot_realloc,
+	.reallocarray = boot_reallocarray,
+	.free = boot_free,
+	.free_sized = boot_free_sized,
+	.free_aligned_sized = boot_free_aligned_sized,
+	.memalign = boot_memalign,
+	.posix_memalign = boot_posix_memalign,
+	.aligned_alloc = boot_aligned_alloc,
+	.valloc = boot_valloc,
+	.pvalloc = boot_pvalloc,
+};
+
+/*
+ * Several threads may be here at once before boot: each finds the same pointers. A symbol that is
+ * nowhere keeps its stub, or stays NULL.
+ */
+void pa_real_resolve(void)
+{
+	if (resolving)
+		return;
+	int saved_errno = errno;
+	resolving = true;
+	pa_alloc_mark_range(bootstrap.memory, sizeof(bootstrap.memory));
+	struct pa_real found = { 0 };
+#define FIND(name, result, parameters, required)                                                  \
+	*(void **)&found.name = dlsym(RTLD_NEXT, #name);
+	PA_HOOKS(FIND)
+#undef FIND
+#define STORE(name, result, parameters, required)                                                 \
+	if (found.name)                                                                           \
+		pa_store_release(&pa_real.name, found.name);
+	PA_HOOKS(STORE)
+#undef STORE
+	resolving = false;
+	errno = saved_errno;
+}
+
+void pa_hooks_boot(struct pa_bridge *bridge)
+{
+	pa_real_resolve();
+	bridge->memory = (struct pa_real_memory){
+		.malloc = pa_real.malloc,
+		.calloc = pa_real.calloc,
+		.realloc = pa_real.realloc,
+		.free = pa_real.free,
+		.posix_memalign = pa_real.posix_memalign,
+		.aligned_alloc = pa_real.aligned_alloc,
+	};
+	bridge->sigaction = pa_real.sigaction;
+	bridge->pthread_sigmask = pa_real.pthread_sigmask;
+	pa_hooks_thread_boot();
+}
+
+/* Why the program's calls of a symbol do not come to us, or NULL. RTLD_DEFAULT finds what the program
+ * itself is bound to when it has no definition of its own. */
+static const char *inactive_reason(const char *name, bool has_real, bool required, void *ours)
+{
+	if (!has_real && required)
+		return "no other definition of it was found";
+	void *seen = dlsym(RTLD_DEFAULT, name);
+	if (seen && seen != ours)
+		return "the program or a library before us defines it";
+	return NULL;
+}
+
+size_t pa_hooks_status(struct pa_hook_status *out, size_t max)
+{
+	size_t count = 0;
+#define STATUS(symbol, result, parameters, required)                                              \
+	if (count < max) {                                                                        \
+		const char *why = inactive_reason(#symbol, pa_real.symbol != NULL, required,      \
+			(void *)&symbol);                                                         \
+		out[count++] = (struct pa_hook_status){ #symbol, why == NULL, why };              \
+	}
+	PA_HOOKS(STATUS)
+#undef STATUS
+	return count;
+}
