@@ -1,0 +1,139 @@
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+
+#include <cmocka.h>
+#include <stdlib.h>
+
+#include "agent/record/sample.h"
+#include "test/unit/record_fixture.h"
+
+#define RATE 524288.0
+
+static void intervals_are_exponential_with_the_rate_as_mean(void **unused)
+{
+	(void)unused;
+	fixture_boot(64 << 10, 1);
+	enum { DRAWS = 1000000 };
+	double sum = 0;
+	int below_median = 0, above_triple = 0;
+	for (int i = 0; i < DRAWS; i++) {
+		double interval = (double)pa_sample_interval(&pa_thread_self, (uint64_t)RATE);
+		sum += interval;
+		below_median += interval < RATE * 0.693147;
+		above_triple += interval > RATE * 3;
+	}
+	/* Ten standard deviations and more of each estimate. */
+	assert_true(sum / DRAWS > RATE * 0.99 && sum / DRAWS < RATE * 1.01);
+	assert_in_range(below_median, DRAWS * 0.494, DRAWS * 0.506);
+	assert_in_range(above_triple, DRAWS * 0.047, DRAWS * 0.0526);
+}
+
+static void rate_one_samples_everything(void **unused)
+{
+	(void)unused;
+	fixture_boot(64 << 10, 1);
+	assert_int_equal(pa_sample_interval(&pa_thread_self, 1), 0);
+	assert_int_equal(pa_sample_interval(&pa_thread_self, 0), 0);
+}
+
+static struct pa_event head_of(enum pa_event_kind kind)
+{
+	return (struct pa_event){ .kind = (uint8_t)kind, .tid = 7, .time_ns = 5, .value = { 99 } };
+}
+
+static struct pa_thread *met(void)
+{
+	pa_thread_meet(&pa_thread_self);
+	return &pa_thread_self;
+}
+
+static __attribute__((noinline)) struct pa_cursor here(void)
+{
+	return PA_CURSOR_OF_CALLER();
+}
+
+static void unknown_code_takes_its_registers_and_stack_along(void **unused)
+{
+	(void)unused;
+	fixture_boot(1 << 20, 1);
+	struct pa_thread *self = met();
+	struct pa_event head = head_of(PA_EVENT_ALLOC);
+	struct pa_cursor from = here();
+	assert_true(pa_sample_stack(&head, self, from, NULL));
+	struct fixture_event *event = malloc(sizeof(*event));
+	assert_true(fixture_next(event));
+	assert_int_equal(event->head.flags, PA_EVENT_COLD);
+	assert_int_equal(event->head.depth, 0);
+	assert_int_equal(event->head.value[0], 99);
+	assert_int_equal(event->cold.regs.gpr[PA_REG_PC], from.pc);
+	assert_int_equal(event->cold.regs.gpr[PA_REG_SP], from.sp);
+	assert_int_equal(event->cold.regs.gpr[PA_REG_BP], from.bp);
+	assert_int_equal(event->cold.stack_at, from.sp & ~7ul);
+	assert_true(event->cold.stack_bytes >= 64);
+	assert_int_equal(fixture_count(&pa_record.counters.cold_stacks), 1);
+	free(event);
+}
+
+static void known_code_is_published_without_a_copy(void **unused)
+{
+	(void)unused;
+	fixture_boot(1 << 20, 1);
+	struct pa_thread *self = met();
+	struct pa_event head = head_of(PA_EVENT_ALLOC);
+	struct pa_cursor from = here();
+	const struct pa_rule end = { .kind = PA_RULE_END };
+	assert_true(pa_frames_insert(pa_record.frames, from.pc, false, &end, 0));
+	assert_true(pa_sample_stack(&head, self, from, NULL));
+	assert_int_equal(pa_ring_stats(pa_record.ring).used_bytes, PA_RING_CELL_BYTES);
+	struct fixture_event *event = malloc(sizeof(*event));
+	assert_true(fixture_next(event));
+	assert_int_equal(event->head.flags, 0);
+	assert_int_equal(event->head.depth, 1);
+	assert_int_equal(event->pcs[0], from.pc);
+	free(event);
+}
+
+static void full_ring_is_told_to_the_caller(void **unused)
+{
+	(void)unused;
+	fixture_boot(64 << 10, 1);
+	struct pa_event head = head_of(PA_EVENT_FREE);
+	uint64_t kept = 0;
+	while (pa_sample_plain(&head, NULL, 0))
+		kept++;
+	assert_int_equal(kept, (64 << 10) / PA_RING_CELL_BYTES);
+	assert_false(pa_sample_stack(&head, met(), here(), NULL));
+}
+
+static void stack_without_room_for_its_copy_is_marked_broken(void **unused)
+{
+	(void)unused;
+	fixture_boot(64 << 10, 1);
+	struct pa_thread *self = met();
+	struct pa_event head = head_of(PA_EVENT_ALLOC);
+	/* Room for the pcs, but not for the copy besides. */
+	size_t leave = pa_sample_max_bytes() + 2 * PA_RING_CELL_BYTES;
+	while (pa_ring_stats(pa_record.ring).used_bytes + leave < (64 << 10))
+		assert_true(pa_sample_plain(&head, NULL, 0));
+	assert_true(pa_sample_stack(&head, self, here(), NULL));
+	struct fixture_event *event = malloc(sizeof(*event));
+	bool broken = false;
+	while (fixture_next(event))
+		broken = event->head.flags == PA_EVENT_BROKEN;
+	assert_true(broken);
+	free(event);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(intervals_are_exponential_with_the_rate_as_mean),
+		cmocka_unit_test(rate_one_samples_everything),
+		cmocka_unit_test(unknown_code_takes_its_registers_and_stack_along),
+		cmocka_unit_test(known_code_is_published_without_a_copy),
+		cmocka_unit_test(full_ring_is_told_to_the_caller),
+		cmocka_unit_test(stack_without_room_for_its_copy_is_marked_broken),
+	};
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}

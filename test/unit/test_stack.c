@@ -1,0 +1,243 @@
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+
+#include <cmocka.h>
+#include <stdlib.h>
+#include <sys/mman.h>
+
+#include "agent/record/stack.h"
+#include "test/unit/record_fixture.h"
+
+#define CHAINED __attribute__((noinline, optimize("no-omit-frame-pointer", \
+	"no-optimize-sibling-calls")))
+
+/* Frames between bottom() and the test: all but the first and the last have one return address. */
+enum { LEVELS = 20, FRAMES = LEVELS + 2 };
+
+/* Where the deepest function stands, and what the frame pointers say of its callers. */
+static struct {
+	struct pa_cursor cursor;
+	uintptr_t chain[FRAMES];
+	void (*at_bottom)(void);
+} state;
+
+static CHAINED void bottom(void)
+{
+	uintptr_t *frame = __builtin_frame_address(0);
+	state.cursor = (struct pa_cursor){ frame[1], (uintptr_t)frame + 16, frame[0] };
+	for (int i = 0; i < FRAMES; i++) {
+		state.chain[i] = frame[1];
+		frame = (uintptr_t *)frame[0];
+	}
+	state.at_bottom();
+}
+
+static CHAINED int descend(int levels)
+{
+	if (levels == 0)
+		bottom();
+	else
+		descend(levels - 1);
+	return levels + 1;
+}
+
+static void teach(uintptr_t pc, enum pa_rule_kind kind)
+{
+	const struct pa_rule rule = { .kind = (uint8_t)kind, .cfa_offset = 16, .bp_offset = -16 };
+	assert_true(pa_frames_insert(pa_record.frames, pc, false, &rule,
+		pa_frames_epoch(pa_record.frames)));
+}
+
+/* All levels but the outermost known as frame-pointer code; that one ends the stack. */
+static void teach_chain(void)
+{
+	for (int i = 0; i < FRAMES - 1; i++)
+		teach(state.chain[i], PA_RULE_BP);
+	teach(state.chain[FRAMES - 1], PA_RULE_END);
+}
+
+static struct pa_thread *met_thread(void)
+{
+	pa_thread_meet(&pa_thread_self);
+	return &pa_thread_self;
+}
+
+static enum pa_walk_end walk_now(uintptr_t *pcs, uint32_t max, uint32_t *depth)
+{
+	struct pa_walk walk = pa_walk_start(met_thread(), state.cursor, false);
+	return pa_walk_run(&walk, pa_record.frames, pcs, max, depth);
+}
+
+static void check_warm(void)
+{
+	uintptr_t pcs[64];
+	uint32_t depth;
+	teach_chain();
+	assert_int_equal(walk_now(pcs, 64, &depth), PA_WALK_COMPLETE);
+	assert_int_equal(depth, FRAMES);
+	assert_memory_equal(pcs, state.chain, sizeof(state.chain));
+}
+
+static void warm_walk_finds_all_callers(void **unused)
+{
+	(void)unused;
+	fixture_boot(64 << 10, 1);
+	state.at_bottom = check_warm;
+	descend(LEVELS);
+}
+
+static void check_foreign(void)
+{
+	uintptr_t pcs[64];
+	uint32_t depth;
+	teach_chain();
+	/* The thread's bounds do not cover this stack: every page is asked for. */
+	struct pa_thread *self = met_thread();
+	self->stack_lo = self->stack_hi = 0;
+	struct pa_walk walk = pa_walk_start(self, state.cursor, false);
+	assert_int_equal(pa_walk_run(&walk, pa_record.frames, pcs, 64, &depth), PA_WALK_COMPLETE);
+	assert_memory_equal(pcs, state.chain, sizeof(state.chain));
+}
+
+static void unknown_stack_is_walked_page_by_page(void **unused)
+{
+	(void)unused;
+	fixture_boot(64 << 10, 1);
+	state.at_bottom = check_foreign;
+	descend(LEVELS);
+}
+
+static void check_cold(void)
+{
+	uintptr_t pcs[64];
+	uint32_t depth;
+	teach(state.chain[0], PA_RULE_BP);
+	struct pa_walk walk = pa_walk_start(met_thread(), state.cursor, false);
+	assert_int_equal(pa_walk_run(&walk, pa_record.frames, pcs, 64, &depth), PA_WALK_COLD);
+	assert_int_equal(depth, 1);
+	assert_int_equal(walk.cursor.pc, state.chain[1]);
+}
+
+static void walk_stands_at_the_first_unknown_frame(void **unused)
+{
+	(void)unused;
+	fixture_boot(64 << 10, 1);
+	state.at_bottom = check_cold;
+	descend(LEVELS);
+}
+
+static void check_cut(void)
+{
+	uintptr_t pcs[64];
+	uint32_t depth;
+	teach_chain();
+	assert_int_equal(walk_now(pcs, 5, &depth), PA_WALK_CUT);
+	assert_int_equal(depth, 5);
+}
+
+static void walk_is_cut_at_the_limit(void **unused)
+{
+	(void)unused;
+	fixture_boot(64 << 10, 1);
+	state.at_bottom = check_cut;
+	descend(LEVELS);
+}
+
+/* Two pages, the second one unreadable; a cursor whose frames lie in the first. */
+static char *pages_with_a_hole(void)
+{
+	char *pages = mmap(NULL, 2 * PA_PAGE_BYTES, PROT_READ | PROT_WRITE,
+		MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+	assert_ptr_not_equal(pages, MAP_FAILED);
+	assert_int_equal(mprotect(pages + PA_PAGE_BYTES, PA_PAGE_BYTES, PROT_NONE), 0);
+	return pages;
+}
+
+static void unreadable_stack_ends_the_walk(void **unused)
+{
+	(void)unused;
+	fixture_boot(64 << 10, 1);
+	char *pages = pages_with_a_hole();
+	const struct pa_rule rule = { .kind = PA_RULE_SP, .cfa_offset = 64 };
+	assert_true(pa_frames_insert(pa_record.frames, 0x1234, false, &rule, 0));
+	for (uintptr_t at = 0; at < PA_PAGE_BYTES; at += 8)
+		*(uintptr_t *)(pages + at) = 0x1234;
+	uintptr_t pcs[512];
+	uint32_t depth;
+	struct pa_cursor cursor = { .pc = 0x1234, .sp = (uintptr_t)pages };
+	struct pa_walk walk = pa_walk_start(met_thread(), cursor, false);
+	assert_int_equal(pa_walk_run(&walk, pa_record.frames, pcs, 512, &depth), PA_WALK_BROKEN);
+	assert_int_equal(depth, PA_PAGE_BYTES / 64 + 1);
+}
+
+static void wild_registers_end_the_walk(void **unused)
+{
+	(void)unused;
+	fixture_boot(64 << 10, 1);
+	const uintptr_t wild[] = { 0, 8, 0x1000, 0x7ffffffff000, (uintptr_t)-16, 0x8000000000000000 };
+	const struct pa_rule rule = { .kind = PA_RULE_BP, .cfa_offset = 16, .bp_offset = -16 };
+	assert_true(pa_frames_insert(pa_record.frames, 0x1234, false, &rule, 0));
+	for (size_t i = 0; i < PA_COUNT(wild); i++)
+		for (size_t j = 0; j < PA_COUNT(wild); j++) {
+			uintptr_t pcs[8];
+			uint32_t depth;
+			struct pa_cursor cursor = { 0x1234, wild[i], wild[j] };
+			struct pa_walk walk = pa_walk_start(met_thread(), cursor, false);
+			assert_int_equal(pa_walk_run(&walk, pa_record.frames, pcs, 8, &depth),
+				PA_WALK_BROKEN);
+		}
+}
+
+static struct pa_cold *copy_of(uintptr_t sp, size_t max_bytes, char *room)
+{
+	struct pa_cursor cursor = { .pc = 1, .sp = sp };
+	struct pa_walk walk = pa_walk_start(met_thread(), cursor, false);
+	struct pa_cold *cold = (struct pa_cold *)room;
+	pa_walk_copy(&walk, cold, max_bytes);
+	return cold;
+}
+
+static void copy_stops_before_unreadable_memory(void **unused)
+{
+	(void)unused;
+	fixture_boot(64 << 10, 1);
+	char *pages = pages_with_a_hole();
+	memset(pages, 0x5a, PA_PAGE_BYTES);
+	char *room = malloc(sizeof(struct pa_cold) + 3 * PA_PAGE_BYTES);
+	struct pa_cold *cold = copy_of((uintptr_t)pages + 100, 3 * PA_PAGE_BYTES, room);
+	assert_int_equal(cold->stack_at, (uintptr_t)pages + 96);
+	assert_int_equal(cold->stack_bytes, PA_PAGE_BYTES - 96);
+	assert_memory_equal(cold + 1, pages + 96, cold->stack_bytes);
+	cold = copy_of((uintptr_t)pages + PA_PAGE_BYTES, PA_PAGE_BYTES, room);
+	assert_int_equal(cold->stack_bytes, 0);
+	free(room);
+}
+
+static void copy_of_the_own_stack_ends_at_its_top(void **unused)
+{
+	(void)unused;
+	fixture_boot(64 << 10, 1);
+	char room[sizeof(struct pa_cold) + 4096] __attribute__((aligned(16)));
+	struct pa_thread *self = met_thread();
+	uintptr_t sp = (uintptr_t)__builtin_frame_address(0);
+	self->stack_hi = sp + 1024;
+	struct pa_cold *cold = copy_of(sp, 512, room);
+	assert_int_equal(cold->stack_bytes, 512);
+	assert_false(cold->to_stack_end);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(warm_walk_finds_all_callers),
+		cmocka_unit_test(unknown_stack_is_walked_page_by_page),
+		cmocka_unit_test(walk_stands_at_the_first_unknown_frame),
+		cmocka_unit_test(walk_is_cut_at_the_limit),
+		cmocka_unit_test(unreadable_stack_ends_the_walk),
+		cmocka_unit_test(wild_registers_end_the_walk),
+		cmocka_unit_test(copy_stops_before_unreadable_memory),
+		cmocka_unit_test(copy_of_the_own_stack_ends_at_its_top),
+	};
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}

@@ -1,0 +1,210 @@
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+
+#include <cmocka.h>
+#include <errno.h>
+#include <pthread.h>
+#include <signal.h>
+#include <stdlib.h>
+#include <sys/wait.h>
+
+#include "agent/record/tick.h"
+#include "test/unit/record_fixture.h"
+
+static void boot(void)
+{
+	fixture_boot(8 << 20, 1);
+	pa_tick_boot(sigaction);
+}
+
+static void burn(int64_t cpu_ns)
+{
+	int64_t end_ns = pa_clock_thread_cpu_ns() + cpu_ns;
+	while (pa_clock_thread_cpu_ns() < end_ns)
+		;
+}
+
+/* Ticks in the ring: of one thread, or of all when tid is 0. */
+static uint64_t drain_ticks(int32_t tid)
+{
+	struct fixture_event *event = malloc(sizeof(*event));
+	uint64_t ticks = 0;
+	while (fixture_next(event)) {
+		assert_int_equal(event->head.kind, PA_EVENT_CPU);
+		if (!tid || event->head.tid == tid)
+			ticks += event->head.value[0];
+	}
+	free(event);
+	return ticks;
+}
+
+static struct sigaction disposition(void)
+{
+	struct sigaction action;
+	assert_int_equal(sigaction(pa_record.signal, NULL, &action), 0);
+	return action;
+}
+
+static void ticks_count_the_cpu_time_of_a_thread(void **unused)
+{
+	(void)unused;
+	boot();
+	int64_t before_ns = pa_clock_thread_cpu_ns();
+	assert_int_equal(pa_tick_start(1000), 0);
+	burn(300 * PA_NS_PER_MS);
+	pa_tick_stop();
+	int64_t due = (pa_clock_thread_cpu_ns() - before_ns) / PA_NS_PER_MS;
+	/* Nobody reads meanwhile, so some may not fit; one scheduler tick may be outstanding. */
+	uint64_t lost = fixture_count(&pa_record.counters.lost_cpu_ring);
+	assert_in_range(drain_ticks(getpid()) + lost, due - 12, due + 1);
+}
+
+static void first_pc_is_the_interrupted_instruction(void **unused)
+{
+	(void)unused;
+	boot();
+	assert_int_equal(pa_tick_start(1000), 0);
+	burn(50 * PA_NS_PER_MS);
+	pa_tick_stop();
+	struct fixture_event *event = malloc(sizeof(*event));
+	assert_true(fixture_next(event));
+	assert_true(event->head.flags & PA_EVENT_LEAF);
+	assert_true(event->head.flags & PA_EVENT_COLD);
+	assert_true(event->cold.leaf);
+	assert_string_not_equal(event->head.name, "");
+	free(event);
+	drain_ticks(0);
+}
+
+static void disposition_is_the_programs_again_after_stop(void **unused)
+{
+	(void)unused;
+	boot();
+	struct sigaction before = disposition();
+	assert_ptr_equal(before.sa_handler, SIG_DFL);
+	assert_int_equal(pa_tick_start(1000), 0);
+	assert_ptr_not_equal(disposition().sa_sigaction, NULL);
+	burn(20 * PA_NS_PER_MS);
+	pa_tick_stop();
+	assert_ptr_equal(disposition().sa_handler, SIG_DFL);
+	/* Nothing is pending: the default action would end this test. */
+	burn(20 * PA_NS_PER_MS);
+	drain_ticks(0);
+}
+
+static void second_start_is_busy(void **unused)
+{
+	(void)unused;
+	boot();
+	assert_int_equal(pa_tick_start(100), 0);
+	assert_int_equal(pa_tick_start(100), -EBUSY);
+	pa_tick_stop();
+	assert_int_equal(pa_tick_start(100), 0);
+	pa_tick_stop();
+	drain_ticks(0);
+}
+
+static void own_handler(int signal)
+{
+	(void)signal;
+}
+
+static void signal_that_the_program_uses_is_left_alone(void **unused)
+{
+	(void)unused;
+	boot();
+	struct sigaction own = { .sa_handler = own_handler }, none = { .sa_handler = SIG_DFL };
+	sigaction(pa_record.signal, &own, NULL);
+	assert_int_equal(pa_tick_start(100), -EADDRINUSE);
+	assert_ptr_equal(disposition().sa_handler, own_handler);
+	sigaction(pa_record.signal, &none, NULL);
+}
+
+static void wish_of_the_program_comes_true_after_stop(void **unused)
+{
+	(void)unused;
+	boot();
+	struct sigaction own = { .sa_handler = own_handler }, old;
+	struct sigaction none = { .sa_handler = SIG_DFL };
+	assert_false(pa_tick_sigaction(&own, NULL));
+	assert_int_equal(pa_tick_start(100), 0);
+	assert_true(pa_tick_sigaction(&own, &old));
+	assert_ptr_equal(old.sa_handler, SIG_DFL);
+	assert_true(pa_tick_sigaction(NULL, &old));
+	assert_ptr_equal(old.sa_handler, own_handler);
+	pa_tick_stop();
+	assert_ptr_equal(disposition().sa_handler, own_handler);
+	sigaction(pa_record.signal, &none, NULL);
+	drain_ticks(0);
+}
+
+enum { SHORT_THREADS = 200, SHORT_MS = 3 };
+static PA_ATOMIC(int64_t) short_cpu_ns;
+
+/* As the thread hook does. */
+static void *live_shortly(void *unused)
+{
+	(void)unused;
+	struct pa_thread *self = &pa_thread_self;
+	pa_thread_started(self, 8 << 20, 4096);
+	self->start_routine = (uintptr_t)live_shortly;
+	pa_tick_thread_begin(self);
+	burn(SHORT_MS * PA_NS_PER_MS);
+	pa_tick_thread_end(self);
+	pa_add_relaxed(&short_cpu_ns, pa_clock_thread_cpu_ns());
+	return NULL;
+}
+
+static void short_threads_are_charged_what_they_used(void **unused)
+{
+	(void)unused;
+	boot();
+	assert_int_equal(pa_tick_start(100), 0);
+	for (int i = 0; i < SHORT_THREADS; i++) {
+		pthread_t thread;
+		assert_int_equal(pthread_create(&thread, NULL, live_shortly, NULL), 0);
+		pthread_join(thread, NULL);
+	}
+	pa_tick_stop();
+	double due = (double)pa_load_relaxed(&short_cpu_ns) / (10.0 * PA_NS_PER_MS);
+	double got = (double)drain_ticks(0);
+	/* 60 ticks are due, each thread has one with probability 0.3: 6.5 is one standard
+	 * deviation. */
+	assert_true(got > due - 33 && got < due + 33);
+}
+
+static void child_of_fork_has_no_ticks_and_the_programs_disposition(void **unused)
+{
+	(void)unused;
+	boot();
+	assert_int_equal(pa_tick_start(1000), 0);
+	pid_t child = fork();
+	if (child == 0) {
+		pa_tick_atfork_child();
+		if (disposition().sa_handler != SIG_DFL)
+			_exit(1);
+		burn(30 * PA_NS_PER_MS); /* a tick would end us */
+		_exit(pa_tick_start(100) == 0 ? 0 : 2);
+	}
+	int status;
+	assert_int_equal(waitpid(child, &status, 0), child);
+	assert_int_equal(status, 0);
+	pa_tick_stop();
+	drain_ticks(0);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(ticks_count_the_cpu_time_of_a_thread),
+		cmocka_unit_test(first_pc_is_the_interrupted_instruction),
+		cmocka_unit_test(disposition_is_the_programs_again_after_stop),
+		cmocka_unit_test(second_start_is_busy),
+		cmocka_unit_test(signal_that_the_program_uses_is_left_alone),
+		cmocka_unit_test(wish_of_the_program_comes_true_after_stop),
+		cmocka_unit_test(short_threads_are_charged_what_they_used),
+		cmocka_unit_test(child_of_fork_has_no_ticks_and_the_programs_disposition),
+	};
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
