@@ -1,0 +1,266 @@
+# pprofagent: two shared objects, their tests, and what measures them.
+#
+#   make            build/libpprofagent.so and build/libpprofagent-core.so
+#   make test       unit tests (cmocka), then end-to-end tests (pytest)
+#   make unit       only the unit tests         make e2e    only the end-to-end tests
+#   make asan       unit tests under the address and undefined-behaviour sanitizers
+#   make tsan       unit tests under the thread sanitizer
+#   make lint       layers, exports, undefined symbols, headers, shell scripts
+#   make demo       a redis-server under the agent, profiled
+#   make bench      what the agent costs, against the bare program
+#   make install    PREFIX=/usr/local DESTDIR=
+#   make clean
+#
+# V=1 shows the commands; TESTS='test_ring test_env' runs only those unit tests;
+# PYTEST='-k heap' goes to pytest. Files are found by wildcard: a new one needs no change here.
+
+B      ?= build
+CC     ?= gcc
+CXX    ?= g++
+CLANG  ?= clang
+PREFIX ?= /usr/local
+V      ?= 0
+PYTHON ?= /usr/bin/python3
+OPT    ?= -O2 -g
+
+ifeq ($(origin CC),default)
+CC := gcc
+endif
+ifeq ($(V),1)
+Q :=
+say = @:
+else
+Q := @
+say = @printf '  %-7s %s\n'
+endif
+
+.SUFFIXES:
+.DELETE_ON_ERROR:
+.DEFAULT_GOAL := all
+
+# ---------------------------------------------------------------- sources
+
+SRC_HOOKS   := $(sort $(wildcard hooks/*.c))
+SRC_BASE    := $(sort $(wildcard agent/base/*.c))
+SRC_RECORD  := $(sort $(wildcard agent/record/*.c))
+SRC_PROFILE := $(sort $(wildcard agent/profile/*.c))
+SRC_PROTO   := $(sort $(wildcard proto/*.c))
+SRC_SERVE   := $(sort $(wildcard agent/serve/*.c))
+SRC_BOOT    := $(wildcard agent/agent.c)
+PROTOS      := $(wildcard proto/*.proto)
+
+obj = $(patsubst %.c,$(B)/obj/%.o,$(1))
+OBJ_PB    := $(patsubst proto/%.proto,$(B)/proto/%.pb.o,$(PROTOS))
+HDR_PB    := $(OBJ_PB:.o=.h)
+OBJ_AGENT := $(call obj,$(SRC_HOOKS) $(SRC_BASE) $(SRC_RECORD) $(SRC_BOOT))
+# Where the two objects meet: code without state of its own, for memory that both see.
+SRC_MEET  := agent/record/ring.c agent/record/frames.c
+OBJ_CORE  := $(call obj,$(SRC_BASE) $(SRC_MEET) $(SRC_PROFILE) $(SRC_PROTO) $(SRC_SERVE)) $(OBJ_PB)
+OBJ_UNITS := $(call obj,$(SRC_BASE) $(SRC_RECORD) $(SRC_PROFILE) $(SRC_PROTO) $(SRC_SERVE)) \
+	$(OBJ_PB)
+
+LIB_AGENT := $(B)/libpprofagent.so
+LIB_CORE  := $(B)/libpprofagent-core.so
+
+# ---------------------------------------------------------------- flags
+
+WARN := -Wall -Wextra -Wshadow -Wstrict-prototypes -Wmissing-prototypes -Werror
+# initial-exec: the preloaded object lives in static TLS, __tls_get_addr may allocate.
+# Hot hooks keep no frame; the slow halves that look at their caller get one by asking for it.
+CODEGEN := -fPIC -fvisibility=hidden -ftls-model=initial-exec
+SAN ?=
+ALL_CFLAGS = -std=gnu11 -D_GNU_SOURCE $(OPT) $(WARN) $(CODEGEN) -I$(B)/proto -MMD -MP \
+	$(SAN) $(CPPFLAGS) $(CFLAGS)
+
+LD_COMMON := -shared -pthread -Wl,-z,defs -Wl,-z,now -Wl,-z,relro -Wl,--as-needed
+LD_AGENT  := $(LD_COMMON) -Wl,-z,nodelete -Wl,-soname,libpprofagent.so \
+	-Wl,--version-script=hooks/exports.map
+# RPATH and not RUNPATH: it counts for the libraries of our libraries too.
+LD_CORE   := $(LD_COMMON) -Wl,-soname,libpprofagent-core.so \
+	-Wl,--version-script=agent/serve/core.map -Wl,--exclude-libs,ALL \
+	-Wl,-rpath,'$$ORIGIN' -Wl,--disable-new-dtags
+LIBS_CORE := -lcivetweb -lunwind-x86_64 -lunwind -ldw -lelf \
+	-l:libprotobuf-nanopb.a -l:libz.a -l:libiberty.a -lm
+
+# hooks/ defines malloc: the compiler may not reason about it. The canary is TLS, which a thread
+# made by a raw clone may not have when our signal handler comes.
+$(B)/obj/hooks/%.o: CODEGEN += -fno-builtin -fno-stack-protector -foptimize-sibling-calls
+$(B)/obj/agent/record/%.o: CODEGEN += -fno-stack-protector
+
+# ---------------------------------------------------------------- the two objects
+
+.PHONY: all setup clean install
+all: $(LIB_AGENT) $(LIB_CORE)
+
+# Order-only below: it runs each time (and is fast), but nothing is rebuilt for it.
+setup:
+ifneq ($(SETUP_DONE),1)
+	$(Q)scripts/setup
+endif
+
+$(LIB_AGENT): $(OBJ_AGENT) hooks/exports.map
+	$(say) LINK $@
+	$(Q)$(CC) $(SAN) $(LD_AGENT) $(LDFLAGS) -o $@ $(OBJ_AGENT)
+
+$(LIB_CORE): $(OBJ_CORE) agent/serve/core.map
+	$(say) LINK $@
+	$(Q)$(CC) $(SAN) $(LD_CORE) $(LDFLAGS) -o $@ $(OBJ_CORE) $(LIBS_CORE)
+
+$(B)/obj/%.o: %.c Makefile | setup $(HDR_PB)
+	$(say) CC $<
+	$(Q)mkdir -p $(@D)
+	$(Q)$(CC) $(ALL_CFLAGS) -c -o $@ $<
+
+# The generator wants the distribution's python: another one on PATH may lack protobuf.
+$(B)/proto/%.pb.c $(B)/proto/%.pb.h: proto/%.proto Makefile $(wildcard proto/*.options) | setup
+	$(say) NANOPB $<
+	$(Q)mkdir -p $(B)/proto
+	$(Q)$(PYTHON) /usr/bin/nanopb_generator.py -q -I proto -D $(B)/proto $*.proto
+
+$(B)/proto/%.pb.o: $(B)/proto/%.pb.c Makefile
+	$(say) CC $<
+	$(Q)$(CC) $(ALL_CFLAGS) -Wno-error -c -o $@ $<
+
+# ---------------------------------------------------------------- unit tests
+
+TESTS ?= $(notdir $(basename $(sort $(wildcard test/unit/test_*.c))))
+# Tests of record/ run a second time from inside a malloc call.
+INSIDE := $(filter $(patsubst agent/record/%.c,test_%,$(SRC_RECORD)),$(TESTS))
+UNIT_PLAIN  := $(TESTS:%=$(B)/unit/%)
+UNIT_INSIDE := $(INSIDE:%=$(B)/unit/inside_%)
+UNIT_LIBS := -Wl,--as-needed -lcmocka $(LIBS_CORE) -ldl
+
+.PHONY: unit asan tsan
+unit: $(UNIT_PLAIN) $(UNIT_INSIDE)
+	$(Q)scripts/unit $^
+
+# A fresh archive each time: ar would keep the members of files that are gone.
+$(B)/libunits.a: $(OBJ_UNITS)
+	$(say) AR $@
+	$(Q)rm -f $@ && ar rcs $@ $(OBJ_UNITS)
+
+$(B)/unit/obj/%.o: test/unit/%.c Makefile | setup $(HDR_PB)
+	$(say) CC $<
+	$(Q)mkdir -p $(@D)
+	$(Q)$(CC) $(ALL_CFLAGS) -I. -c -o $@ $<
+
+$(B)/unit/obj/main_%.o: test/unit/%.c Makefile | setup $(HDR_PB)
+	$(say) CC "$< (inside)"
+	$(Q)mkdir -p $(@D)
+	$(Q)$(CC) $(ALL_CFLAGS) -Wno-missing-prototypes -I. -Dmain=pa_test_main -c -o $@ $<
+
+# libc before the archive: serve/guest.c defines names of libc, and must be pulled in only by a
+# test that asks for its pa_guest functions (or is its own test).
+UNIT_LINK = $(CC) $(SAN) -pthread -o $@ $(filter %.o,$^) -Wl,--no-as-needed -lc \
+	-Wl,--as-needed $(B)/libunits.a $(UNIT_LIBS)
+
+$(B)/unit/test_guest: $(wildcard $(B)/obj/agent/serve/guest.o)
+$(B)/unit/test_%: $(B)/unit/obj/test_%.o $(B)/libunits.a
+	$(say) LINK $@
+	$(Q)$(UNIT_LINK)
+
+$(B)/unit/inside_test_%: $(B)/unit/obj/main_test_%.o $(B)/unit/obj/inside_hook.o $(B)/libunits.a
+	$(say) LINK $@
+	$(Q)$(UNIT_LINK)
+
+asan: setup
+	$(Q)$(MAKE) --no-print-directory unit B=$(B)/asan SETUP_DONE=1 OPT='-O1 -g -DPA_DEBUG' \
+		SAN='-fsanitize=address,undefined -fno-sanitize-recover=all'
+
+# Not from inside malloc: that sanitizer's own malloc cannot be entered twice.
+tsan: setup
+	$(Q)$(MAKE) --no-print-directory unit B=$(B)/tsan SETUP_DONE=1 OPT='-O1 -g -DPA_DEBUG' \
+		SAN='-fsanitize=thread' UNIT_INSIDE= \
+		CFLAGS='$(CFLAGS) $(if $(findstring clang,$(CC)),,-Wno-tsan)'
+
+# ---------------------------------------------------------------- victims and end-to-end tests
+
+VICTIM_C   := $(patsubst test/victim/%.c,$(B)/victim/%,$(sort $(wildcard test/victim/v_*.c)))
+VICTIM_CXX := $(patsubst test/victim/%.cpp,$(B)/victim/%,$(sort $(wildcard test/victim/v_*.cpp)))
+VICTIM_SO  := $(patsubst test/victim/%.c,$(B)/victim/%.so,$(sort $(wildcard test/victim/p_*.c)))
+VICTIM_RS  := $(if $(shell command -v rustc),$(patsubst test/victim/%.rs,$(B)/victim/%,\
+	$(sort $(wildcard test/victim/v_*.rs))))
+VICTIMS    := $(VICTIM_C) $(VICTIM_CXX) $(VICTIM_SO) $(VICTIM_RS)
+# As a distribution builds programs, but no call may be optimised away: what they do is the test.
+VICTIM_FLAGS := -O2 -g -Wall -Wextra -D_GNU_SOURCE -pthread -fno-builtin \
+	-fno-optimize-sibling-calls
+
+.PHONY: victims e2e test
+victims: $(VICTIMS)
+
+$(B)/victim/%: test/victim/%.c Makefile | setup
+	$(say) VICTIM $<
+	$(Q)mkdir -p $(@D)
+	$(Q)$(CC) -std=gnu11 $(VICTIM_FLAGS) -o $@ $< -ldl -lm
+
+$(B)/victim/%: test/victim/%.cpp Makefile | setup
+	$(say) VICTIM $<
+	$(Q)mkdir -p $(@D)
+	$(Q)$(CXX) $(VICTIM_FLAGS) -o $@ $<
+
+$(B)/victim/%.so: test/victim/%.c Makefile | setup
+	$(say) VICTIM $<
+	$(Q)mkdir -p $(@D)
+	$(Q)$(CC) -std=gnu11 $(VICTIM_FLAGS) -fPIC -shared -o $@ $<
+
+$(B)/victim/%: test/victim/%.rs Makefile | setup
+	$(say) VICTIM $<
+	$(Q)mkdir -p $(@D)
+	$(Q)MAKEFLAGS= rustc -C opt-level=2 -g -C prefer-dynamic=no -o $@ $<
+
+$(B)/e2e/profile_pb2.py: proto/profile.proto Makefile | setup
+	$(say) PROTOC $<
+	$(Q)mkdir -p $(@D)
+	$(Q)protoc --proto_path=proto --python_out=$(@D) profile.proto
+
+e2e: all victims $(B)/e2e/profile_pb2.py
+	$(Q)PPROFAGENT_BUILD=$(abspath $(B)) PYTHONDONTWRITEBYTECODE=1 \
+		$(PYTHON) -m pytest -p no:cacheprovider -q test/e2e $(PYTEST)
+
+# One after the other: pytest's summary is the end of the output.
+test: setup
+	$(Q)$(MAKE) --no-print-directory unit SETUP_DONE=1
+	$(Q)$(MAKE) --no-print-directory e2e SETUP_DONE=1
+
+# ---------------------------------------------------------------- lint, demo, bench
+
+.PHONY: lint demo bench
+lint: all
+	$(Q)B=$(B) CC=$(CC) CLANG=$(CLANG) scripts/lint
+
+demo: all
+	$(Q)B=$(B) scripts/demo
+
+BENCH := $(patsubst test/bench/%.c,$(B)/bench/%,$(sort $(wildcard test/bench/b_*.c)))
+BENCH_SO := $(patsubst test/bench/%.c,$(B)/bench/%.so,$(sort $(wildcard test/bench/p_*.c)))
+
+$(B)/bench/%.so: test/bench/%.c Makefile | setup
+	$(say) BENCH $<
+	$(Q)mkdir -p $(@D)
+	$(Q)$(CC) -std=gnu11 $(VICTIM_FLAGS) -fPIC -shared -o $@ $<
+
+# Measures our own code from within and is linked with it; the others are programs.
+$(B)/bench/b_walk: test/bench/b_walk.c $(B)/libunits.a Makefile | setup
+	$(say) BENCH $<
+	$(Q)mkdir -p $(@D)
+	$(Q)$(CC) $(ALL_CFLAGS) -I. -pthread -o $@ $< $(B)/libunits.a $(UNIT_LIBS)
+
+$(B)/bench/%: test/bench/%.c Makefile | setup
+	$(say) BENCH $<
+	$(Q)mkdir -p $(@D)
+	$(Q)$(CC) -std=gnu11 $(VICTIM_FLAGS) -o $@ $< -ldl -lm
+
+bench: all $(BENCH) $(BENCH_SO)
+	$(Q)B=$(B) $(PYTHON) scripts/bench $(BENCH_ARGS)
+
+# ---------------------------------------------------------------- install, clean
+
+install: all
+	install -d $(DESTDIR)$(PREFIX)/lib
+	install -m 755 $(LIB_AGENT) $(LIB_CORE) $(DESTDIR)$(PREFIX)/lib/
+
+clean:
+	rm -rf $(B)
+
+-include $(patsubst %.o,%.d,$(OBJ_AGENT) $(OBJ_UNITS)) $(wildcard $(B)/unit/obj/*.d)
+.SECONDARY:
