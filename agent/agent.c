@@ -249,10 +249,15 @@ void pa_process_forked(void)
 
 /* ---- boot1 ---- */
 
-/* Basename of the executable; "" when unknown. */
+/* Basename of the executable; "" when unknown. A file that was replaced while we start has a mark
+ * behind its name. */
 static const char *program_name(char *path, size_t size)
 {
+	static const char mark[] = " (deleted)";
+	const ssize_t mark_length = sizeof(mark) - 1;
 	ssize_t length = readlink("/proc/self/exe", path, size - 1);
+	if (length > mark_length && !memcmp(path + length - mark_length, mark, mark_length))
+		length -= mark_length;
 	path[length > 0 ? length : 0] = '\0';
 	char *slash = strrchr(path, '/');
 	return slash ? slash + 1 : path;

@@ -1,8 +1,8 @@
 /*
  * The one list of hooked symbols: PA_HOOK(name, result type, parameters, required).
  *
- * required: every libc that we run on has it; the others may be missing (a newer libc adds them), and
- * their hooks then do the work with what there is. Each name is exported by libpprofagent.so with
+ * required: every libc that we run on has it; the others may be missing (a newer libc adds them) and
+ * are looked up at their first call. Each name is exported by libpprofagent.so with
  * default visibility and no symbol version, so it serves callers of every version.
  *
  * exports.map repeats the names for the linker; `make lint` holds the two against each other.

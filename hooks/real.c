@@ -137,19 +137,29 @@ static void *boot_pvalloc(size_t bytes)
 	return pa_real.pvalloc(bytes);
 }
 
-/* A libc that has no such function yet: what it is defined to do. */
+/*
+ * Functions of a newer libc, looked up at their first call: a dlsym that fails costs 12 us, which no
+ * short-lived program should pay at its start. Without one, a call means a plain free.
+ */
 
 static void boot_free_sized(void *pointer, size_t bytes)
 {
-	(void)bytes;
-	pa_real.free(pointer);
+	void (*found)(void *, size_t) = NULL;
+	*(void **)&found = dlsym(RTLD_NEXT, "free_sized");
+	if (!found)
+		return pa_real.free(pointer);
+	pa_store_release(&pa_real.free_sized, found);
+	found(pointer, bytes);
 }
 
 static void boot_free_aligned_sized(void *pointer, size_t alignment, size_t bytes)
 {
-	(void)alignment;
-	(void)bytes;
-	pa_real.free(pointer);
+	void (*found)(void *, size_t, size_t) = NULL;
+	*(void **)&found = dlsym(RTLD_NEXT, "free_aligned_sized");
+	if (!found)
+		return pa_real.free(pointer);
+	pa_store_release(&pa_real.free_aligned_sized, found);
+	found(pointer, alignment, bytes);
 }
 
 struct pa_real pa_real = {
@@ -180,7 +190,8 @@ void pa_real_resolve(void)
 	pa_alloc_mark_range(bootstrap.memory, sizeof(bootstrap.memory));
 	struct pa_real found = { 0 };
 #define FIND(name, result, parameters, required)                                                  \
-	*(void **)&found.name = dlsym(RTLD_NEXT, #name);
+	if (required)                                                                             \
+		*(void **)&found.name = dlsym(RTLD_NEXT, #name);
 	PA_HOOKS(FIND)
 #undef FIND
 #define STORE(name, result, parameters, required)                                                 \

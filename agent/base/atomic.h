@@ -24,10 +24,10 @@
 
 /* True when *p was *expected and is now v; else *expected is what was found. Never spurious. */
 #define pa_cas_acq_rel(p, expected, v)                                                            \
-	atomic_compare_exchange_strong_explicit((p), (expected), (v), memory_order_acq_rel,           \
+	atomic_compare_exchange_strong_explicit((p), (expected), (v), memory_order_acq_rel,       \
 		memory_order_acquire)
 #define pa_cas_relaxed(p, expected, v)                                                            \
-	atomic_compare_exchange_strong_explicit((p), (expected), (v), memory_order_relaxed,           \
+	atomic_compare_exchange_strong_explicit((p), (expected), (v), memory_order_relaxed,       \
 		memory_order_relaxed)
 
 /* Orders memory against a signal handler of the same thread; costs no instruction. */

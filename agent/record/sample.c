@@ -66,7 +66,6 @@ static void publish_cold(struct pa_event *event, size_t have, struct pa_walk *wa
 	}
 	pa_walk_copy(walk, cold, limit);
 	larger->flags |= PA_EVENT_COLD;
-	PA_COUNT_EVENT(cold_stacks);
 	pa_ring_publish(pa_record.ring, larger, want,
 		pcs_bytes + sizeof(*cold) + cold->stack_bytes);
 }

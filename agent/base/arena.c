@@ -1,0 +1,145 @@
+#include "arena.h"
+
+#include <errno.h>
+#include <string.h>
+#include <sys/mman.h>
+
+#define FIRST_CHUNK_BYTES ((size_t)64 << 10)
+#define LARGEST_CHUNK_BYTES ((size_t)1 << 20)
+#define ALIGNMENT 16
+
+/* Stands at the start of each chunk. */
+struct pa_arena_chunk {
+	struct pa_arena_chunk *older;
+	size_t bytes; /* of the mapping */
+};
+
+_Static_assert(sizeof(struct pa_arena_chunk) % ALIGNMENT == 0, "the first object is aligned");
+
+static struct {
+	PA_ATOMIC(size_t) mapped_bytes; /* statistics only */
+} state;
+
+static size_t page_up(size_t bytes)
+{
+	return PA_ALIGN_UP(bytes, PA_PAGE_BYTES);
+}
+
+PA_APP void *pa_map(size_t bytes)
+{
+	int saved = errno;
+	void *memory;
+
+	if (bytes == 0 || bytes > PTRDIFF_MAX)
+		return NULL;
+	memory = mmap(NULL, page_up(bytes), PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS,
+		-1, 0);
+	errno = saved;
+	if (memory == MAP_FAILED)
+		return NULL;
+	pa_add_relaxed(&state.mapped_bytes, page_up(bytes));
+	return memory;
+}
+
+PA_APP void pa_unmap(void *memory, size_t bytes)
+{
+	int saved = errno;
+
+	if (!memory)
+		return;
+	/* Fails when the program is at its limit of mappings: then the pages are still there. */
+	if (munmap(memory, page_up(bytes)) == 0)
+		pa_sub_relaxed(&state.mapped_bytes, page_up(bytes));
+	errno = saved;
+}
+
+PA_SIGNAL size_t pa_map_bytes(void)
+{
+	return pa_load_relaxed(&state.mapped_bytes);
+}
+
+/*
+ * What to ask the kernel for: 64 KiB, then each chunk twice the last one up to 1 MiB (what is
+ * mapped so far plus 64 KiB is just that series), at the end what the cap leaves; 0: too little.
+ */
+static size_t chunk_bytes(const struct pa_arena *arena, size_t needed)
+{
+	size_t room = arena->cap_bytes - arena->mapped_bytes;
+	size_t wanted = arena->mapped_bytes + FIRST_CHUNK_BYTES;
+
+	if (wanted > LARGEST_CHUNK_BYTES)
+		wanted = LARGEST_CHUNK_BYTES;
+	if (wanted < needed)
+		wanted = page_up(needed);
+	if (wanted > room)
+		wanted = room & ~(PA_PAGE_BYTES - 1);
+	return wanted >= needed ? wanted : 0;
+}
+
+static struct pa_arena_chunk *add_chunk(struct pa_arena *arena, size_t needed)
+{
+	size_t bytes = chunk_bytes(arena, needed);
+	struct pa_arena_chunk *chunk = bytes ? pa_map(bytes) : NULL;
+
+	if (!chunk)
+		return NULL;
+	chunk->bytes = bytes;
+	chunk->older = arena->chunks;
+	arena->chunks = chunk;
+	arena->mapped_bytes += bytes;
+	return chunk;
+}
+
+static void *alloc_slow(struct pa_arena *arena, size_t bytes)
+{
+	struct pa_arena_chunk *chunk = add_chunk(arena, sizeof(*chunk) + bytes);
+	char *object, *end;
+
+	if (!chunk)
+		return NULL;
+	object = (char *)(chunk + 1);
+	end = (char *)chunk + chunk->bytes;
+	/* A large object in a chunk of its own leaves the chunk being filled as it is. */
+	if (end - (object + bytes) > arena->end - arena->next) {
+		arena->next = object + bytes;
+		arena->end = end;
+	}
+	return object;
+}
+
+PA_AGENT void *pa_arena_alloc(struct pa_arena *arena, size_t bytes)
+{
+	char *object = arena->next;
+
+	if (pa_unlikely(bytes > arena->cap_bytes || bytes > PTRDIFF_MAX))
+		return NULL;
+	bytes = bytes ? PA_ALIGN_UP(bytes, ALIGNMENT) : ALIGNMENT;
+	if (pa_unlikely(bytes > (size_t)(arena->end - arena->next)))
+		return alloc_slow(arena, bytes);
+	arena->next += bytes;
+	return object;
+}
+
+PA_AGENT char *pa_arena_strndup(struct pa_arena *arena, const char *text, size_t len)
+{
+	char *copy = len < SIZE_MAX ? pa_arena_alloc(arena, len + 1) : NULL;
+
+	if (copy)
+		memcpy(copy, text, len);
+	return copy;
+}
+
+PA_AGENT void pa_arena_free(struct pa_arena *arena)
+{
+	struct pa_arena_chunk *chunk = arena->chunks;
+
+	while (chunk) {
+		struct pa_arena_chunk *older = chunk->older;
+
+		pa_unmap(chunk, chunk->bytes);
+		chunk = older;
+	}
+	arena->chunks = NULL;
+	arena->next = arena->end = NULL;
+	arena->mapped_bytes = 0;
+}

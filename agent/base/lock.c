@@ -1,0 +1,139 @@
+#include "lock.h"
+
+#include <errno.h>
+#include <limits.h>
+#include <linux/futex.h>
+#include <sys/syscall.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "clock.h"
+
+#ifdef PA_DEBUG
+#include <assert.h>
+#endif
+
+enum { FREE = 0, HELD = 1, WAITED = 2 };
+
+#ifdef PA_DEBUG
+/* One bit for each rank that the calling thread holds. */
+static PA_TLS uint32_t held_ranks;
+#endif
+
+static void check_order(const struct pa_lock *lock)
+{
+	(void)lock;
+#ifdef PA_DEBUG
+	assert(lock->rank < PA_LOCK_RANKS);
+	assert(held_ranks >> lock->rank == 0 && "lock order, see enum pa_lock_rank");
+#endif
+}
+
+static void note_held(const struct pa_lock *lock)
+{
+	(void)lock;
+#ifdef PA_DEBUG
+	held_ranks |= 1U << lock->rank;
+#endif
+}
+
+static void note_free(const struct pa_lock *lock)
+{
+	(void)lock;
+#ifdef PA_DEBUG
+	held_ranks &= ~(1U << lock->rank);
+#endif
+}
+
+static bool take_free(struct pa_lock *lock)
+{
+	uint32_t expected = FREE;
+
+	return pa_cas_acq_rel(&lock->word, &expected, HELD);
+}
+
+/*
+ * From here on the word says WAITED, also once we hold it: at worst the unlock wakes nobody, while
+ * HELD would strand a second waiter. Ends when the holder unlocks or the time is up.
+ */
+static bool take_slow(struct pa_lock *lock, int64_t timeout_ns)
+{
+	int64_t deadline = timeout_ns < 0 ? 0 : pa_clock_mono_ns() + timeout_ns;
+	int64_t left = timeout_ns;
+
+	while (pa_swap_acq_rel(&lock->word, WAITED) != FREE) {
+		if (timeout_ns >= 0) {
+			left = deadline - pa_clock_mono_ns();
+			if (left <= 0)
+				return false;
+		}
+		pa_futex_wait(&lock->word, WAITED, left);
+	}
+	return true;
+}
+
+PA_AGENT void pa_lock(struct pa_lock *lock)
+{
+	check_order(lock);
+	if (pa_unlikely(!take_free(lock)))
+		take_slow(lock, -1);
+	note_held(lock);
+}
+
+PA_APP bool pa_lock_timed(struct pa_lock *lock, int64_t timeout_ns)
+{
+	/* Keeps the deadline from overflowing; nobody tells a century from for ever. */
+	const int64_t longest = 100LL * 365 * 24 * 3600 * PA_NS_PER_S;
+	bool taken;
+
+	check_order(lock);
+	taken = take_free(lock);
+	if (!taken && timeout_ns > 0)
+		taken = take_slow(lock, timeout_ns < longest ? timeout_ns : longest);
+	if (taken)
+		note_held(lock);
+	return taken;
+}
+
+PA_AGENT void pa_unlock(struct pa_lock *lock)
+{
+	uint32_t before;
+
+#ifdef PA_DEBUG
+	assert(held_ranks >> lock->rank & 1 && "unlock of a lock that this thread does not hold");
+#endif
+	note_free(lock);
+	before = pa_swap_acq_rel(&lock->word, FREE);
+	if (pa_unlikely(before == WAITED))
+		pa_futex_wake(&lock->word, 1);
+}
+
+PA_BOOT void pa_lock_reset(struct pa_lock *lock)
+{
+	note_free(lock);
+	pa_store_release(&lock->word, FREE);
+}
+
+PA_APP void pa_futex_wait(PA_ATOMIC(uint32_t) *word, uint32_t expected, int64_t timeout_ns)
+{
+	int saved = errno;
+	struct timespec timeout;
+	struct timespec *limit = NULL;
+
+	if (timeout_ns >= 0) {
+		timeout.tv_sec = timeout_ns / PA_NS_PER_S;
+		timeout.tv_nsec = timeout_ns % PA_NS_PER_S;
+		limit = &timeout;
+	}
+	/* A relative FUTEX_WAIT counts on CLOCK_MONOTONIC: futex(2). */
+	syscall(SYS_futex, word, FUTEX_WAIT_PRIVATE, expected, limit, NULL, 0);
+	errno = saved;
+}
+
+PA_SIGNAL void pa_futex_wake(PA_ATOMIC(uint32_t) *word, int how_many)
+{
+	int saved = errno;
+
+	syscall(SYS_futex, word, FUTEX_WAKE_PRIVATE, how_many, NULL, NULL, 0);
+	errno = saved;
+}

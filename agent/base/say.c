@@ -1,0 +1,130 @@
+#include "say.h"
+
+#include <errno.h>
+#include <poll.h>
+#include <signal.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/syscall.h>
+#include <time.h>
+#include <unistd.h>
+
+#define LINE_BYTES 512
+#define PREFIX "pprofagent: "
+#define QUOTED_INPUT_BYTES 64
+#define PATIENCE_NS (10 * PA_NS_PER_MS)
+#define SIGPIPE_BIT ((uint64_t)1 << (SIGPIPE - 1))
+
+/*
+ * Whether descriptor 2 takes a line now. A pipe that nobody empties must not stop the program
+ * before its main; POLLOUT on a pipe means PIPE_BUF bytes of room, more than a line.
+ */
+static bool stderr_takes(void)
+{
+	struct pollfd pollfd = { .fd = STDERR_FILENO, .events = POLLOUT };
+	struct timespec patience = { .tv_nsec = PATIENCE_NS };
+
+	return syscall(SYS_ppoll, &pollfd, 1, &patience, NULL, 0) == 1 &&
+		(pollfd.revents & POLLOUT) != 0;
+}
+
+/*
+ * One write that cannot kill the program: a SIGPIPE of ours is taken back before it is delivered.
+ * Raw calls, since the libc names may be our own hooks; they touch SIGPIPE only, so SIGSETXID stays
+ * as it was.
+ */
+static void write_without_sigpipe(const char *line, size_t len)
+{
+	const struct timespec now = { 0 };
+	uint64_t bit = SIGPIPE_BIT, mask = 0, pending = 0;
+	ssize_t written;
+
+	if (syscall(SYS_rt_sigprocmask, SIG_BLOCK, &bit, &mask, sizeof(mask)) != 0)
+		return;
+	syscall(SYS_rt_sigpending, &pending, sizeof(pending));
+	do
+		written = write(STDERR_FILENO, line, len);
+	while (written < 0 && errno == EINTR);
+	if (written < 0 && errno == EPIPE && !(pending & SIGPIPE_BIT))
+		syscall(SYS_rt_sigtimedwait, &bit, NULL, &now, sizeof(bit));
+	syscall(SYS_rt_sigprocmask, SIG_SETMASK, &mask, NULL, sizeof(mask));
+}
+
+PA_BOOT void pa_say(const char *format, ...)
+{
+	int saved = errno;
+	char line[LINE_BYTES] = PREFIX; /* the newline takes the place of the last NUL */
+	size_t len = strlen(PREFIX);
+	va_list args;
+	int wanted;
+
+	va_start(args, format);
+	wanted = vsnprintf(line + len, LINE_BYTES - len, format, args);
+	va_end(args);
+	if (wanted > 0)
+		len += (size_t)wanted < LINE_BYTES - len ? (size_t)wanted : LINE_BYTES - len - 1;
+	line[len++] = '\n';
+	if (stderr_takes())
+		write_without_sigpipe(line, len);
+	errno = saved;
+}
+
+/*
+ * Length of the UTF-8 character at text that may be shown as it is, else 0: RFC 3629, section 4,
+ * without the C0 and C1 controls. Reads no byte beyond a NUL.
+ */
+static size_t plain_length(const unsigned char *text)
+{
+	unsigned char lowest = 0x80, highest = 0xbf;
+	size_t length, i;
+
+	if (text[0] < 0x80)
+		return text[0] >= 0x20 && text[0] != 0x7f;
+	if (text[0] < 0xc2 || text[0] > 0xf4)
+		return 0;
+	length = text[0] < 0xe0 ? 2 : text[0] < 0xf0 ? 3 : 4;
+	if (text[0] == 0xc2 || text[0] == 0xe0)
+		lowest = 0xa0;
+	else if (text[0] == 0xf0)
+		lowest = 0x90;
+	else if (text[0] == 0xed)
+		highest = 0x9f;
+	else if (text[0] == 0xf4)
+		highest = 0x8f;
+	if (text[1] < lowest || text[1] > highest)
+		return 0;
+	for (i = 2; i < length; i++)
+		if (text[i] < 0x80 || text[i] > 0xbf)
+			return 0;
+	return length;
+}
+
+PA_BOOT char *pa_say_quote(char *out, size_t size, const char *text)
+{
+	static const char digits[] = "0123456789abcdef";
+	const unsigned char *in = (const unsigned char *)text;
+	size_t used = 0, read = 0;
+
+	if (size == 0)
+		return out;
+	while (in[read]) {
+		size_t plain = plain_length(in + read);
+		size_t taken = plain ? plain : 1;
+		size_t shown = plain ? plain : strlen("\\xNN");
+
+		if (read + taken > QUOTED_INPUT_BYTES || shown >= size - used)
+			break;
+		if (plain) {
+			memcpy(out + used, in + read, plain);
+		} else {
+			char escape[] = { '\\', 'x', digits[in[read] >> 4], digits[in[read] & 15] };
+
+			memcpy(out + used, escape, sizeof(escape));
+		}
+		read += taken;
+		used += shown;
+	}
+	out[used] = '\0';
+	return out;
+}
