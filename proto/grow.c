@@ -1,0 +1,37 @@
+#include "grow.h"
+
+#include <string.h>
+
+#include "../agent/base/arena.h"
+
+#define SMALLEST_BYTES ((size_t)16 << 10)
+
+PA_AGENT bool pa_grow(struct pa_grow *region, size_t need)
+{
+	size_t bytes = region->bytes ? region->bytes : SMALLEST_BYTES;
+	void *bigger;
+
+	if (pa_likely(need <= region->bytes))
+		return true;
+	while (bytes < need) {
+		if (bytes > PTRDIFF_MAX / 2)
+			return false;
+		bytes *= 2;
+	}
+	bigger = pa_map(bytes);
+	if (!bigger)
+		return false;
+	if (region->at) {
+		memcpy(bigger, region->at, region->bytes);
+		pa_unmap(region->at, region->bytes);
+	}
+	region->at = bigger;
+	region->bytes = bytes;
+	return true;
+}
+
+PA_AGENT void pa_grow_free(struct pa_grow *region)
+{
+	pa_unmap(region->at, region->bytes);
+	*region = (struct pa_grow){ 0 };
+}
