@@ -1,9 +1,9 @@
 /*
  * The collector: the only reader of the ring and the only writer of the tables.
  *
- * Context: PA_AGENT, one thread. It holds PA_LOCK_TABLES while it handles a batch of events (bounded:
- * at most a few ms), so that fork can take the lock in a bounded time. As nobody else writes, the
- * collector reads its tables without the lock; all others read them under it.
+ * Context: PA_AGENT, one thread. It holds PA_LOCK_TABLES while it handles a batch of events
+ * (bounded: at most a few ms), so that fork can take the lock in a bounded time. As nobody else
+ * writes, the collector reads its tables without the lock; all others read them under it.
  *
  * An event is copied out of the ring and checked before it is used: one that is not what event.h
  * says is skipped and counted.
@@ -14,8 +14,8 @@
 #include "../base/base.h"
 
 /*
- * Sets up the tables. 0 or -errno. Also fills pa_core_bridge->atfork. In a forked child it is called
- * again, and keeps the tables that atfork.child kept.
+ * Sets up the tables. 0 or -errno. Also fills pa_core_bridge->atfork. In a forked child it is
+ * called again, and keeps the tables that atfork.child kept.
  */
 PA_AGENT int pa_drain_init(void);
 

@@ -27,7 +27,7 @@ struct pa_segment {
 struct pa_module {
 	uint32_t id;          /* 1, 2, ... in order of discovery; the main executable is 1 */
 	bool is_main;
-	bool dead;            /* was unloaded; guard: PA_LOCK_TABLES */
+	PA_ATOMIC(bool) dead; /* was unloaded; written under PA_LOCK_TABLES, relaxed */
 	uintptr_t start, limit; /* all of the file's mappings, [start, limit): wider than segments;
 	                           start is the ELF header when is_elf */
 	uint32_t segment_count; /* executable ones */

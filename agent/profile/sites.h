@@ -2,11 +2,12 @@
  * Interned stacks and their locations.
  *
  * A location is one pc in one module; a stack is a list of locations, innermost first. Both are
- * interned and never freed, so pointers and ids stay valid in every snapshot. When the arena is full,
- * every new stack becomes pa_sites_overflow(), whose one location is named pprofagent.lostEvents.
+ * interned and never freed, so pointers and ids stay valid in every snapshot. When the arena is
+ * full, every new stack becomes pa_sites_overflow(), whose one location is called
+ * pprofagent.lostEvents.
  *
- * Context: PA_AGENT. Interning under PA_LOCK_TABLES; reading by id or pointer needs no lock once the
- * id was handed out.
+ * Context: PA_AGENT. Interning under PA_LOCK_TABLES; reading by id or pointer needs no lock once
+ * the id was handed out.
  */
 #ifndef PA_SITES_H
 #define PA_SITES_H
@@ -18,7 +19,7 @@
 enum pa_pseudo_pc {
 	PA_PSEUDO_NONE,
 	PA_PSEUDO_LOST,     /* "pprofagent.lostEvents": events that were dropped */
-	PA_PSEUDO_BROKEN,   /* "[no unwind information]": outermost frame of a stack that broke off */
+	PA_PSEUDO_BROKEN,   /* "[no unwind information]": outermost frame of a broken stack */
 	PA_PSEUDO_CUT,      /* "[stack depth limit]": outermost frame of a stack that was cut */
 	PA_PSEUDO_LIMIT
 };
@@ -70,7 +71,8 @@ struct pa_sites_stats {
 };
 PA_AGENT struct pa_sites_stats pa_sites_stats(void);
 
-/* In a forked child whose tables may be half changed: as before pa_sites_init; the memory is lost. */
+/* In a forked child whose tables may be half changed: as before pa_sites_init; the old memory is
+ * lost. */
 PA_BOOT void pa_sites_reset(void);
 
 #endif

@@ -50,6 +50,9 @@ PA_AGENT struct pa_snapshot *pa_snapshot_cpu_stop(void);
 /* Number of records of a kind, for the index page; 0 for CPU. Does not drain. */
 PA_AGENT size_t pa_snapshot_count(enum pa_kind_id kind);
 
+/* In a forked child: no CPU profile is being taken. */
+PA_BOOT void pa_snapshot_atfork_child(void);
+
 /*
  * Scale of one heap sample: how many objects and bytes the unscaled values[...] stand for, by Go's
  * 1 / (1 - exp(-average size / rate)). rate <= 1: unchanged.
@@ -60,9 +63,14 @@ PA_AGENT void pa_snapshot_scale_heap(int64_t count, int64_t bytes, int64_t rate,
 /* What the agent page shows of the collector's side. */
 struct pa_profile_stats {
 	uint64_t events_read;
+	uint64_t events_bad;        /* damaged records, skipped */
 	uint64_t frees_unknown;     /* frees whose allocation was not known (it was dropped) */
+	uint64_t frees_missed;      /* frees that were lost: their address was allocated again */
+	uint64_t revives_unknown;   /* failed reallocs whose object was not found again */
 	size_t live_objects, live_bytes; /* in the table, unscaled */
 	uint64_t live_dropped;      /* live table full */
+	uint64_t allocs_dropped;    /* bucket table full */
+	uint64_t ticks_dropped;     /* CPU table full */
 	size_t heap_buckets;
 	struct pa_sites_stats sites;
 	size_t table_bytes;         /* all memory of the collector's tables */

@@ -50,6 +50,20 @@ PA_AGENT struct pa_function *pa_symbols_at(uintptr_t address);
  */
 PA_AGENT bool pa_symbols_all_named(const struct pa_module *module);
 
+/*
+ * A request is done: gives back the memory of debug information, which may be as large as its files,
+ * and of symbol tables above a few MiB. What was looked up stays known. The next request has its
+ * full share of time for debug information again (so has one after a second of silence).
+ */
+PA_AGENT void pa_symbols_rest(void);
+
+/*
+ * For whoever is about to end the process (abort, __assert_fail): when that is the render thread
+ * while it is inside libdw, this does not return, and the lookup goes on without debug information.
+ */
+PA_AGENT void pa_symbols_bail(void);
+
+/* In a forked child: what its parent was looking up is dropped, what was known stays. */
 PA_BOOT void pa_symbols_reset(void);
 
 #endif

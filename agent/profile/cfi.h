@@ -1,0 +1,49 @@
+/*
+ * The call frame information of one pc: found in its module's .eh_frame, copied and checked.
+ *
+ * libunwind evaluates the copy (unwind.c), so that the bytes can neither vanish nor change under it
+ * when a library is unloaded; and it gets only bytes that cannot hurt it. It trusts CFI in ways
+ * that would take the whole process down: register numbers of DW_CFA_register and the return
+ * address column index arrays unchecked, DW_OP_div traps on INT64_MIN / -1, DW_OP_bra may loop for
+ * ever, DW_CFA_val_offset leaves its operands to be read as opcodes, and a frame without a rule for
+ * the CFA fails an assertion in builds that have them.
+ *
+ * Context: PA_AGENT, the collector's thread only, under PA_LOCK_TABLES (pa_maps_* is asked).
+ * The caller owns the memory; nothing is allocated.
+ */
+#ifndef PA_CFI_H
+#define PA_CFI_H
+
+#include "../base/base.h"
+
+/* The largest seen in distributions are 0.1 and 24 KiB; larger ones count as broken. */
+#define PA_CFI_CIE_BYTES 1024
+#define PA_CFI_FDE_BYTES (64 * 1024)
+
+/* A copied entry, whole words of 8 bytes: [from, limit). */
+struct pa_cfi_part {
+	uintptr_t from, limit;
+	uint64_t *words;
+};
+
+struct pa_cfi {
+	uintptr_t start, limit; /* the pcs that the FDE covers, [start, limit) */
+	uintptr_t header;       /* address of .eh_frame_hdr */
+	uint64_t row;           /* of its search table: two int32 from header, first pc and FDE */
+	bool signal_frame;      /* augmentation 'S' */
+	struct pa_cfi_part cie, fde;
+	uint64_t cie_words[PA_CFI_CIE_BYTES / 8];
+	uint64_t fde_words[PA_CFI_FDE_BYTES / 8];
+};
+
+/*
+ * Fills cfi for the instruction at ip. 0; -ENOENT: no unwind information (not in a module, no
+ * table, no entry); -EBADMSG: there is some, but it is unreadable, too large, malformed, or has
+ * something that libunwind must not see. cfi holds nothing then.
+ */
+PA_AGENT int pa_cfi_find(struct pa_cfi *cfi, uintptr_t ip);
+
+/* The word at an address (multiple of 8) inside the copies; false elsewhere. */
+PA_AGENT bool pa_cfi_word(const struct pa_cfi *cfi, uintptr_t at, uint64_t *word);
+
+#endif

@@ -1,0 +1,3 @@
+#include "core.h"
+
+struct pa_bridge *pa_core_bridge;

@@ -1,0 +1,346 @@
+#include "drain.h"
+
+#include <string.h>
+
+#include "../base/clock.h"
+#include "../base/lock.h"
+#include "core.h"
+#include "cpu.h"
+#include "heap.h"
+#include "modules.h"
+#include "requests.h"
+#include "unwind.h"
+
+#define SITES_BYTES ((size_t)20 << 20)
+
+/* Bounds of a batch: what fork may have to wait for. */
+#define BATCH_EVENTS 512
+#define BATCH_NS (2 * PA_NS_PER_MS)
+/* How long the collector keeps off the lock when somebody else wants it, and how often. */
+#define YIELD_NS (1 * PA_NS_PER_MS)
+#define YIELD_TURNS 8
+
+#define IDLE_NS PA_NS_PER_S
+/* With a request that waits for a slot to be published. */
+#define PENDING_NS (5 * PA_NS_PER_MS)
+
+#define RECORD_BYTES ((size_t)64 << 10)
+#define DEPTH_LIMIT PA_SITES_DEPTH
+#define TICKS_LIMIT ((uint64_t)1 << 32)
+
+static struct {
+	struct pa_lock lock;
+	PA_ATOMIC(uint32_t) wanted; /* threads that wait for the lock; acq_rel, futex of yield */
+	bool ready;
+	struct pa_drain_stats stats;
+	/* The collector's own: the record being handled, and its stack. */
+	union {
+		struct pa_event event;
+		char bytes[RECORD_BYTES];
+	} record;
+	uintptr_t pcs[DEPTH_LIMIT];
+} state;
+
+/* ---- the lock ---- */
+
+static void want(void)
+{
+	pa_add_acq_rel(&state.wanted, 1);
+}
+
+static void unwant(void)
+{
+	pa_add_acq_rel(&state.wanted, -1u);
+	pa_futex_wake(&state.wanted, 1);
+}
+
+void pa_drain_lock(void)
+{
+	want();
+	pa_lock(&state.lock);
+	unwant();
+}
+
+void pa_drain_unlock(void)
+{
+	pa_unlock(&state.lock);
+}
+
+/* The lock is not fair: under load the collector would take it back before a waiter wakes. */
+static void lock_for_batch(void)
+{
+	uint32_t wanted;
+	for (int i = 0; i < YIELD_TURNS && (wanted = pa_load_acquire(&state.wanted)); i++)
+		pa_futex_wait(&state.wanted, wanted, YIELD_NS);
+	pa_lock(&state.lock);
+}
+
+/* ---- stacks ---- */
+
+/* Frames of the thread-start wrapper are ours: the program's stack is without them. */
+static uint32_t remove_wrapper(uintptr_t *pcs, uint32_t depth, bool *leaf)
+{
+	const struct pa_bridge *bridge = pa_core_bridge;
+	uint32_t kept = 0;
+	bool was_leaf = *leaf;
+	for (uint32_t i = 0; i < depth; i++) {
+		bool is_leaf = was_leaf && i == 0;
+		uintptr_t pc = is_leaf ? pcs[i] : pcs[i] - 1;
+		if (pc < bridge->wrapper_begin || pc >= bridge->wrapper_end)
+			pcs[kept++] = pcs[i];
+		else if (is_leaf)
+			*leaf = false;
+	}
+	return kept;
+}
+
+/* Nothing is mapped in the first page: such a pc is a walk that went astray. */
+static uint32_t cut_astray(const uintptr_t *pcs, uint32_t depth, enum pa_pseudo_pc *tail)
+{
+	for (uint32_t i = 0; i < depth; i++) {
+		if (pcs[i] < PA_PAGE_BYTES) {
+			*tail = PA_PSEUDO_BROKEN;
+			return i;
+		}
+	}
+	return depth;
+}
+
+static uint32_t depth_limit(void)
+{
+	uint32_t limit = pa_core_bridge->settings->stack_depth;
+	return limit && limit < DEPTH_LIMIT ? limit : DEPTH_LIMIT;
+}
+
+static enum pa_pseudo_pc tail_of(bool cut, bool broken)
+{
+	return cut ? PA_PSEUDO_CUT : broken ? PA_PSEUDO_BROKEN : PA_PSEUDO_NONE;
+}
+
+/* Fills state.pcs. Returns the depth. */
+static uint32_t collect_pcs(const struct pa_event *event, enum pa_pseudo_pc *tail)
+{
+	if (!(event->flags & PA_EVENT_COLD)) {
+		memcpy(state.pcs, pa_event_pcs(event), event->depth * sizeof(*state.pcs));
+		*tail = tail_of(event->flags & PA_EVENT_CUT, event->flags & PA_EVENT_BROKEN);
+		return event->depth;
+	}
+	pa_add_relaxed(&pa_core_bridge->counters->cold_stacks, 1);
+	struct pa_unwind_result result =
+		pa_unwind_finish(event, pa_core_bridge->frames, state.pcs, depth_limit());
+	*tail = tail_of(result.cut, !result.complete);
+	return result.depth < DEPTH_LIMIT ? result.depth : DEPTH_LIMIT;
+}
+
+/* The first pc is the interrupted instruction: also when the walker had no pc of its own at all. */
+static bool has_leaf(const struct pa_event *event)
+{
+	if (event->depth)
+		return event->flags & PA_EVENT_LEAF;
+	const struct pa_cold *cold = pa_event_cold(event);
+	return cold && cold->leaf;
+}
+
+static const struct pa_stack *stack_of(const struct pa_event *event)
+{
+	enum pa_pseudo_pc tail;
+	bool leaf = has_leaf(event);
+	uint32_t depth = collect_pcs(event, &tail);
+	depth = cut_astray(state.pcs, depth, &tail);
+	depth = remove_wrapper(state.pcs, depth, &leaf);
+	if (tail == PA_PSEUDO_BROKEN)
+		pa_add_relaxed(&pa_core_bridge->counters->broken_stacks, 1);
+	if (tail == PA_PSEUDO_CUT)
+		pa_add_relaxed(&pa_core_bridge->counters->cut_stacks, 1);
+	return pa_sites_intern(state.pcs, depth, leaf, tail);
+}
+
+/* ---- events ---- */
+
+static bool is_cold_good(const struct pa_event *event, size_t bytes)
+{
+	size_t before = sizeof(*event) + event->depth * sizeof(uintptr_t);
+	const struct pa_cold *cold = pa_event_cold(event);
+	if (!cold)
+		return true;
+	return bytes - before >= sizeof(*cold) &&
+		cold->stack_bytes <= bytes - before - sizeof(*cold) &&
+		cold->stack_bytes % sizeof(uintptr_t) == 0 &&
+		cold->stack_at % sizeof(uintptr_t) == 0 &&
+		cold->stack_at <= PA_ADDRESS_LIMIT - cold->stack_bytes;
+}
+
+static bool is_stack_good(const struct pa_event *event, size_t bytes)
+{
+	return event->depth <= DEPTH_LIMIT &&
+		event->depth * sizeof(uintptr_t) <= bytes - sizeof(*event) &&
+		is_cold_good(event, bytes);
+}
+
+static bool is_object_good(const struct pa_event *event)
+{
+	return event->object && event->object < PA_ADDRESS_LIMIT;
+}
+
+static bool is_good(const struct pa_event *event, size_t bytes)
+{
+	switch (event->kind) {
+	case PA_EVENT_ALLOC:
+		return is_object_good(event) && event->value[0] < PA_ADDRESS_LIMIT &&
+			is_stack_good(event, bytes);
+	case PA_EVENT_FREE:
+	case PA_EVENT_REVIVE:
+		return is_object_good(event);
+	case PA_EVENT_CPU:
+		return event->value[0] && event->value[0] < TICKS_LIMIT &&
+			is_stack_good(event, bytes);
+	case PA_EVENT_MODULES:
+		return true;
+	default:
+		return false;
+	}
+}
+
+static void handle_cpu(const struct pa_event *event)
+{
+	if (!pa_cpu_running() || pa_core_bridge->is_agent_thread(event->tid))
+		return;
+	pa_cpu_add(stack_of(event), event->tid, event->name, event->value[0]);
+}
+
+static void handle(const struct pa_event *event)
+{
+	switch (event->kind) {
+	case PA_EVENT_ALLOC:
+		pa_heap_alloc(stack_of(event), event->value[0], event->object);
+		break;
+	case PA_EVENT_FREE:
+		pa_heap_free(event->object);
+		break;
+	case PA_EVENT_REVIVE:
+		pa_heap_revive(event->object);
+		break;
+	case PA_EVENT_CPU:
+		handle_cpu(event);
+		break;
+	case PA_EVENT_MODULES:
+		pa_modules_changed(event->time_ns);
+		break;
+	}
+}
+
+/* Copies the record out, since a writer that was given up may still scribble on it. */
+static bool copy_record(const void *record, size_t bytes)
+{
+	if (bytes < sizeof(struct pa_event) || bytes > RECORD_BYTES)
+		return false;
+	memcpy(&state.record, record, bytes);
+	return is_good(&state.record.event, bytes);
+}
+
+/* False when there is nothing to read. */
+static bool drain_one(void)
+{
+	size_t bytes;
+	const void *record = pa_ring_read(pa_core_bridge->ring, &bytes);
+	if (!record)
+		return false;
+	bool good = copy_record(record, bytes);
+	/* Before it is handled: unwinding may take long, and writers wait for the room. */
+	pa_ring_release(pa_core_bridge->ring);
+	state.stats.events_read++;
+	if (good)
+		handle(&state.record.event);
+	else
+		state.stats.events_bad++;
+	return true;
+}
+
+/* False when it came to the end of the ring. */
+static bool drain_batch(void)
+{
+	bool more = true;
+	lock_for_batch();
+	pa_modules_batch();
+	int64_t end_ns = pa_clock_mono_ns() + BATCH_NS;
+	for (int i = 0; i < BATCH_EVENTS && more; i++) {
+		more = drain_one();
+		if (pa_clock_mono_ns() >= end_ns)
+			break;
+	}
+	pa_unlock(&state.lock);
+	return more;
+}
+
+void pa_drain_run(void)
+{
+	struct pa_ring *ring = pa_core_bridge->ring;
+	for (;;) {
+		pa_ring_reader(ring, true);
+		while (drain_batch())
+			pa_requests_answer();
+		bool pending = pa_requests_answer();
+		pa_ring_wait_data(ring, pending ? PENDING_NS : IDLE_NS);
+	}
+}
+
+struct pa_drain_stats pa_drain_stats(void)
+{
+	return state.stats;
+}
+
+/* ---- fork ---- */
+
+static bool atfork_prepare(int64_t timeout_ns)
+{
+	want();
+	bool held = pa_lock_timed(&state.lock, timeout_ns);
+	unwant();
+	return held;
+}
+
+static void atfork_parent(void)
+{
+	pa_unlock(&state.lock);
+}
+
+/* Nothing is unmapped here: a pointer and its size may not belong together. */
+static void abandon_tables(void)
+{
+	pa_heap_abandon();
+	pa_sites_reset();
+	pa_modules_abandon();
+	pa_maps_reset();
+	memset(&state.stats, 0, sizeof(state.stats));
+	state.ready = false;
+}
+
+static void atfork_child(bool held)
+{
+	pa_lock_reset(&state.lock);
+	pa_store_relaxed(&state.wanted, 0);
+	pa_requests_atfork_child();
+	pa_snapshot_atfork_child();
+	pa_unwind_reset();
+	pa_cpu_atfork_child(!held);
+	if (!held)
+		abandon_tables();
+}
+
+int pa_drain_init(void)
+{
+	pa_core_bridge->atfork.prepare = atfork_prepare;
+	pa_core_bridge->atfork.parent = atfork_parent;
+	pa_core_bridge->atfork.child = atfork_child;
+	state.lock.rank = PA_LOCK_TABLES;
+	/* Without it cold stacks stay short, and say so. */
+	(void)pa_unwind_init();
+	if (state.ready)
+		return 0;
+	int error = pa_sites_init(SITES_BYTES);
+	if (error)
+		return error;
+	pa_modules_init();
+	state.ready = true;
+	return 0;
+}

@@ -1,0 +1,134 @@
+/*
+ * What maps.c and symbols.c need from the kernel: files that stay reachable after chroot, and reads
+ * of memory that may vanish.
+ */
+#include <errno.h>
+#include <fcntl.h>
+#include <string.h>
+#include <sys/uio.h>
+#include <unistd.h>
+
+#include "../base/arena.h"
+#include "../record/regs.h"
+#include "maps.h"
+
+#define CACHE_PAGES 64
+
+struct cache {
+	uintptr_t at[CACHE_PAGES]; /* address of the page in slot i; 0 = empty */
+	char pages[CACHE_PAGES][PA_PAGE_BYTES];
+};
+
+static struct {
+	int root;      /* descriptor of "/" + 1; 0 = none */
+	pid_t root_of; /* the process that opened it: a child's descriptors are others */
+	struct cache *cache;
+} state;
+
+PA_AGENT void pa_maps_hold_root(void)
+{
+	state.root = open("/", O_PATH | O_DIRECTORY | O_CLOEXEC) + 1;
+	state.root_of = getpid();
+}
+
+PA_AGENT int pa_maps_open(const char *path)
+{
+	/* Not blocking: a FIFO or a device may stand where a library was. */
+	const int flags = O_RDONLY | O_CLOEXEC | O_NOCTTY | O_NONBLOCK;
+	int fd = -1;
+
+	if (path[0] != '/')
+		return -EINVAL;
+	if (state.root && state.root_of == getpid()) {
+		const char *relative = path + strspn(path, "/");
+
+		fd = openat(state.root - 1, relative, flags);
+		if (fd < 0 && errno != EBADF && errno != ENOTDIR)
+			return -errno;
+	}
+	if (fd < 0)
+		fd = open(path, flags);
+	return fd < 0 ? -errno : fd;
+}
+
+/* For kernels and sandboxes without process_vm_readv. */
+static bool read_memory_file(void *to, uintptr_t from, size_t bytes)
+{
+	int fd = pa_maps_open("/proc/thread-self/mem");
+	size_t done = 0;
+
+	if (fd < 0)
+		return false;
+	while (done < bytes) {
+		ssize_t got = pread(fd, (char *)to + done, bytes - done, (off_t)(from + done));
+
+		if (got <= 0 && !(got < 0 && errno == EINTR))
+			break;
+		done += got > 0 ? (size_t)got : 0;
+	}
+	close(fd);
+	return done == bytes;
+}
+
+PA_AGENT bool pa_maps_read_memory(void *to, uintptr_t from, size_t bytes)
+{
+	struct iovec local = { to, bytes }, remote = { (void *)from, bytes };
+	int saved = errno;
+	bool done = true;
+
+	if (bytes == 0)
+		return true;
+	if (from >= PA_ADDRESS_LIMIT || bytes > PA_ADDRESS_LIMIT - from)
+		return false;
+	ssize_t got = process_vm_readv(getpid(), &local, 1, &remote, 1, 0);
+	if (got != (ssize_t)bytes)
+		done = got < 0 && (errno == EPERM || errno == ENOSYS) &&
+			read_memory_file(to, from, bytes);
+	errno = saved;
+	return done;
+}
+
+/* The page in the cache, read if need be; NULL when it cannot be. */
+static const char *cached_page(uintptr_t page)
+{
+	size_t slot = (page >> PA_PAGE_SHIFT) % CACHE_PAGES;
+
+	if (!state.cache)
+		state.cache = pa_map(sizeof(*state.cache));
+	if (!state.cache)
+		return NULL;
+	if (state.cache->at[slot] != page || page == 0) {
+		state.cache->at[slot] = 0;
+		if (!pa_maps_read_memory(state.cache->pages[slot], page, PA_PAGE_BYTES))
+			return NULL;
+		state.cache->at[slot] = page;
+	}
+	return state.cache->pages[slot];
+}
+
+PA_AGENT bool pa_maps_read_cached(void *to, uintptr_t from, size_t bytes)
+{
+	char *out = to;
+
+	if (from >= PA_ADDRESS_LIMIT || bytes > PA_ADDRESS_LIMIT - from)
+		return false;
+	while (bytes) {
+		size_t within = from % PA_PAGE_BYTES;
+		size_t part = bytes < PA_PAGE_BYTES - within ? bytes : PA_PAGE_BYTES - within;
+		const char *page = cached_page(from - within);
+
+		if (!page)
+			return pa_maps_read_memory(out, from, bytes);
+		memcpy(out, page + within, part);
+		out += part;
+		from += part;
+		bytes -= part;
+	}
+	return true;
+}
+
+PA_AGENT void pa_maps_forget_pages(void)
+{
+	if (state.cache)
+		memset(state.cache->at, 0, sizeof(state.cache->at));
+}

@@ -1,0 +1,178 @@
+#include "modules.h"
+
+#include <string.h>
+
+#include "../base/arena.h"
+#include "../base/clock.h"
+#include "core.h"
+#include "sites.h"
+
+#define FIRST_KNOWN 512
+/* After a refresh that was only tried because of an unknown pc or an error, this many times its
+ * duration passes before the next one. */
+#define PAUSE_FACTOR 20
+
+struct known {
+	struct pa_module *module;
+	bool dying;
+};
+
+static struct {
+	struct known *known; /* every module that is not forgotten */
+	uint32_t count, capacity;
+	uint32_t taken;        /* ids up to this one are, or were, in known */
+	uint32_t dying;        /* how many of known */
+	uint64_t dying_until;  /* position in the ring */
+	int64_t refreshed_ns;  /* when the last good refresh began */
+	int64_t pause_until_ns;
+	bool again;            /* a refresh failed, or an unknown pc came when none was allowed */
+	bool tried;            /* for an unknown pc, in this batch */
+} state;
+
+static bool has_pc(const struct pa_module *module, uintptr_t pc)
+{
+	if (pc < module->start || pc >= module->limit)
+		return false;
+	for (uint32_t i = 0; i < module->segment_count; i++) {
+		if (pc >= module->segments[i].start && pc < module->segments[i].limit)
+			return true;
+	}
+	return false;
+}
+
+static bool has_room(void)
+{
+	if (state.count < state.capacity)
+		return true;
+	uint32_t capacity = state.capacity ? state.capacity * 2 : FIRST_KNOWN;
+	struct known *known = pa_map(capacity * sizeof(*known));
+	if (!known)
+		return false;
+	if (state.count)
+		memcpy(known, state.known, state.count * sizeof(*known));
+	pa_unmap(state.known, state.capacity * sizeof(*known));
+	state.known = known;
+	state.capacity = capacity;
+	return true;
+}
+
+/* Without room they are taken over by a later refresh. */
+static bool take_new(void)
+{
+	uint32_t before = state.taken;
+	while (state.taken < pa_maps_count() && has_room())
+		state.known[state.count++] = (struct known){ pa_maps_get(++state.taken), false };
+	return state.taken != before;
+}
+
+static void note_dead(void)
+{
+	uint32_t before = state.dying;
+	for (uint32_t i = 0; i < state.count; i++) {
+		if (!state.known[i].module->dead || state.known[i].dying)
+			continue;
+		state.known[i].dying = true;
+		state.dying++;
+	}
+	if (state.dying == before)
+		return;
+	state.dying_until = pa_ring_tail(pa_core_bridge->ring);
+	pa_maps_forget_pages();
+}
+
+static void refresh(void)
+{
+	int64_t start_ns = pa_clock_mono_ns();
+	state.again = pa_maps_refresh() != 0;
+	int64_t end_ns = pa_clock_mono_ns();
+	state.pause_until_ns = end_ns + (end_ns - start_ns) * PAUSE_FACTOR;
+	if (state.again)
+		return;
+	state.refreshed_ns = start_ns;
+	bool any_new = take_new();
+	note_dead();
+	if (any_new)
+		pa_sites_place_again();
+}
+
+/* Swaps the last one into the place of known[i]. */
+static void forget(uint32_t i)
+{
+	pa_sites_forget_module(state.known[i].module);
+	state.known[i] = state.known[--state.count];
+	state.dying--;
+}
+
+static bool is_overlapped(const struct pa_module *dead)
+{
+	for (uint32_t i = 0; i < state.count; i++) {
+		const struct pa_module *other = state.known[i].module;
+		if (!state.known[i].dying && other->start < dead->limit &&
+				dead->start < other->limit)
+			return true;
+	}
+	return false;
+}
+
+static void forget_dying(bool only_overlapped)
+{
+	for (uint32_t i = state.count; state.dying && i-- > 0;) {
+		if (!state.known[i].dying)
+			continue;
+		if (!only_overlapped || is_overlapped(state.known[i].module))
+			forget(i);
+	}
+}
+
+static struct pa_module *find_dying(uintptr_t pc)
+{
+	for (uint32_t i = 0; state.dying && i < state.count; i++) {
+		if (state.known[i].dying && has_pc(state.known[i].module, pc))
+			return state.known[i].module;
+	}
+	return NULL;
+}
+
+void pa_modules_init(void)
+{
+	refresh();
+}
+
+struct pa_module *pa_modules_find(uintptr_t pc)
+{
+	struct pa_module *module = find_dying(pc);
+	if (!module)
+		module = pa_maps_find(pc);
+	if (module)
+		return module;
+	if (state.tried || pa_clock_mono_ns() < state.pause_until_ns) {
+		state.again = true;
+		return NULL;
+	}
+	state.tried = true;
+	refresh();
+	return pa_maps_find(pc);
+}
+
+void pa_modules_changed(int64_t time_ns)
+{
+	/* A refresh that began later has seen this change already: a storm of dlopen and dlclose
+	 * costs one refresh a batch and not one an event. */
+	if (time_ns >= state.refreshed_ns)
+		refresh();
+	forget_dying(true);
+}
+
+void pa_modules_batch(void)
+{
+	state.tried = false;
+	if (state.again && pa_clock_mono_ns() >= state.pause_until_ns)
+		refresh();
+	if (state.dying && pa_ring_passed(pa_core_bridge->ring, state.dying_until))
+		forget_dying(false);
+}
+
+void pa_modules_abandon(void)
+{
+	memset(&state, 0, sizeof(state));
+}

@@ -1,0 +1,139 @@
+#include "snapshot.h"
+
+#include <errno.h>
+#include <math.h>
+
+#include "../base/arena.h"
+#include "../base/clock.h"
+#include "core.h"
+#include "cpu.h"
+#include "drain.h"
+#include "heap.h"
+#include "live.h"
+#include "requests.h"
+
+static struct {
+	/* A CPU profile is being taken, or is about to; acq_rel by CAS. */
+	PA_ATOMIC(uint32_t) cpu_busy;
+} state;
+
+struct pa_snapshot *pa_snapshot_take(enum pa_kind_id kind)
+{
+	struct pa_snapshot *snapshot = NULL;
+	if (pa_requests_ask(PA_REQUEST_COPY, kind, 0, &snapshot) != 0)
+		return NULL;
+	return snapshot;
+}
+
+void pa_snapshot_free(struct pa_snapshot *snapshot)
+{
+	if (snapshot)
+		pa_unmap(snapshot, snapshot->bytes);
+}
+
+static struct pa_snapshot *end_cpu(void)
+{
+	struct pa_snapshot *snapshot = NULL;
+	int64_t end_ns = pa_clock_mono_ns();
+	if (pa_requests_ask(PA_REQUEST_CPU_END, PA_KIND_CPU, end_ns, &snapshot) != 0)
+		return NULL;
+	return snapshot;
+}
+
+static int begin_cpu(unsigned rate_hz)
+{
+	int error = pa_requests_ask(PA_REQUEST_CPU_BEGIN, PA_KIND_CPU, PA_NS_PER_S / rate_hz, NULL);
+	if (error)
+		return error;
+	error = pa_core_bridge->tick_start(rate_hz);
+	if (error)
+		pa_snapshot_free(end_cpu());
+	return error;
+}
+
+int pa_snapshot_cpu_start(unsigned rate_hz)
+{
+	uint32_t expected = 0;
+	if (rate_hz == 0 || rate_hz > PA_NS_PER_S)
+		return -EINVAL;
+	if (!pa_cas_acq_rel(&state.cpu_busy, &expected, 1))
+		return -EBUSY;
+	int error = begin_cpu(rate_hz);
+	if (error)
+		pa_store_release(&state.cpu_busy, 0);
+	return error;
+}
+
+struct pa_snapshot *pa_snapshot_cpu_stop(void)
+{
+	pa_core_bridge->tick_stop();
+	struct pa_snapshot *snapshot = end_cpu();
+	pa_store_release(&state.cpu_busy, 0);
+	return snapshot;
+}
+
+void pa_snapshot_atfork_child(void)
+{
+	pa_store_relaxed(&state.cpu_busy, 0);
+}
+
+size_t pa_snapshot_count(enum pa_kind_id kind)
+{
+	if (kind == PA_KIND_CPU)
+		return 0;
+	pa_drain_lock();
+	size_t count = pa_heap_count();
+	pa_drain_unlock();
+	return count;
+}
+
+static int64_t scaled(int64_t value, double scale)
+{
+	double result = (double)value * scale;
+	if (result >= (double)INT64_MAX)
+		return INT64_MAX;
+	return result <= (double)INT64_MIN ? INT64_MIN : (int64_t)result;
+}
+
+void pa_snapshot_scale_heap(int64_t count, int64_t bytes, int64_t rate, int64_t *scaled_count,
+	int64_t *scaled_bytes)
+{
+	/* As in Go: what has no size has no average to scale by. */
+	if (count == 0 || bytes == 0) {
+		*scaled_count = *scaled_bytes = 0;
+		return;
+	}
+	*scaled_count = count;
+	*scaled_bytes = bytes;
+	double average = (double)bytes / (double)count;
+	if (rate <= 1 || average <= 0)
+		return;
+	double scale = 1 / (1 - exp(-average / (double)rate));
+	*scaled_count = scaled(count, scale);
+	*scaled_bytes = scaled(bytes, scale);
+}
+
+struct pa_profile_stats pa_profile_stats(void)
+{
+	pa_drain_lock();
+	struct pa_drain_stats drain = pa_drain_stats();
+	struct pa_heap_stats heap = pa_heap_stats();
+	struct pa_cpu_stats cpu = pa_cpu_stats();
+	struct pa_profile_stats stats = {
+		.events_read = drain.events_read,
+		.events_bad = drain.events_bad,
+		.frees_unknown = heap.frees_unknown,
+		.frees_missed = heap.frees_missed,
+		.revives_unknown = heap.revives_unknown,
+		.live_objects = pa_live_stats().objects,
+		.live_bytes = heap.live_bytes,
+		.live_dropped = heap.live_dropped,
+		.allocs_dropped = heap.dropped_objects,
+		.ticks_dropped = cpu.all_ticks_dropped,
+		.heap_buckets = pa_heap_count(),
+		.sites = pa_sites_stats(),
+	};
+	stats.table_bytes = heap.table_bytes + cpu.table_bytes + stats.sites.bytes;
+	pa_drain_unlock();
+	return stats;
+}

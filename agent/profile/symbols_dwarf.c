@@ -1,0 +1,468 @@
+#include "symbols_dwarf.h"
+
+#include <dwarf.h>
+#include <elfutils/libdw.h>
+#include <libelf.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "../base/arena.h"
+#include "../base/clock.h"
+#include "symbols.h"
+#include "symbols_guard.h"
+#include "symbols_image.h"
+
+#define INDEX_BYTES ((size_t)256 << 20)
+/* Ranges may overlap when debug information is odd: so many are tried. */
+#define MAX_OVERLAP 32
+#define MAX_SCOPE_DEPTH 64
+#define MAX_NAMESPACE_DEPTH 32
+/* The deadline is looked at after so many entries. */
+#define CHECK_EVERY 1024
+
+/* An address range and what has it: a unit (index) or a function (offset of its entry). */
+struct range {
+	uint64_t low, high, what;
+};
+
+/* Grows; the memory is pa_map's. */
+struct ranges {
+	struct range *at;
+	size_t count, capacity;
+};
+
+struct unit {
+	Dwarf_CU *cu;
+	struct range *functions; /* by address; NULL until the unit is first asked for */
+	size_t function_count;
+	bool indexed;
+};
+
+/* An open file of debug information. */
+struct half {
+	struct pa_symbols_image image;
+	Elf *elf;
+	Dwarf *dwarf;
+};
+
+struct pa_symbols_dwarf {
+	struct half own, shared;
+	struct pa_arena arena; /* units and functions */
+	struct ranges ranges;  /* of units, by address */
+	struct ranges scratch; /* functions of the unit being indexed */
+	struct unit *units;
+	size_t unit_count;
+	bool lost;             /* libdw was left half done: never touched again */
+	int64_t deadline_ns;   /* of the work being done */
+	uint32_t steps;
+	bool late;
+};
+
+/* ---------------------------------------------------------------- tools */
+
+static bool push(struct ranges *ranges, const struct range *range)
+{
+	if (ranges->count == ranges->capacity) {
+		size_t capacity = ranges->capacity ? 2 * ranges->capacity : 1024;
+		struct range *at = pa_map(capacity * sizeof(*at));
+
+		if (!at)
+			return false;
+		if (ranges->at) {
+			memcpy(at, ranges->at, ranges->count * sizeof(*at));
+			pa_unmap(ranges->at, ranges->capacity * sizeof(*at));
+		}
+		ranges->at = at;
+		ranges->capacity = capacity;
+	}
+	ranges->at[ranges->count++] = *range;
+	return true;
+}
+
+static void free_ranges(struct ranges *ranges)
+{
+	if (ranges->at)
+		pa_unmap(ranges->at, ranges->capacity * sizeof(*ranges->at));
+	memset(ranges, 0, sizeof(*ranges));
+}
+
+static int by_low(const void *left, const void *right)
+{
+	const struct range *a = left, *b = right;
+
+	if (a->low != b->low)
+		return a->low < b->low ? -1 : 1;
+	return a->high > b->high ? -1 : a->high < b->high;
+}
+
+/* The innermost range that has the address, or NULL. */
+static const struct range *find_range(const struct range *ranges, size_t count, uint64_t address)
+{
+	size_t low = 0, high = count;
+
+	while (low < high) {
+		size_t middle = low + (high - low) / 2;
+
+		if (ranges[middle].low <= address)
+			low = middle + 1;
+		else
+			high = middle;
+	}
+	for (uint32_t tried = 0; low > 0 && tried < MAX_OVERLAP; tried++) {
+		if (address < ranges[--low].high)
+			return &ranges[low];
+	}
+	return NULL;
+}
+
+static bool is_late(struct pa_symbols_dwarf *dwarf)
+{
+	if (++dwarf->steps % CHECK_EVERY == 0 && pa_clock_mono_ns() > dwarf->deadline_ns)
+		dwarf->late = true;
+	return dwarf->late;
+}
+
+/* The code ranges of an entry, each with what. Linkers leave 0 where they dropped code. */
+static bool add_ranges(struct ranges *to, Dwarf_Die *die, uint64_t what)
+{
+	Dwarf_Addr base, low, high;
+	ptrdiff_t offset = 0;
+
+	while ((offset = dwarf_ranges(die, offset, &base, &low, &high)) > 0) {
+		struct range range = { low, high, what };
+
+		if (low != 0 && low < high && !push(to, &range))
+			return false;
+	}
+	return true;
+}
+
+/* ---------------------------------------------------------------- opening */
+
+/* Must not return. All work that may need memory is guarded. */
+static void __attribute__((noreturn)) out_of_memory(void)
+{
+	for (;;) {
+		pa_symbols_bail();
+		pause();
+	}
+}
+
+static bool open_half(struct half *half, const struct pa_symbols_elf *file, int64_t deadline_ns)
+{
+	if (pa_symbols_image_make(&half->image, file, deadline_ns) != 0)
+		return false;
+	elf_version(EV_CURRENT);
+	half->elf = elf_memory(half->image.at, half->image.bytes);
+	if (half->elf)
+		half->dwarf = dwarf_begin_elf(half->elf, DWARF_C_READ, NULL);
+	if (half->dwarf)
+		dwarf_new_oom_handler(half->dwarf, out_of_memory);
+	return half->dwarf != NULL;
+}
+
+static void close_half(struct half *half, bool lost)
+{
+	if (half->dwarf && !lost)
+		dwarf_end(half->dwarf);
+	if (half->elf && !lost)
+		elf_end(half->elf);
+	pa_symbols_image_free(&half->image);
+	half->dwarf = NULL;
+	half->elf = NULL;
+}
+
+static size_t count_units(struct pa_symbols_dwarf *dwarf)
+{
+	Dwarf_CU *cu = NULL;
+	size_t count = 0;
+
+	while (dwarf_get_units(dwarf->own.dwarf, cu, &cu, NULL, NULL, NULL, NULL) == 0 &&
+			!is_late(dwarf))
+		count++;
+	return count;
+}
+
+/* Units that have code; the compiler's own table of them (.debug_aranges) may be missing or short. */
+static void index_units(void *arg)
+{
+	struct pa_symbols_dwarf *dwarf = arg;
+	size_t count = count_units(dwarf);
+	Dwarf_CU *cu = NULL;
+	Dwarf_Die die;
+	uint8_t type;
+
+	dwarf->units = pa_arena_alloc(&dwarf->arena, count * sizeof(*dwarf->units));
+	while (dwarf->units && dwarf->unit_count < count && !is_late(dwarf) &&
+			dwarf_get_units(dwarf->own.dwarf, cu, &cu, NULL, &type, &die, NULL) == 0) {
+		if (type != DW_UT_compile && type != DW_UT_skeleton)
+			continue;
+		if (!add_ranges(&dwarf->ranges, &die, dwarf->unit_count))
+			break;
+		dwarf->units[dwarf->unit_count++].cu = cu;
+	}
+	if (dwarf->ranges.count)
+		qsort(dwarf->ranges.at, dwarf->ranges.count, sizeof(struct range), by_low);
+}
+
+PA_AGENT bool pa_symbols_dwarf_present(const struct pa_symbols_elf *file)
+{
+	return pa_symbols_elf_find(file, ".debug_info") || pa_symbols_elf_find(file, ".zdebug_info");
+}
+
+PA_AGENT struct pa_symbols_dwarf *pa_symbols_dwarf_open(const struct pa_symbols_elf *file,
+	const struct pa_symbols_elf *shared, int64_t deadline_ns)
+{
+	struct pa_symbols_dwarf *dwarf = pa_map(sizeof(*dwarf));
+
+	if (!dwarf)
+		return NULL;
+	dwarf->arena = (struct pa_arena)PA_ARENA_INIT("debug index", INDEX_BYTES);
+	dwarf->deadline_ns = deadline_ns;
+	if (open_half(&dwarf->own, file, deadline_ns)) {
+		if (shared && open_half(&dwarf->shared, shared, deadline_ns))
+			dwarf_setalt(dwarf->own.dwarf, dwarf->shared.dwarf);
+		dwarf->lost = !pa_symbols_guard(index_units, dwarf);
+	}
+	if (dwarf->ranges.count && !dwarf->lost && !dwarf->late)
+		return dwarf;
+	pa_symbols_dwarf_close(dwarf);
+	return NULL;
+}
+
+PA_AGENT size_t pa_symbols_dwarf_bytes(const struct pa_symbols_dwarf *dwarf)
+{
+	return dwarf->own.image.bytes + dwarf->own.image.unpacked + dwarf->shared.image.bytes +
+		dwarf->shared.image.unpacked + dwarf->arena.mapped_bytes;
+}
+
+PA_AGENT void pa_symbols_dwarf_close(struct pa_symbols_dwarf *dwarf)
+{
+	close_half(&dwarf->own, dwarf->lost);
+	close_half(&dwarf->shared, dwarf->lost);
+	free_ranges(&dwarf->ranges);
+	free_ranges(&dwarf->scratch);
+	pa_arena_free(&dwarf->arena);
+	pa_unmap(dwarf, sizeof(*dwarf));
+}
+
+/* ---------------------------------------------------------------- functions of a unit */
+
+/* Functions stand in the unit, in namespaces and in types; what is within them is not looked at. */
+static bool collect_functions(struct pa_symbols_dwarf *dwarf, Dwarf_Die *parent, unsigned depth)
+{
+	Dwarf_Die die;
+	bool good = true;
+
+	if (depth > MAX_NAMESPACE_DEPTH || dwarf_child(parent, &die) != 0)
+		return true;
+	do {
+		switch (dwarf_tag(&die)) {
+		case DW_TAG_subprogram:
+			good = add_ranges(&dwarf->scratch, &die, dwarf_dieoffset(&die));
+			break;
+		case DW_TAG_namespace:
+		case DW_TAG_module:
+		case DW_TAG_structure_type:
+		case DW_TAG_class_type:
+		case DW_TAG_union_type:
+		case DW_TAG_enumeration_type:
+			good = collect_functions(dwarf, &die, depth + 1);
+			break;
+		}
+	} while (good && !is_late(dwarf) && dwarf_siblingof(&die, &die) == 0);
+	return good;
+}
+
+static bool index_functions(struct pa_symbols_dwarf *dwarf, struct unit *unit, Dwarf_Die *root)
+{
+	size_t bytes;
+
+	dwarf->scratch.count = 0;
+	if (!collect_functions(dwarf, root, 0) || dwarf->late)
+		return false;
+	unit->indexed = true;
+	bytes = dwarf->scratch.count * sizeof(struct range);
+	if (bytes == 0)
+		return true;
+	qsort(dwarf->scratch.at, dwarf->scratch.count, sizeof(struct range), by_low);
+	unit->functions = pa_arena_alloc(&dwarf->arena, bytes);
+	if (!unit->functions)
+		return false;
+	memcpy(unit->functions, dwarf->scratch.at, bytes);
+	unit->function_count = dwarf->scratch.count;
+	return true;
+}
+
+/* ---------------------------------------------------------------- functions at an address */
+
+struct query {
+	struct pa_symbols_dwarf *dwarf;
+	uint64_t address;
+	struct pa_symbols_scope *scopes;
+	uint32_t max, count;
+	Dwarf_Die root;                   /* of the unit */
+	Dwarf_Die chain[MAX_SCOPE_DEPTH]; /* the function, then what is inlined, going inwards */
+	uint32_t chain_count;
+	uint64_t start;
+};
+
+static bool is_block(int tag)
+{
+	return tag == DW_TAG_inlined_subroutine || tag == DW_TAG_lexical_block ||
+		tag == DW_TAG_try_block || tag == DW_TAG_catch_block || tag == DW_TAG_with_stmt;
+}
+
+/* The block in parent that has the address. */
+static bool find_block(const struct query *query, Dwarf_Die *parent, Dwarf_Die *block)
+{
+	if (dwarf_child(parent, block) != 0)
+		return false;
+	do {
+		if (is_block(dwarf_tag(block)) && dwarf_haspc(block, query->address) > 0)
+			return true;
+	} while (!is_late(query->dwarf) && dwarf_siblingof(block, block) == 0);
+	return false;
+}
+
+static void find_chain(struct query *query, const struct range *function)
+{
+	Dwarf_Die block = { .addr = NULL }, inner;
+
+	if (!dwarf_offdie(query->dwarf->own.dwarf, function->what, &block))
+		return;
+	query->chain[query->chain_count++] = block;
+	query->start = function->low;
+	/* Blocks may nest deeper than inlined functions: is_late bounds both. */
+	while (query->chain_count < MAX_SCOPE_DEPTH && find_block(query, &block, &inner)) {
+		block = inner;
+		if (dwarf_tag(&block) == DW_TAG_inlined_subroutine)
+			query->chain[query->chain_count++] = block;
+		if (is_late(query->dwarf))
+			break;
+	}
+}
+
+/* The directory that a unit's relative paths start from, or NULL. */
+static const char *directory_of(Dwarf_CU *cu)
+{
+	Dwarf_Attribute attribute;
+	Dwarf_Die root;
+
+	if (dwarf_cu_info(cu, NULL, NULL, &root, NULL, NULL, NULL, NULL) != 0 ||
+			!dwarf_attr(&root, DW_AT_comp_dir, &attribute))
+		return NULL;
+	return dwarf_formstring(&attribute);
+}
+
+static void set_names(struct pa_symbols_scope *scope, Dwarf_Die *die)
+{
+	Dwarf_Attribute attribute;
+	int line = 0;
+
+	if (dwarf_attr_integrate(die, DW_AT_linkage_name, &attribute) ||
+			dwarf_attr_integrate(die, DW_AT_MIPS_linkage_name, &attribute))
+		scope->linkage = dwarf_formstring(&attribute);
+	scope->name = dwarf_diename(die);
+	scope->declared_in = dwarf_decl_file(die);
+	if (dwarf_attr_integrate(die, DW_AT_decl_file, &attribute))
+		scope->declared_dir = directory_of(attribute.cu);
+	if (dwarf_decl_line(die, &line) == 0 && line > 0)
+		scope->declared_at = (uint32_t)line;
+}
+
+/* Where an inlined function is called from: a place in the function around it. */
+static void set_call_site(struct pa_symbols_scope *scope, Dwarf_Die *inlined, Dwarf_Die *root)
+{
+	Dwarf_Attribute attribute;
+	Dwarf_Files *files;
+	Dwarf_Word value;
+	size_t count;
+
+	if (dwarf_attr(inlined, DW_AT_call_line, &attribute) &&
+			dwarf_formudata(&attribute, &value) == 0 && value < INT32_MAX)
+		scope->line = (uint32_t)value;
+	if (dwarf_attr(inlined, DW_AT_call_file, &attribute) &&
+			dwarf_formudata(&attribute, &value) == 0 &&
+			dwarf_getsrcfiles(root, &files, &count) == 0 && value < count) {
+		scope->file = dwarf_filesrc(files, value, NULL, NULL);
+		scope->dir = directory_of(root->cu);
+	}
+}
+
+static void set_line(struct pa_symbols_scope *scope, struct query *query)
+{
+	Dwarf_Line *line = dwarf_getsrc_die(&query->root, query->address);
+	bool end = false;
+	int number = 0;
+
+	if (!line || (dwarf_lineendsequence(line, &end) == 0 && end))
+		return;
+	scope->file = dwarf_linesrc(line, NULL, NULL);
+	scope->dir = directory_of(query->root.cu);
+	if (dwarf_lineno(line, &number) == 0 && number > 0)
+		scope->line = (uint32_t)number;
+}
+
+/* From the chain to scopes; when there are too many, those between the inner ones and the last. */
+static void fill_scopes(struct query *query)
+{
+	uint32_t all = query->chain_count;
+
+	for (uint32_t i = all; i-- > 0;) {
+		struct pa_symbols_scope *scope = &query->scopes[query->count];
+
+		if (query->count == query->max - 1 && i > 0)
+			continue;
+		memset(scope, 0, sizeof(*scope));
+		set_names(scope, &query->chain[i]);
+		if (i == all - 1)
+			set_line(scope, query);
+		else
+			set_call_site(scope, &query->chain[i + 1], &query->root);
+		query->count++;
+	}
+	if (all)
+		query->scopes[query->count - 1].start = query->start;
+}
+
+static void answer(void *arg)
+{
+	struct query *query = arg;
+	struct pa_symbols_dwarf *dwarf = query->dwarf;
+	const struct range *range = find_range(dwarf->ranges.at, dwarf->ranges.count,
+		query->address);
+	struct unit *unit = range ? &dwarf->units[range->what] : NULL;
+
+	if (!unit || dwarf_cu_info(unit->cu, NULL, NULL, &query->root, NULL, NULL, NULL, NULL))
+		return;
+	if (!unit->indexed && !index_functions(dwarf, unit, &query->root))
+		return;
+	range = find_range(unit->functions, unit->function_count, query->address);
+	if (range)
+		find_chain(query, range);
+	fill_scopes(query);
+	if (query->count)
+		return;
+	/* Assembly has lines but no functions. */
+	memset(query->scopes, 0, sizeof(*query->scopes));
+	set_line(query->scopes, query);
+	query->count = query->scopes->file != NULL;
+}
+
+PA_AGENT uint32_t pa_symbols_dwarf_find(struct pa_symbols_dwarf *dwarf, uint64_t address,
+	struct pa_symbols_scope *scopes, uint32_t max, int64_t deadline_ns)
+{
+	struct query query = { .dwarf = dwarf, .address = address, .scopes = scopes, .max = max };
+
+	if (dwarf->lost)
+		return 0;
+	dwarf->deadline_ns = deadline_ns;
+	dwarf->late = false;
+	if (!pa_symbols_guard(answer, &query)) {
+		dwarf->lost = true;
+		return 0;
+	}
+	return dwarf->late ? 0 : query.count;
+}

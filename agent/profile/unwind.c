@@ -1,0 +1,485 @@
+#include "unwind.h"
+
+#include <errno.h>
+#include <libunwind-x86_64.h>
+#include <string.h>
+
+#include "cfi.h"
+#include "maps.h"
+
+/* Exported by libunwind for remote unwinders, but declared in none of its headers. */
+#define search_unwind_table UNW_OBJ(dwarf_search_unwind_table)
+extern int search_unwind_table(unw_addr_space_t space, unw_word_t ip, unw_dyn_info_t *table,
+	unw_proc_info_t *info, int need_unwind_info, void *arg);
+
+/*
+ * Addresses of a made-up frame. All are non-canonical, so that no real address equals one, and far
+ * apart. The word at sp + 8i or bp + 8i, within WINDOW bytes, is an address by itself, unique for
+ * (register, i): what is WINDOW bytes around it is readable again, but no farther.
+ */
+#define WINDOW ((uintptr_t)PA_RULE_CFA_LIMIT)
+#define MADE_SP ((uintptr_t)0x7100000000000000)
+#define MADE_BP ((uintptr_t)0x7200000000000000)
+#define MADE_REG ((uintptr_t)0x7300000000000000)
+#define MADE_WORD ((uintptr_t)0x7400000000000000)
+#define MADE_ROW ((uintptr_t)0x7500000000000000) /* where libunwind finds its search table */
+#define DEEP_BIT ((uintptr_t)1 << 59)            /* set in what is read around a MADE_WORD */
+
+#define WORD_STEP (2 * WINDOW)
+#define WORDS_OF_ONE (WINDOW / 4) /* words of one register's window */
+#define WORD_SPAN (2 * WORDS_OF_ONE * WORD_STEP)
+
+/* A step over the largest CFI that cfi.c lets pass takes less. */
+#define ACCESSES_MAX (1 << 20)
+
+/* What libunwind may read in one step, or one run of steps. */
+struct machine {
+	pa_read_word_fn *read; /* the stack */
+	void *read_arg;
+	uint64_t gpr[PA_REGS_COUNT];
+	uint32_t known;     /* bit i: gpr[i] is true */
+	uint32_t accesses;
+	uintptr_t last_read; /* the last address that read gave a word for */
+	bool finding;        /* in find_proc_info: words outside the CFI are of no consequence */
+};
+
+static struct {
+	unw_addr_space_t space;
+	PA_ATOMIC(uint32_t) inside; /* in libunwind now; relaxed, for a fork at that moment */
+	bool lost;
+	struct pa_cfi cfi; /* of the frame being stepped */
+} state;
+
+/* ------------------------------------------------------------------ what libunwind asks us */
+
+/*
+ * Errors here and in find_proc_info are never -UNW_ENOINFO: unw_step answers that by guessing
+ * (frame pointers, PLT entries), and we decide by ourselves what code without CFI is.
+ */
+static int access_mem(unw_addr_space_t space, unw_word_t at, unw_word_t *value, int write,
+	void *arg)
+{
+	(void)space;
+	struct machine *machine = arg;
+	if (write || machine->accesses++ >= ACCESSES_MAX)
+		return -UNW_EINVAL;
+	if (at == MADE_ROW) {
+		*value = state.cfi.row;
+		return 0;
+	}
+	if (pa_cfi_word(&state.cfi, at, value))
+		return 0;
+	if (machine->finding) {
+		/* A personality routine's pointer, read on the way and not used. */
+		*value = 0;
+		return 0;
+	}
+	if (!machine->read(machine->read_arg, at, value))
+		return -UNW_EINVAL;
+	machine->last_read = at;
+	return 0;
+}
+
+static int access_reg(unw_addr_space_t space, unw_regnum_t number, unw_word_t *value, int write,
+	void *arg)
+{
+	(void)space;
+	const struct machine *machine = arg;
+	if (write || number < 0 || number >= PA_REGS_COUNT || !(machine->known >> number & 1))
+		return -UNW_EBADREG;
+	*value = machine->gpr[number];
+	return 0;
+}
+
+static int find_proc_info(unw_addr_space_t space, unw_word_t ip, unw_proc_info_t *info,
+	int need_unwind_info, void *arg)
+{
+	struct machine *machine = arg;
+	if ((ip < state.cfi.start || ip >= state.cfi.limit) && pa_cfi_find(&state.cfi, ip) != 0)
+		return -UNW_EINVAL;
+	unw_dyn_info_t table = {
+		.format = UNW_INFO_FORMAT_REMOTE_TABLE,
+		.start_ip = state.cfi.start,
+		.end_ip = state.cfi.limit,
+		.u.rti = { .segbase = state.cfi.header, .table_data = MADE_ROW, .table_len = 1 },
+	};
+	machine->finding = true;
+	int error = search_unwind_table(space, ip, &table, info, need_unwind_info, arg);
+	machine->finding = false;
+	return error == -UNW_ENOINFO ? -UNW_EINVAL : error;
+}
+
+static void put_unwind_info(unw_addr_space_t space, unw_proc_info_t *info, void *arg)
+{
+	(void)space;
+	(void)info;
+	(void)arg;
+}
+
+static int get_dyn_info_list_addr(unw_addr_space_t space, unw_word_t *list, void *arg)
+{
+	(void)space;
+	(void)list;
+	(void)arg;
+	return -UNW_ENOINFO;
+}
+
+int pa_unwind_init(void)
+{
+	static unw_accessors_t accessors = {
+		.find_proc_info = find_proc_info,
+		.put_unwind_info = put_unwind_info,
+		.get_dyn_info_list_addr = get_dyn_info_list_addr,
+		.access_mem = access_mem,
+		.access_reg = access_reg,
+	};
+	if (state.space)
+		return 0;
+	if (state.lost)
+		return -EDEADLK;
+	state.space = unw_create_addr_space(&accessors, 0);
+	if (!state.space)
+		return -ENOMEM;
+	/* Its cache would outlive the modules; and this makes it set itself up here, not later. */
+	unw_set_caching_policy(state.space, UNW_CACHE_NONE);
+	return 0;
+}
+
+void pa_unwind_reset(void)
+{
+	state.cfi.start = state.cfi.limit = 0;
+	if (!pa_load_relaxed(&state.inside))
+		return;
+	state.space = NULL;
+	state.lost = true;
+}
+
+/* Where libunwind came to. */
+struct outcome {
+	int status; /* of unw_step: 0 at the end of the stack, < 0 failed */
+	uintptr_t ip, cfa, bp;
+	uintptr_t ip_read_at, bp_read_at; /* 0: not from memory */
+};
+
+/* count steps, the first with the machine's registers. */
+static void run_cursor(struct machine *machine, uint32_t count, struct outcome *out)
+{
+	unw_cursor_t cursor;
+	out->status = unw_init_remote(&cursor, state.space, machine);
+	if (out->status != 0)
+		return;
+	do {
+		machine->last_read = 0;
+		machine->accesses = 0;
+		out->status = unw_step(&cursor);
+	} while (out->status > 0 && --count);
+	if (out->status < 0)
+		return;
+	out->ip_read_at = machine->last_read;
+	machine->last_read = 0;
+	unw_get_reg(&cursor, UNW_REG_IP, &out->ip);
+	unw_get_reg(&cursor, UNW_REG_SP, &out->cfa);
+	unw_get_reg(&cursor, UNW_X86_64_RBP, &out->bp);
+	out->bp_read_at = machine->last_read;
+}
+
+static struct outcome run_libunwind(struct machine *machine, uint32_t count)
+{
+	struct outcome out = { .status = 0 };
+	pa_store_relaxed(&state.inside, 1);
+	pa_fence_signal();
+	run_cursor(machine, count, &out);
+	pa_fence_signal();
+	pa_store_relaxed(&state.inside, 0);
+	return out;
+}
+
+/* ------------------------------------------------------------------ learning a rule */
+
+/* A made-up frame. Two different ones are tried, so that nothing but the rule can explain what
+ * comes out of both: not an alignment of sp, not a number that looks like one of ours. */
+struct probe {
+	uintptr_t sp, bp;
+	uintptr_t salt; /* added to each word */
+};
+
+static const struct probe probes[] = {
+	{ MADE_SP + 0x108, MADE_BP + 0x1230, 0x0f0 },
+	{ MADE_SP + 0xef0, MADE_BP + 0x0a48, 0xbe8 },
+};
+
+static bool probe_word(void *arg, uintptr_t at, uintptr_t *word)
+{
+	const struct probe *probe = arg;
+	uintptr_t base = MADE_WORD + probe->salt;
+	if (at & 7)
+		return false;
+	if (at - probe->sp + WINDOW < 2 * WINDOW)
+		*word = base + (at - probe->sp + WINDOW) / 8 * WORD_STEP;
+	else if (at - probe->bp + WINDOW < 2 * WINDOW)
+		*word = base + ((at - probe->bp + WINDOW) / 8 + WORDS_OF_ONE) * WORD_STEP;
+	else if (at - base + WINDOW < WORD_SPAN)
+		*word = at ^ DEEP_BIT;
+	else
+		return false;
+	return true;
+}
+
+static bool is_word_at(const struct probe *probe, uintptr_t at, uintptr_t value)
+{
+	uintptr_t word;
+	return probe_word((void *)probe, at, &word) && word == value;
+}
+
+static bool within(intptr_t bytes, intptr_t limit)
+{
+	return bytes >= -limit && bytes <= limit - 8 && !(bytes & 7);
+}
+
+/* How cfa came about: fills kind, cfa_offset and base_offset, or says false. */
+static bool explain_cfa(const struct probe *probe, uintptr_t cfa, struct pa_rule *rule)
+{
+	intptr_t offset = (intptr_t)(cfa - probe->sp);
+	rule->kind = PA_RULE_SP;
+	if (!within(offset, PA_RULE_CFA_LIMIT)) {
+		offset = (intptr_t)(cfa - probe->bp);
+		rule->kind = PA_RULE_BP;
+	}
+	if (!within(offset, PA_RULE_CFA_LIMIT)) {
+		uintptr_t distance = cfa - MADE_WORD - probe->salt + WINDOW;
+		uintptr_t index = distance / WORD_STEP;
+		if (distance >= WORD_SPAN)
+			return false;
+		offset = (intptr_t)(distance % WORD_STEP) - (intptr_t)WINDOW;
+		rule->kind = index < WORDS_OF_ONE ? PA_RULE_SP_DEREF : PA_RULE_BP_DEREF;
+		intptr_t base = (intptr_t)(index % WORDS_OF_ONE * 8) - (intptr_t)WINDOW;
+		if (!within(base, PA_RULE_BASE_LIMIT))
+			return false;
+		rule->base_offset = (int32_t)base;
+	}
+	rule->cfa_offset = (int32_t)offset;
+	return within(offset, PA_RULE_CFA_LIMIT);
+}
+
+static bool explain_bp(const struct probe *probe, const struct outcome *out, struct pa_rule *rule)
+{
+	intptr_t offset = (intptr_t)(out->bp_read_at - out->cfa);
+	if (!out->bp_read_at)
+		/* 0: the CFI says that it is lost. Nobody up the stack counts on it then. */
+		return out->bp == probe->bp || out->bp == 0;
+	rule->bp_offset = (int32_t)offset;
+	return within(offset, PA_RULE_BP_LIMIT) && offset < 0;
+}
+
+static bool is_sigframe(const struct probe *probe, const struct outcome *out)
+{
+	return is_word_at(probe, probe->sp + PA_SIGFRAME_PC, out->ip) &&
+		is_word_at(probe, probe->sp + PA_SIGFRAME_SP, out->cfa) &&
+		is_word_at(probe, probe->sp + PA_SIGFRAME_BP, out->bp);
+}
+
+static struct pa_rule of_kind(enum pa_rule_kind kind)
+{
+	return (struct pa_rule){ .kind = (uint8_t)kind };
+}
+
+/* One step of the frame whose current row is that of the instruction at ip. */
+static struct pa_rule learn_from(const struct probe *probe, uintptr_t ip)
+{
+	struct machine machine = { .read = probe_word, .read_arg = (void *)probe,
+		.known = (1u << PA_REGS_COUNT) - 1 };
+	for (int i = 0; i < PA_REGS_COUNT; i++)
+		machine.gpr[i] = MADE_REG + ((uintptr_t)i << 32) + probe->salt;
+	machine.gpr[PA_REG_PC] = ip;
+	machine.gpr[PA_REG_SP] = probe->sp;
+	machine.gpr[PA_REG_BP] = probe->bp;
+
+	struct outcome out = run_libunwind(&machine, 1);
+	if (out.status < 0)
+		return of_kind(PA_RULE_COMPLEX);
+	if (is_sigframe(probe, &out))
+		return of_kind(PA_RULE_SIGNAL);
+	/* 0 without a return address read: it is undefined. With one: bp is. */
+	if (out.status == 0 && out.ip_read_at != out.cfa - 8)
+		return of_kind(PA_RULE_END);
+	if (out.ip_read_at != out.cfa - 8 ||
+	    (out.status > 0 && !is_word_at(probe, out.cfa - 8, out.ip)))
+		return of_kind(PA_RULE_COMPLEX);
+	struct pa_rule rule = of_kind(PA_RULE_NONE);
+	if (!explain_cfa(probe, out.cfa, &rule) || !explain_bp(probe, &out, &rule))
+		return of_kind(PA_RULE_COMPLEX);
+	return rule;
+}
+
+/*
+ * True for a signal trampoline by its code: mov $15 (rt_sigreturn) to eax or rax; syscall. Those of
+ * languages that bring their own have no CFI. pc may be at the syscall already.
+ */
+static bool is_sigreturn(uintptr_t pc)
+{
+	static const struct {
+		uint8_t move_bytes, code[9];
+	} forms[] = {
+		{ 7, { 0x48, 0xc7, 0xc0, 0x0f, 0, 0, 0, 0x0f, 0x05 } },
+		{ 5, { 0xb8, 0x0f, 0, 0, 0, 0x0f, 0x05 } },
+	};
+	for (unsigned i = 0; i < PA_COUNT(forms); i++) {
+		uint8_t code[sizeof(forms[i].code)];
+		size_t bytes = forms[i].move_bytes + 2u;
+		for (uintptr_t back = 0; back <= forms[i].move_bytes; back += forms[i].move_bytes)
+			/* Not through the cache of pages: this code may be rewritten. */
+			if (pc > back && pa_maps_read_memory(code, pc - back, bytes) &&
+			    memcmp(code, forms[i].code, bytes) == 0)
+				return true;
+	}
+	return false;
+}
+
+struct pa_rule pa_unwind_learn(uintptr_t pc, bool leaf)
+{
+	if (!state.space)
+		return of_kind(PA_RULE_COMPLEX);
+	/*
+	 * libunwind is always asked for the row of ip itself, as for an interrupted instruction;
+	 * the row of a call is the one before its return address.
+	 */
+	uintptr_t ip = leaf ? pc : pc - 1;
+	int error = pa_cfi_find(&state.cfi, ip);
+	if (error == -ENOENT)
+		return of_kind(is_sigreturn(pc) ? PA_RULE_SIGNAL : PA_RULE_CHAIN);
+	if (error)
+		return of_kind(PA_RULE_COMPLEX);
+
+	struct pa_rule rule = learn_from(&probes[0], ip), again = learn_from(&probes[1], ip);
+	if (rule.kind != again.kind || rule.cfa_offset != again.cfa_offset ||
+	    rule.base_offset != again.base_offset || rule.bp_offset != again.bp_offset)
+		return of_kind(PA_RULE_COMPLEX);
+	return rule;
+}
+
+/* ------------------------------------------------------------------ finishing a stack */
+
+/* A walk over the copied stack. */
+struct walk {
+	struct pa_cursor cursor;
+	bool leaf;
+	uint32_t steps; /* from the cold part's first frame */
+	const struct pa_regs *regs;
+	uint32_t known; /* of regs, as in struct machine */
+	const char *bytes;
+	uintptr_t from, limit; /* addresses that bytes is the copy of */
+};
+
+static bool copy_word(void *arg, uintptr_t at, uintptr_t *word)
+{
+	const struct walk *walk = arg;
+	if (at < walk->from || at >= walk->limit || walk->limit - at < sizeof(*word))
+		return false;
+	memcpy(word, walk->bytes + (at - walk->from), sizeof(*word));
+	return true;
+}
+
+/*
+ * A frame that no rule describes (its CFA hangs on another register, say): libunwind itself steps,
+ * from the cold part's first frame on, since registers that the frame needs may have been restored
+ * on the way. Where they are not known, it fails.
+ */
+static bool step_complex(struct walk *walk)
+{
+	struct machine machine = { .read = copy_word, .read_arg = walk, .known = walk->known };
+	memcpy(machine.gpr, walk->regs->gpr, sizeof(machine.gpr));
+	if (!state.space)
+		return false;
+	state.cfi.start = state.cfi.limit = 0;
+	struct outcome out = run_libunwind(&machine, walk->steps + 1);
+	if (out.status <= 0 || out.cfa <= walk->cursor.sp || (out.cfa & 7))
+		return false;
+	walk->cursor = (struct pa_cursor){ .pc = out.ip, .sp = out.cfa, .bp = out.bp };
+	walk->leaf = state.cfi.signal_frame;
+	return true;
+}
+
+static bool step(struct walk *walk, const struct pa_rule *rule)
+{
+	struct pa_cursor before = walk->cursor;
+	if (rule->kind == PA_RULE_COMPLEX)
+		return step_complex(walk);
+	/* bp of code without CFI may be anything: it must look like a frame pointer. */
+	if (rule->kind == PA_RULE_CHAIN && (before.bp < before.sp || before.bp & 7))
+		return false;
+	if (!pa_frames_step(rule, &walk->cursor, copy_word, walk))
+		return false;
+	walk->leaf = rule->kind == PA_RULE_SIGNAL;
+	/* A handler's frame lies below what it interrupted, or on a stack that is not copied. */
+	return walk->cursor.sp > before.sp;
+}
+
+static struct pa_rule rule_of(struct pa_frames *frames, uintptr_t pc, bool leaf)
+{
+	struct pa_rule rule = of_kind(PA_RULE_NONE);
+	if (frames)
+		rule = pa_frames_find(frames, pc, leaf);
+	if (rule.kind != PA_RULE_NONE)
+		return rule;
+	uint32_t epoch = frames ? pa_frames_epoch(frames) : 0;
+	rule = pa_unwind_learn(pc, leaf);
+	if (frames && state.space && !pa_frames_insert(frames, pc, leaf, &rule, epoch)) {
+		struct pa_rule complex = of_kind(PA_RULE_COMPLEX);
+		pa_frames_insert(frames, pc, leaf, &complex, epoch);
+	}
+	return rule;
+}
+
+/* Appends frames to pcs until the stack ends, breaks or is too deep. */
+static void run(struct walk *walk, struct pa_frames *frames, uintptr_t *pcs, uint32_t max,
+	struct pa_unwind_result *result)
+{
+	/* Ends: each step adds a frame, and max bounds them. */
+	for (;; walk->steps++) {
+		uintptr_t pc = walk->cursor.pc;
+		/* Stacks that the program made itself end in a null return address. */
+		result->complete = pc == 0;
+		if (pc < PA_PAGE_BYTES || pc >= PA_ADDRESS_LIMIT)
+			return;
+		result->cut = result->depth >= max;
+		if (result->cut)
+			return;
+		struct pa_rule rule = rule_of(frames, pc, walk->leaf);
+		result->unmapped =
+			rule.kind == PA_RULE_CHAIN && !walk->leaf && !pa_maps_find(pc - 1);
+		if (result->unmapped)
+			return;
+		pcs[result->depth++] = pc;
+		result->complete = rule.kind == PA_RULE_END;
+		if (result->complete || !step(walk, &rule))
+			return;
+	}
+}
+
+struct pa_unwind_result pa_unwind_finish(const struct pa_event *event, struct pa_frames *frames,
+	uintptr_t *pcs, uint32_t max)
+{
+	uint32_t depth = event->depth, flags = event->flags;
+	const struct pa_cold *cold = pa_event_cold(event);
+	struct pa_unwind_result result = { .depth = depth < max ? depth : max };
+	memcpy(pcs, pa_event_pcs(event), result.depth * sizeof(*pcs));
+	result.cut = depth > max || flags & PA_EVENT_CUT;
+	if (result.cut || !cold) {
+		result.complete = !result.cut && !(flags & PA_EVENT_BROKEN);
+		return result;
+	}
+
+	static const uint32_t few = 1u << PA_REG_PC | 1u << PA_REG_SP | 1u << PA_REG_BP;
+	struct walk walk = {
+		.cursor = pa_regs_cursor(&cold->regs),
+		.leaf = cold->leaf,
+		.regs = &cold->regs,
+		/* Behind a signal frame that was walked already, only the cursor was at hand. */
+		.known = cold->leaf && depth == 0 ? (1u << PA_REGS_COUNT) - 1 : few,
+		.bytes = (const char *)(cold + 1),
+		.from = cold->stack_at,
+		.limit = cold->stack_at + cold->stack_bytes,
+	};
+	run(&walk, frames, pcs, max, &result);
+	return result;
+}

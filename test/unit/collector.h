@@ -1,0 +1,205 @@
+/*
+ * A collector for tests: a real ring, the real tables, a thread that runs pa_drain_run; stand-ins
+ * of the maps and of the unwinder. Events are made by hand. Include cmocka.h first.
+ */
+#ifndef COLLECTOR_H
+#define COLLECTOR_H
+
+#include <pthread.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "agent/profile/core.h"
+#include "agent/profile/drain.h"
+#include "agent/profile/snapshot.h"
+#include "agent/profile/unwind.h"
+#include "fake_maps.h"
+
+#define TEXT 0x400000
+#define TEXT_END 0x500000
+#define WRAPPER 0x480000
+#define WRAPPER_END 0x480100
+#define AGENT_TID 4242
+
+/* Each test has stacks and objects of its own: the tables live as long as the process. */
+#define PC(n) (TEXT + 0x100 * (uintptr_t)(n))
+#define OBJECT(n) (0x7f0000000000 + 0x40 * (uintptr_t)(n))
+
+static struct pa_settings settings = {
+	.heap_rate_bytes = 524288, .cpu_hz = 100, .stack_depth = 128
+};
+static struct pa_counters counters;
+static struct pa_bridge bridge;
+
+/* What the stand-in of the unwinder answers, and what it was asked. */
+static struct {
+	struct pa_unwind_result result;
+	uintptr_t more[4]; /* pcs that it finds behind the event's own */
+	uint32_t more_count;
+	struct pa_cold cold; /* of the last event */
+	uint32_t max;
+	int calls;
+} fake_unwind;
+
+int pa_unwind_init(void)
+{
+	return 0;
+}
+
+void pa_unwind_reset(void)
+{
+}
+
+struct pa_unwind_result pa_unwind_finish(const struct pa_event *event, struct pa_frames *frames,
+	uintptr_t *pcs, uint32_t max)
+{
+	uint32_t depth = 0;
+	(void)frames;
+	fake_unwind.calls++;
+	fake_unwind.max = max;
+	fake_unwind.cold = *pa_event_cold(event);
+	for (; depth < event->depth && depth < max; depth++)
+		pcs[depth] = pa_event_pcs(event)[depth];
+	for (uint32_t i = 0; i < fake_unwind.more_count && depth < max; i++)
+		pcs[depth++] = fake_unwind.more[i];
+	fake_unwind.result.depth = depth;
+	return fake_unwind.result;
+}
+
+static struct {
+	int result, starts, stops;
+	unsigned rate_hz;
+} fake_tick;
+
+static int tick_start(unsigned rate_hz)
+{
+	fake_tick.rate_hz = rate_hz;
+	fake_tick.starts++;
+	return fake_tick.result;
+}
+
+static void tick_stop(void)
+{
+	fake_tick.stops++;
+}
+
+static bool is_agent_thread(int32_t tid)
+{
+	return tid == AGENT_TID;
+}
+
+static void *run_collector(void *unused)
+{
+	(void)unused;
+	pa_drain_run();
+}
+
+static void start_thread(void *(*run)(void *), void *arg)
+{
+	pthread_t thread;
+	if (pthread_create(&thread, NULL, run, arg) != 0 || pthread_detach(thread) != 0)
+		abort();
+}
+
+static void start_collector(size_t ring_bytes)
+{
+	bridge = (struct pa_bridge){
+		.version = PA_BRIDGE_VERSION, .settings = &settings, .counters = &counters,
+		.tick_start = tick_start, .tick_stop = tick_stop,
+		.is_agent_thread = is_agent_thread,
+		.wrapper_begin = WRAPPER, .wrapper_end = WRAPPER_END,
+	};
+	bridge.ring = pa_ring_create(ring_bytes);
+	pa_core_bridge = &bridge;
+	fake_map(TEXT, TEXT_END);
+	if (!bridge.ring || pa_drain_init() != 0)
+		abort();
+	start_thread(run_collector, NULL);
+}
+
+/* Waits for room as hooks do, for ever. */
+static void send_bytes(const void *bytes, size_t size)
+{
+	void *record;
+	while (!(record = pa_ring_reserve(bridge.ring, size)))
+		pa_ring_wait_room(bridge.ring, size, PA_NS_PER_MS);
+	memcpy(record, bytes, size);
+	pa_ring_publish(bridge.ring, record, size, size);
+}
+
+static inline void send_event(struct pa_event event, const uintptr_t *pcs)
+{
+	char bytes[sizeof(event) + UINT8_MAX * sizeof(*pcs)];
+	memcpy(bytes, &event, sizeof(event));
+	if (pcs)
+		memcpy(bytes + sizeof(event), pcs, event.depth * sizeof(*pcs));
+	send_bytes(bytes, sizeof(event) + event.depth * sizeof(*pcs));
+}
+
+/* An allocation with a stack of one return address. */
+static inline void send_alloc(uintptr_t pc, uint64_t size, uintptr_t object)
+{
+	struct pa_event event = {
+		.kind = PA_EVENT_ALLOC, .depth = 1, .value = { size }, .object = object
+	};
+	send_event(event, &pc);
+}
+
+static inline void send_object(enum pa_event_kind kind, uintptr_t object)
+{
+	send_event((struct pa_event){ .kind = kind, .object = object }, NULL);
+}
+
+static inline void send_cpu(uintptr_t pc, int32_t tid, const char *name, uint64_t ticks)
+{
+	struct pa_event event = {
+		.kind = PA_EVENT_CPU, .flags = PA_EVENT_LEAF, .depth = 1, .tid = tid,
+		.value = { ticks },
+	};
+	for (size_t i = 0; i < sizeof(event.name) && name[i]; i++)
+		event.name[i] = name[i];
+	send_event(event, &pc);
+}
+
+/* The last sample whose innermost location has this raw pc, NULL when there is none. */
+static inline const struct pa_sample *find_sample(const struct pa_snapshot *snapshot,
+	uintptr_t raw_pc)
+{
+	const struct pa_sample *found = NULL;
+	for (size_t i = 0; snapshot && i < snapshot->sample_count; i++) {
+		const struct pa_stack *stack = snapshot->samples[i].stack;
+		if (stack->depth && pa_sites_loc(stack->locs[0])->raw_pc == raw_pc)
+			found = &snapshot->samples[i];
+	}
+	return found;
+}
+
+/* Everything sent so far has been read. */
+static inline struct pa_snapshot *take_heap(void)
+{
+	struct pa_snapshot *snapshot = pa_snapshot_take(PA_KIND_HEAP);
+	assert_non_null(snapshot);
+	return snapshot;
+}
+
+static inline void assert_in_use(uintptr_t pc, int64_t allocs, int64_t in_use)
+{
+	struct pa_snapshot *snapshot = take_heap();
+	const struct pa_sample *sample = find_sample(snapshot, pc);
+	assert_non_null(sample);
+	assert_int_equal(sample->values[0], allocs);
+	assert_int_equal(sample->values[2], in_use);
+	pa_snapshot_free(snapshot);
+}
+
+static inline const char *find_comment(const struct pa_snapshot *snapshot, const char *text)
+{
+	for (size_t i = 0; i < snapshot->comment_count; i++) {
+		if (strstr(snapshot->comments[i], text))
+			return snapshot->comments[i];
+	}
+	return NULL;
+}
+
+#endif

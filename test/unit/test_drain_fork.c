@@ -1,0 +1,144 @@
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <cmocka.h>
+
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "agent/base/clock.h"
+#include "collector.h"
+
+/* The thread sanitizer refuses threads in a forked child unless told otherwise. */
+const char *__tsan_default_options(void);
+__attribute__((visibility("default"))) const char *__tsan_default_options(void)
+{
+	return "die_after_fork=0";
+}
+
+/* The child's end of a fork test: 0, or the number of the check that failed. */
+static int run_child(bool held)
+{
+	struct pa_snapshot *snapshot;
+	const struct pa_sample *sample;
+	pa_ring_atfork_child(bridge.ring);
+	bridge.atfork.child(held);
+	if (pa_drain_init() != 0)
+		return 1;
+	start_thread(run_collector, NULL);
+	send_object(PA_EVENT_FREE, OBJECT(81));
+	send_alloc(PC(81), 8, OBJECT(83));
+	snapshot = pa_snapshot_take(PA_KIND_HEAP);
+	if (!snapshot)
+		return 2;
+	sample = find_sample(snapshot, PC(80));
+	if (held != (sample != NULL))
+		return 3;
+	if (held && (sample->values[0] != 2 || sample->values[2] != 1))
+		return 4;
+	if (!held && pa_profile_stats().frees_unknown != 1)
+		return 5;
+	sample = find_sample(snapshot, PC(81));
+	if (!sample || sample->values[2] != 1 || !pa_sites_loc(sample->stack->locs[0])->module)
+		return 6;
+	snapshot = pa_snapshot_take(PA_KIND_CPU);
+	if (!snapshot || snapshot->sample_count || snapshot->duration_ns)
+		return 7;
+	return pa_snapshot_cpu_start(100) == 0 ? 0 : 8;
+}
+
+static void assert_child(bool held)
+{
+	int status = -1;
+	assert_true(bridge.atfork.prepare(10 * PA_NS_PER_S));
+	pid_t pid = fork();
+	if (pid == 0)
+		_exit(run_child(held));
+	bridge.atfork.parent();
+	assert_int_equal(waitpid(pid, &status, 0), pid);
+	assert_true(WIFEXITED(status));
+	assert_int_equal(WEXITSTATUS(status), 0);
+}
+
+static void a_forked_child_keeps_heap_data_and_live_objects(void **unused)
+{
+	(void)unused;
+	send_alloc(PC(80), 8, OBJECT(81));
+	send_alloc(PC(80), 8, OBJECT(82));
+	assert_in_use(PC(80), 2, 2);
+	assert_child(true);
+	assert_in_use(PC(80), 2, 2);
+}
+
+static void a_child_without_the_lock_starts_afresh(void **unused)
+{
+	(void)unused;
+	assert_int_equal(fake_maps.resets, 0);
+	assert_child(false);
+	assert_in_use(PC(80), 2, 2);
+}
+
+static void a_child_forgets_the_running_cpu_profile(void **unused)
+{
+	struct pa_snapshot *snapshot;
+	(void)unused;
+	assert_int_equal(pa_snapshot_cpu_start(100), 0);
+	send_cpu(PC(84), 1, "main", 1);
+	pa_snapshot_free(pa_snapshot_take(PA_KIND_CPU));
+	/* Its last checks are that there is no profile and that one can be started. */
+	assert_child(true);
+	snapshot = pa_snapshot_cpu_stop();
+	assert_non_null(find_sample(snapshot, PC(84)));
+	pa_snapshot_free(snapshot);
+}
+
+static PA_ATOMIC(bool) flood_ends;
+static PA_ATOMIC(uint32_t) flood_threads;
+
+static void *flood(void *objects)
+{
+	uintptr_t first = (uintptr_t)objects, i = 0;
+	while (!pa_load_relaxed(&flood_ends)) {
+		send_alloc(PC(90), 8, OBJECT(first + i % 100));
+		send_object(PA_EVENT_FREE, OBJECT(first + i++ % 100));
+	}
+	pa_add_acq_rel(&flood_threads, -1u);
+	return NULL;
+}
+
+/* What fork waits for at most, before a child has to do without the tables. */
+#define FORK_WAIT_NS (100 * PA_NS_PER_MS)
+
+static void fork_gets_the_tables_while_the_collector_is_busy(void **unused)
+{
+	uint64_t missed = pa_profile_stats().frees_missed;
+	uint64_t begun = pa_profile_stats().events_read + 10000;
+	(void)unused;
+	pa_store_relaxed(&flood_threads, 2);
+	start_thread(flood, (void *)1000);
+	start_thread(flood, (void *)2000);
+	while (pa_profile_stats().events_read < begun)
+		pa_snapshot_free(take_heap());
+	for (int i = 0; i < 1000; i++) {
+		assert_true(bridge.atfork.prepare(FORK_WAIT_NS));
+		bridge.atfork.parent();
+	}
+	pa_store_relaxed(&flood_ends, true);
+	while (pa_load_acquire(&flood_threads))
+		pa_snapshot_free(take_heap());
+	assert_int_equal(pa_profile_stats().frees_missed, missed);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(a_forked_child_keeps_heap_data_and_live_objects),
+		cmocka_unit_test(a_child_without_the_lock_starts_afresh),
+		cmocka_unit_test(a_child_forgets_the_running_cpu_profile),
+		cmocka_unit_test(fork_gets_the_tables_while_the_collector_is_busy),
+	};
+	start_collector(1 << 20);
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}

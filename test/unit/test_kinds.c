@@ -1,0 +1,99 @@
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <cmocka.h>
+
+#include "agent/profile/kinds.h"
+
+static void assert_types(const struct pa_kind *kind, size_t count, const char *const pairs[][2])
+{
+	assert_int_equal(kind->value_count, count);
+	for (size_t i = 0; i < count; i++) {
+		assert_string_equal(kind->values[i].type, pairs[i][0]);
+		assert_string_equal(kind->values[i].unit, pairs[i][1]);
+	}
+}
+
+static const char *const heap_types[][2] = {
+	{ "alloc_objects", "count" }, { "alloc_space", "bytes" },
+	{ "inuse_objects", "count" }, { "inuse_space", "bytes" },
+};
+
+static void allocs_shows_allocated_space_first(void **unused)
+{
+	const struct pa_kind *kind = pa_kind_find("allocs");
+	(void)unused;
+	assert_non_null(kind);
+	assert_int_equal(kind->id, PA_KIND_ALLOCS);
+	assert_string_equal(kind->description, "A sampling of all past memory allocations");
+	assert_string_equal(kind->default_sample_type, "alloc_space");
+	assert_types(kind, 4, heap_types);
+	assert_string_equal(kind->period_type.type, "space");
+	assert_string_equal(kind->period_type.unit, "bytes");
+	assert_true(kind->named);
+}
+
+static void heap_has_no_default_sample_type(void **unused)
+{
+	const struct pa_kind *kind = pa_kind_find("heap");
+	(void)unused;
+	assert_non_null(kind);
+	assert_int_equal(kind->id, PA_KIND_HEAP);
+	assert_string_equal(kind->description,
+		"A sampling of memory allocations of live objects. You can specify the gc GET "
+		"parameter to run GC before taking the heap sample.");
+	assert_null(kind->default_sample_type);
+	assert_types(kind, 4, heap_types);
+	assert_string_equal(kind->period_type.type, "space");
+	assert_string_equal(kind->period_type.unit, "bytes");
+	assert_true(kind->named);
+}
+
+static void cpu_is_called_profile_and_counts_nanoseconds(void **unused)
+{
+	static const char *const types[][2] = { { "samples", "count" }, { "cpu", "nanoseconds" } };
+	const struct pa_kind *kind = pa_kind_find("profile");
+	(void)unused;
+	assert_non_null(kind);
+	assert_int_equal(kind->id, PA_KIND_CPU);
+	assert_string_equal(kind->description,
+		"CPU profile. You can specify the duration in the seconds GET parameter. After you "
+		"get the profile file, use the go tool pprof command to investigate the profile.");
+	assert_null(kind->default_sample_type);
+	assert_types(kind, 2, types);
+	assert_string_equal(kind->period_type.type, "cpu");
+	assert_string_equal(kind->period_type.unit, "nanoseconds");
+	assert_false(kind->named);
+}
+
+static void kinds_stand_at_their_ids(void **unused)
+{
+	(void)unused;
+	for (int i = 0; i < PA_KIND_COUNT; i++) {
+		assert_int_equal(pa_kinds[i].id, i);
+		assert_ptr_equal(pa_kind_find(pa_kinds[i].name), &pa_kinds[i]);
+	}
+}
+
+static void unknown_names_are_no_kind(void **unused)
+{
+	(void)unused;
+	assert_null(pa_kind_find(""));
+	assert_null(pa_kind_find("Heap"));
+	assert_null(pa_kind_find("heap/"));
+	assert_null(pa_kind_find("cpu"));
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(allocs_shows_allocated_space_first),
+		cmocka_unit_test(heap_has_no_default_sample_type),
+		cmocka_unit_test(cpu_is_called_profile_and_counts_nanoseconds),
+		cmocka_unit_test(kinds_stand_at_their_ids),
+		cmocka_unit_test(unknown_names_are_no_kind),
+	};
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}

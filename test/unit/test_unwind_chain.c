@@ -1,0 +1,117 @@
+/* Code without unwind information, as JITs make it: frame pointers if plausible, else the end. */
+#include "unwind_stack.h"
+
+#include <stdlib.h>
+
+static uint8_t *map_code(struct bytes code)
+{
+	uint8_t *page = mmap(NULL, 4096, PROT_READ | PROT_WRITE | PROT_EXEC,
+		MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+	assert_true(page != MAP_FAILED);
+	memcpy(page, code.at, code.count);
+	return page;
+}
+
+static NO_FRAME_POINTER void run_code(uint8_t *code)
+{
+	((void (*)(void (*)(void)))code)(capture);
+	NOT_A_TAIL_CALL();
+	expect_from((uintptr_t)__builtin_return_address(0));
+}
+
+static void code_with_a_frame_pointer_is_passed(void **arg)
+{
+	(void)arg;
+	/* push rbp; mov rbp, rsp; call rdi; pop rbp; ret */
+	uint8_t *code = map_code(BYTES(0x55, 0x48, 0x89, 0xe5, 0xff, 0xd7, 0x5d, 0xc3));
+	run_code(code);
+	assert_int_equal(run.pcs[0], (uintptr_t)code + 6);
+	assert_in_range(run.pcs[1], (uintptr_t)run_code, (uintptr_t)run_code + 200);
+	assert_same_stack(run.pcs, run.result, 2, 1);
+	munmap(code, 4096);
+}
+
+static void code_without_a_frame_pointer_ends_the_stack(void **arg)
+{
+	(void)arg;
+	/* push rbp; xor ebp, ebp; call rdi; pop rbp; ret */
+	uint8_t *code = map_code(BYTES(0x55, 0x31, 0xed, 0xff, 0xd7, 0x5d, 0xc3));
+	run_code(code);
+	assert_int_equal(run.result.depth, 1);
+	assert_int_equal(run.pcs[0], (uintptr_t)code + 5);
+	assert_false(run.result.complete || run.result.cut || run.result.unmapped);
+	munmap(code, 4096);
+}
+
+/* A made-up stack of code without unwind information: sp = 0x10000, bp as given. */
+static void finish_made_up(const uint8_t *code, uintptr_t bp, const uintptr_t *words, size_t count)
+{
+	struct pa_cold *cold = make_event(NULL, 0, false);
+	cold->regs.gpr[PA_REG_PC] = (uintptr_t)code + 8;
+	cold->regs.gpr[PA_REG_SP] = cold->stack_at = 0x10000;
+	cold->regs.gpr[PA_REG_BP] = bp;
+	cold->stack_bytes = (uint32_t)(count * sizeof(*words));
+	memcpy(cold + 1, words, cold->stack_bytes);
+	finish();
+}
+
+static void implausible_frame_pointers_are_not_followed(void **arg)
+{
+	(void)arg;
+	uint8_t *code = map_code(BYTES(0x90));
+	uintptr_t pc = (uintptr_t)code + 16;
+	const uintptr_t words[] = { 0x10010, pc, 0x10000, pc, 0x10030, 0x123456, 0, 0 };
+	static const uintptr_t wrong[] = { 0, 0xfff0, 0xfff8, 0x10001, 0x10014, 0x1003c, 0x10040,
+		0x20000, UINTPTR_MAX - 7, UINTPTR_MAX - 15 };
+	for (unsigned i = 0; i < PA_COUNT(wrong); i++) {
+		finish_made_up(code, wrong[i], words, PA_COUNT(words));
+		if (run.result.depth != 1 || run.result.complete || run.result.unmapped)
+			fail_msg("bp %lx: depth %u", wrong[i], run.result.depth);
+	}
+	/* Two good steps, then a frame pointer that points back. */
+	finish_made_up(code, 0x10000, words, PA_COUNT(words));
+	assert_int_equal(run.result.depth, 3);
+	assert_false(run.result.complete || run.result.unmapped);
+	/* A return address that is not in code. */
+	finish_made_up(code, 0x10020, words, PA_COUNT(words));
+	assert_int_equal(run.result.depth, 1);
+	assert_true(run.result.unmapped && !run.result.complete);
+	/* A null one. */
+	finish_made_up(code, 0x10030, words, PA_COUNT(words));
+	assert_int_equal(run.result.depth, 1);
+	assert_true(run.result.complete && !run.result.unmapped);
+	munmap(code, 4096);
+}
+
+static void random_stacks_never_crash(void **arg)
+{
+	(void)arg;
+	uint8_t *code = map_code(BYTES(0x90));
+	uint64_t seed = 20201;
+	uintptr_t words[64];
+	const uintptr_t pcs[] = { (uintptr_t)qsort + 30, (uintptr_t)finish_made_up + 40,
+		(uintptr_t)libc_backtrace + 20, (uintptr_t)capture + 60, (uintptr_t)code,
+		(uintptr_t)code + 9 };
+	for (int i = 0; i < 20000; i++) {
+		for (unsigned k = 0; k < PA_COUNT(words); k++) {
+			seed = seed * 6364136223846793005u + 1442695040888963407u;
+			uint64_t high = seed >> 33;
+			words[k] = high % 4 == 0 ? 0x10000 + high / 4 % 64 * 8 :
+				high % 4 == 1 ? high : pcs[high / 4 % PA_COUNT(pcs)];
+		}
+		finish_made_up((const uint8_t *)pcs[seed >> 60 & 3] - 8, words[0], words, 64);
+		assert_in_range(run.result.depth, 1, PCS);
+	}
+	munmap(code, 4096);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test_setup(code_with_a_frame_pointer_is_passed, setup),
+		cmocka_unit_test_setup(code_without_a_frame_pointer_ends_the_stack, setup),
+		cmocka_unit_test_setup(implausible_frame_pointers_are_not_followed, setup),
+		cmocka_unit_test_setup(random_stacks_never_crash, setup),
+	};
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
