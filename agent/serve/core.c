@@ -1,0 +1,185 @@
+/*
+ * The core's door: pa_core_main, what bridge.h says of it, and the server thread.
+ *
+ * Threads: the caller becomes the collector. The server thread binds the port and sleeps until the
+ * first connection; then it starts the HTTP server and becomes the render thread. So an agent that
+ * nobody asked has two threads.
+ */
+#include <errno.h>
+#include <fcntl.h>
+#include <poll.h>
+#include <string.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "../base/say.h"
+#include "../profile/core.h"
+#include "../profile/drain.h"
+#include "../profile/symbols.h"
+#include "collect.h"
+#include "gate.h"
+#include "guest.h"
+#include "http.h"
+#include "profiles.h"
+#include "routes.h"
+
+/* A forked child waits for its parent to leave the port: daemon() is such a parent. */
+#define CHILD_RETRIES 3
+#define CHILD_RETRY_NS PA_NS_PER_S
+
+/* A server that cannot be started (no threads left, no memory) may be a moment later. */
+#define START_TRIES 10
+#define START_PAUSE_NS PA_NS_PER_S
+
+static struct {
+	struct pa_listen listener;
+	struct pa_guard guard;
+} state = { .listener.fd = -1 };
+
+static bool may_say(const struct pa_bridge *bridge)
+{
+	const struct pa_settings *settings = bridge->settings;
+	bool first = !settings->child && !bridge->forked;
+
+	return settings->log == PA_LOG_INFO || (first && settings->log == PA_LOG_ERROR);
+}
+
+/*
+ * Start-up messages are over: in the descriptor table of our own, stderr is let go (whoever reads the
+ * other end waits for its end). /dev/null takes the low numbers, so that a library which prints
+ * does so nowhere.
+ */
+static void leave_stderr(void)
+{
+	if (!pa_core_bridge->files_private)
+		return;
+	int null = open("/dev/null", O_RDWR | O_CLOEXEC);
+	for (int fd = STDIN_FILENO; fd <= STDERR_FILENO; fd++) {
+		if (null < 0)
+			close(fd);
+		else if (fd != null)
+			dup3(null, fd, O_CLOEXEC);
+	}
+	if (null > STDERR_FILENO)
+		close(null);
+}
+
+static void rest(int64_t ns)
+{
+	const struct timespec pause = { .tv_sec = ns / PA_NS_PER_S, .tv_nsec = ns % PA_NS_PER_S };
+
+	clock_nanosleep(CLOCK_MONOTONIC, 0, &pause, NULL);
+}
+
+static bool open_port(const struct pa_bridge *bridge)
+{
+	const struct pa_settings *settings = bridge->settings;
+	const struct pa_listen_policy policy = {
+		.may_say = may_say(bridge),
+		.files_private = bridge->files_private,
+		.retries = bridge->forked ? CHILD_RETRIES : 0,
+		.retry_ns = CHILD_RETRY_NS,
+	};
+
+	/* Not after the retries: they take seconds. */
+	if (!policy.may_say)
+		leave_stderr();
+	int error = pa_listen_open(settings, &policy, &state.listener);
+	if (policy.may_say)
+		leave_stderr();
+	state.guard = (struct pa_guard){
+		.loopback = state.listener.loopback,
+		.host = settings->host,
+		.hosts = settings->hosts,
+		.token = settings->token,
+	};
+	return error == 0;
+}
+
+/* Nothing of civetweb exists until here. False when the program took the descriptor from us. */
+static bool wait_for_connection(void)
+{
+	struct pollfd port = { .fd = state.listener.fd, .events = POLLIN };
+
+	while (ppoll(&port, 1, NULL, NULL) < 1)
+		;
+	return pa_gate_is_ours();
+}
+
+/* The client that knocked is not kept waiting for a server that will not come. */
+static void turn_away(void)
+{
+	int fd = accept4(state.listener.fd, NULL, NULL, SOCK_CLOEXEC);
+	if (fd >= 0)
+		close(fd);
+}
+
+static bool start_server(void)
+{
+	for (int i = 0; i < START_TRIES && wait_for_connection(); i++) {
+		if (pa_http_start(&state.listener, &state.guard) == 0)
+			return true;
+		turn_away();
+		rest(START_PAUSE_NS);
+	}
+	return false;
+}
+
+static void *run_server(void *unused)
+{
+	(void)unused;
+	if (!open_port(pa_core_bridge))
+		return NULL;
+	pa_gate_init(state.listener.fd, pa_core_bridge->files_private);
+	pa_routes_init(&state.listener);
+	if (!start_server())
+		return NULL;
+	pa_symbols_init(pa_core_bridge->settings->symbols);
+	pa_collect_run();
+}
+
+/*
+ * In a forked child everything of the parent's server is dead. Its sockets are in a descriptor table
+ * that the child does not have; without such tables the listening one is closed here.
+ */
+static void forget_parent(const struct pa_bridge *bridge)
+{
+	if (bridge->forked && !bridge->files_private && state.listener.fd >= 0 &&
+		pa_gate_is_ours())
+		close(state.listener.fd);
+	if (bridge->forked)
+		pa_symbols_reset();
+	state.listener = (struct pa_listen){ .fd = -1 };
+	pa_guest_init();
+	pa_gate_init(-1, true);
+	pa_collect_reset();
+	pa_profiles_reset();
+}
+
+static void complain(const struct pa_bridge *bridge, int error)
+{
+	const char *why = strerrordesc_np(-error);
+
+	if (may_say(bridge))
+		pa_say("cannot start: %s; not serving", why ? why : "unknown error");
+}
+
+PA_EXPORT int pa_core_main(struct pa_bridge *bridge)
+{
+	if (bridge->version != PA_BRIDGE_VERSION) {
+		pa_say("libpprofagent-core.so is of another version; not serving");
+		return -EINVAL;
+	}
+	pa_core_bridge = bridge;
+	forget_parent(bridge);
+	int error = pa_drain_init();
+	bool serving = !error && bridge->settings->serving;
+	int no_server = serving ? bridge->spawn(run_server, NULL, "pprofagent-http") : 0;
+	if (error || no_server)
+		complain(bridge, error ? error : no_server);
+	if (!serving || no_server) /* else the server thread does it */
+		leave_stderr();
+	if (error)
+		return error;
+	pa_drain_run();
+}

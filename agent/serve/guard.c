@@ -1,0 +1,172 @@
+#include "guard.h"
+
+#include <string.h>
+#include <strings.h>
+
+#include "../base/env.h"
+#include "query.h"
+
+#define PORT_DIGITS 5
+
+#define WHY_HOST                                                                                  \
+	"Host is not localhost, 127.0.0.1, [::1] or in PPROFAGENT_HOSTS"
+#define WHY_ORIGIN "requests from other sites are not answered"
+#define WHY_TOKEN "the token is missing or wrong"
+
+/* The next header of that name from *at on, or NULL. */
+static const char *next_header(const struct pa_request *request, const char *name, uint32_t *at)
+{
+	while (*at < request->header_count) {
+		const struct pa_request_header *header = &request->headers[(*at)++];
+		if (strcasecmp(header->name, name) == 0)
+			return header->value;
+	}
+	return NULL;
+}
+
+/* The value of a header that is there exactly once, else NULL. */
+static const char *only_header(const struct pa_request *request, const char *name)
+{
+	uint32_t at = 0;
+	const char *value = next_header(request, name, &at);
+	return value && !next_header(request, name, &at) ? value : NULL;
+}
+
+static bool has_header(const struct pa_request *request, const char *name)
+{
+	uint32_t at = 0;
+	return next_header(request, name, &at) != NULL;
+}
+
+/* ---- Host ---- */
+
+/* Length of the name in a Host header; 0 when what follows it is no port. */
+static size_t host_name_length(const char *host)
+{
+	size_t name = host[0] == '[' ? strcspn(host, "]") : strcspn(host, ":");
+	if (host[0] == '[' && host[name])
+		name++;
+	if (!host[name])
+		return name;
+	size_t digits = strspn(host + name + 1, "0123456789");
+	bool is_port = host[name] == ':' && digits >= 1 && digits <= PORT_DIGITS &&
+		host[name + 1 + digits] == '\0';
+	return is_port ? name : 0;
+}
+
+static bool is_name(const char *name, size_t length, const char *wanted, size_t wanted_length)
+{
+	return length == wanted_length && strncasecmp(name, wanted, length) == 0;
+}
+
+/* An entry of the list may also name the port, and then stands for that one only. */
+static bool is_in_list(const char *host, size_t name_length, const char *list)
+{
+	size_t host_length = strlen(host);
+
+	while (*list) {
+		list += strspn(list, ", \t");
+		size_t length = strcspn(list, ", \t");
+		if (length && (is_name(host, name_length, list, length) ||
+				      is_name(host, host_length, list, length)))
+			return true;
+		list += length;
+	}
+	return false;
+}
+
+static bool is_host_good(const struct pa_guard *guard, const char *host)
+{
+	static const char *const always[] = { "localhost", "127.0.0.1", "[::1]" };
+
+	size_t length = host ? host_name_length(host) : 0;
+	if (!length)
+		return false;
+	for (size_t i = 0; i < PA_COUNT(always); i++) {
+		if (is_name(host, length, always[i], strlen(always[i])))
+			return true;
+	}
+	return is_name(host, length, guard->host, strlen(guard->host)) ||
+		is_in_list(host, length, guard->hosts);
+}
+
+/* ---- Origin, Sec-Fetch-Site ---- */
+
+static const char *skip_prefix(const char *text, const char *prefix)
+{
+	size_t length = strlen(prefix);
+	return strncasecmp(text, prefix, length) == 0 ? text + length : NULL;
+}
+
+/* No Origin, or the one of our own pages. */
+static bool is_origin_good(const struct pa_request *request, const char *host)
+{
+	if (!has_header(request, "Origin"))
+		return true;
+	const char *origin = only_header(request, "Origin");
+	if (!origin || !host)
+		return false;
+	const char *site = skip_prefix(origin, "http://");
+	if (!site)
+		site = skip_prefix(origin, "https://");
+	return site && strcasecmp(site, host) == 0;
+}
+
+static bool is_cross_site(const struct pa_request *request)
+{
+	const char *site;
+	uint32_t at = 0;
+
+	while ((site = next_header(request, "Sec-Fetch-Site", &at))) {
+		if (strcasecmp(site, "cross-site") == 0)
+			return true;
+	}
+	return false;
+}
+
+/* ---- token ---- */
+
+bool pa_guard_equal(const char *secret, const char *given)
+{
+	char left[PA_ENV_TEXT_BYTES] = "", right[PA_ENV_TEXT_BYTES] = "";
+	unsigned difference = strlen(given) >= sizeof(right);
+
+	memcpy(left, secret, strnlen(secret, sizeof(left) - 1));
+	memcpy(right, given, strnlen(given, sizeof(right) - 1));
+	for (size_t i = 0; i < sizeof(left); i++)
+		difference |= (unsigned char)(left[i] ^ right[i]);
+	return difference == 0;
+}
+
+static bool has_token(const struct pa_request *request, const char *token)
+{
+	char given[PA_ENV_TEXT_BYTES];
+	const char *value;
+	uint32_t at = 0;
+
+	while ((value = next_header(request, "Authorization", &at))) {
+		const char *bearer = skip_prefix(value, "Bearer ");
+		if (bearer && pa_guard_equal(token, bearer + strspn(bearer, " ")))
+			return true;
+	}
+	return pa_query_get(request->query, "token", given, sizeof(given)) &&
+		pa_guard_equal(token, given);
+}
+
+int pa_guard_check(const struct pa_guard *guard, const struct pa_request *request,
+	const char **why)
+{
+	const char *host = only_header(request, "Host");
+
+	*why = WHY_HOST;
+	if (guard->loopback && !is_host_good(guard, host))
+		return 403;
+	*why = WHY_ORIGIN;
+	if (is_cross_site(request) || !is_origin_good(request, host))
+		return 403;
+	*why = WHY_TOKEN;
+	if (guard->token[0] && !has_token(request, guard->token))
+		return 401;
+	*why = NULL;
+	return 0;
+}

@@ -1,0 +1,29 @@
+/*
+ * Who may ask: the checks that stand before every route.
+ *
+ * A browser on this machine can be made to send requests to a loopback port by any page it shows:
+ * a foreign name that resolves to 127.0.0.1 (DNS rebinding) is caught by its Host, a request across
+ * sites by Origin and Sec-Fetch-Site.
+ *
+ * Context: PA_AGENT; pure functions.
+ */
+#ifndef PA_GUARD_H
+#define PA_GUARD_H
+
+#include "request.h"
+
+struct pa_guard {
+	bool loopback;     /* the listener is bound to a loopback address: Host is checked */
+	const char *host;  /* what the listener was told to bind to: good as a Host as well */
+	const char *hosts; /* further good names, comma list */
+	const char *token; /* "" = none wanted */
+};
+
+/* 0: go on. Else the HTTP status to answer with, 403 or 401, and *why, a constant text. */
+PA_AGENT int pa_guard_check(const struct pa_guard *guard, const struct pa_request *request,
+	const char **why);
+
+/* Equal texts, in a time that does not depend on where they differ. At most PA_ENV_TEXT_BYTES - 1. */
+PA_AGENT bool pa_guard_equal(const char *secret, const char *given);
+
+#endif

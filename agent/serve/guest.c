@@ -1,0 +1,254 @@
+#include "guest.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <poll.h>
+#include <pthread.h>
+#include <signal.h>
+#include <stdarg.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <sys/syscall.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "../base/clock.h"
+#include "../profile/core.h"
+#include "gate.h"
+#include "listen.h"
+
+/* How long a send sleeps before it asks again whether to go on. */
+#define SEND_NAP_NS (200 * PA_NS_PER_MS)
+
+/* At the limit of processes a thread may be had a moment later. */
+#define THREAD_TRIES 10
+#define THREAD_PAUSE_NS (50 * PA_NS_PER_MS)
+
+static struct {
+	PA_ATOMIC(int) handed_fd; /* socket() takes it; acq_rel */
+	PA_ATOMIC(int) listen_fd; /* the one that goes through the gate; acquire/release */
+} state = { .handed_fd = -1, .listen_fd = -1 };
+
+static __thread struct {
+	int connection; /* descriptor + 1 */
+	bool (*give_up)(int64_t waited_ns);
+	int64_t since_ns;
+} self;
+
+void pa_guest_init(void)
+{
+	pa_store_release(&state.handed_fd, -1);
+	pa_store_release(&state.listen_fd, -1);
+}
+
+void pa_guest_hand_over(int listen_fd)
+{
+	pa_store_release(&state.listen_fd, listen_fd);
+	pa_store_release(&state.handed_fd, listen_fd);
+}
+
+int pa_guest_take_back(void)
+{
+	pa_store_release(&state.listen_fd, -1);
+	return pa_swap_acq_rel(&state.handed_fd, -1);
+}
+
+int pa_guest_connection(void)
+{
+	return self.connection - 1;
+}
+
+void pa_guest_patience(bool (*give_up)(int64_t waited_ns))
+{
+	self.give_up = give_up;
+	self.since_ns = pa_clock_mono_ns();
+}
+
+/* ---- signals and threads ---- */
+
+PA_EXPORT int sigaction(int signal_number, const struct sigaction *act, struct sigaction *old)
+{
+	if (signal_number == SIGPIPE || !pa_core_bridge) {
+		if (old)
+			memset(old, 0, sizeof(*old));
+		return 0;
+	}
+	return pa_core_bridge->sigaction(signal_number, act, old);
+}
+
+PA_EXPORT __sighandler_t signal(int signal_number, __sighandler_t handler)
+{
+	(void)signal_number;
+	(void)handler;
+	return SIG_DFL;
+}
+
+PA_EXPORT int pthread_sigmask(int how, const sigset_t *set, sigset_t *old)
+{
+	return pa_core_bridge ? pa_core_bridge->pthread_sigmask(how, set, old) : 0;
+}
+
+PA_EXPORT int pthread_create(pthread_t *thread, const pthread_attr_t *attr, void *(*run)(void *),
+	void *arg)
+{
+	const struct timespec pause = { .tv_nsec = THREAD_PAUSE_NS };
+	int error = EAGAIN;
+
+	/* A server without its accepting thread would never answer, and civetweb does not look. */
+	for (int i = 0; error == EAGAIN && pa_core_bridge && i < THREAD_TRIES; i++) {
+		if (i)
+			clock_nanosleep(CLOCK_MONOTONIC, 0, &pause, NULL);
+		error = pa_core_bridge->thread_create(thread, attr, run, arg);
+	}
+	return error;
+}
+
+/* ---- sockets ---- */
+
+static bool is_listener(int fd)
+{
+	return fd >= 0 && fd == pa_load_acquire(&state.listen_fd);
+}
+
+static int raise_fd(int fd)
+{
+	return pa_listen_raise(fd, !pa_core_bridge || pa_core_bridge->files_private);
+}
+
+PA_EXPORT int socket(int domain, int type, int protocol)
+{
+	int handed = pa_swap_acq_rel(&state.handed_fd, -1);
+	if (handed >= 0)
+		return handed;
+	return raise_fd((int)syscall(SYS_socket, domain, type | SOCK_CLOEXEC, protocol));
+}
+
+PA_EXPORT int bind(int fd, const struct sockaddr *address, socklen_t length)
+{
+	return is_listener(fd) ? 0 : (int)syscall(SYS_bind, fd, address, length);
+}
+
+PA_EXPORT int listen(int fd, int backlog)
+{
+	return is_listener(fd) ? 0 : (int)syscall(SYS_listen, fd, backlog);
+}
+
+PA_EXPORT int setsockopt(int fd, int level, int name, const void *value, socklen_t length)
+{
+	return is_listener(fd) ? 0 : (int)syscall(SYS_setsockopt, fd, level, name, value, length);
+}
+
+PA_EXPORT int accept4(int fd, struct sockaddr *address, socklen_t *length, int flags)
+{
+	return raise_fd((int)syscall(SYS_accept4, fd, address, length, flags | SOCK_CLOEXEC));
+}
+
+PA_EXPORT int accept(int fd, struct sockaddr *address, socklen_t *length)
+{
+	struct sockaddr_in peer;
+
+	if (!is_listener(fd))
+		return accept4(fd, address, length, 0);
+	int accepted = pa_gate_accept(&peer);
+	if (accepted >= 0 && address && length) {
+		memcpy(address, &peer, *length < sizeof(peer) ? *length : sizeof(peer));
+		*length = sizeof(peer);
+	}
+	return accepted;
+}
+
+static int wait_for(struct pollfd *fds, nfds_t count, int64_t timeout_ns)
+{
+	struct timespec timeout = { .tv_sec = timeout_ns / PA_NS_PER_S,
+		.tv_nsec = timeout_ns % PA_NS_PER_S };
+
+	return ppoll(fds, count, timeout_ns < 0 ? NULL : &timeout, NULL);
+}
+
+/* By the back door: libc's prototype says that poll reads nothing. */
+PA_EXPORT int guest_poll(struct pollfd *fds, nfds_t count, int timeout_ms) __asm__("poll");
+
+int guest_poll(struct pollfd *fds, nfds_t count, int timeout_ms)
+{
+	bool ours = count == 1 && is_listener(fds[0].fd);
+	int64_t timeout_ns = timeout_ms < 0 ? -1 : timeout_ms * PA_NS_PER_MS;
+
+	if (ours && pa_gate_pending()) {
+		fds[0].revents = POLLIN;
+		return 1;
+	}
+	if (!ours || pa_gate_is_ours())
+		return wait_for(fds, count, timeout_ns);
+	fds[0].revents = 0;
+	return wait_for(NULL, 0, timeout_ns);
+}
+
+PA_EXPORT ssize_t recv(int fd, void *bytes, size_t count, int flags)
+{
+	self.connection = fd + 1;
+	return syscall(SYS_recvfrom, fd, bytes, count, flags, NULL, NULL);
+}
+
+PA_EXPORT ssize_t send(int fd, const void *bytes, size_t count, int flags)
+{
+	struct pollfd room = { .fd = fd, .events = POLLOUT };
+	const int raw_flags = flags | MSG_NOSIGNAL | MSG_DONTWAIT;
+
+	for (;;) {
+		ssize_t sent = syscall(SYS_sendto, fd, bytes, count, raw_flags, NULL, 0);
+		if (sent >= 0 || errno != EAGAIN || flags & MSG_DONTWAIT)
+			return sent;
+		if (self.give_up && self.give_up(pa_clock_mono_ns() - self.since_ns)) {
+			errno = EPIPE;
+			return -1;
+		}
+		wait_for(&room, 1, SEND_NAP_NS);
+	}
+}
+
+/* ---- files ---- */
+
+PA_EXPORT int open(const char *path, int flags, ...)
+{
+	va_list args;
+
+	va_start(args, flags);
+	unsigned mode = __OPEN_NEEDS_MODE(flags) ? va_arg(args, unsigned) : 0;
+	va_end(args);
+	return raise_fd((int)syscall(SYS_openat, AT_FDCWD, path, flags | O_CLOEXEC, mode));
+}
+
+PA_EXPORT int pipe2(int fds[2], int flags)
+{
+	if (syscall(SYS_pipe2, fds, flags | O_CLOEXEC) != 0)
+		return -1;
+	fds[0] = raise_fd(fds[0]);
+	fds[1] = raise_fd(fds[1]);
+	if (fds[0] >= 0 && fds[1] >= 0)
+		return 0;
+	for (int i = 0; i < 2; i++) {
+		if (fds[i] >= 0)
+			close(fds[i]);
+	}
+	errno = EMFILE;
+	return -1;
+}
+
+PA_EXPORT int pipe(int fds[2])
+{
+	return pipe2(fds, 0);
+}
+
+/* ---- time ---- */
+
+PA_EXPORT struct tm *gmtime(const time_t *time)
+{
+	static __thread struct tm tm;
+	return gmtime_r(time, &tm);
+}
+
+/* Without the time zone: reading that is the program's business. */
+PA_EXPORT struct tm *localtime(const time_t *time)
+{
+	return gmtime(time);
+}

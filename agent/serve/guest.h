@@ -1,0 +1,51 @@
+/*
+ * The guest: what civetweb, libdw, libunwind and their like find in place of libc's functions.
+ *
+ * libpprofagent-core.so is opened with RTLD_DEEPBIND, and exports these names (core.map): every
+ * library behind it calls them before anybody else's. They keep our libraries from changing what
+ * belongs to the program: its memory allocator's statistics, signal dispositions, low descriptors,
+ * children, directory, ids, its very life.
+ *
+ * | malloc and family          | the allocator behind our hooks; before the bridge is set, a small   |
+ * |                            | static area that is recognised for ever                             |
+ * | sigaction, signal          | SIGPIPE is never touched                                            |
+ * | pthread_create             | a thread of the agent                                               |
+ * | socket bind listen         | hand out the socket that listen.c made                              |
+ * | setsockopt                 | not on that socket                                                  |
+ * | accept poll                | go through the gate                                                 |
+ * | accept4 open pipe pipe2    | close-on-exec, descriptors >= 100 where possible                    |
+ * | recv                       | notes whose request a thread is reading                             |
+ * | send                       | no SIGPIPE, and patience as http.c says                             |
+ * | fork popen exec* system kill waitpid ptrace chdir dup2 set*id dlopen | refused                   |
+ * | exit _exit abort __assert_fail | the thread stops for ever, the program does not                 |
+ * | gmtime localtime           | do not write the program's static buffer                            |
+ *
+ * Context: PA_AGENT, and the constructors of our libraries.
+ */
+#ifndef PA_GUEST_H
+#define PA_GUEST_H
+
+#include "../base/base.h"
+
+/* Nothing handed over; in a forked child as well. */
+PA_AGENT void pa_guest_init(void);
+
+/*
+ * The next socket() of anybody gives listen_fd; bind() and the like do nothing to it. accept() on it
+ * goes through the gate.
+ */
+PA_AGENT void pa_guest_hand_over(int listen_fd);
+
+/* Ends the hand-over. The descriptor when nobody took it, else -1. */
+PA_AGENT int pa_guest_take_back(void);
+
+/* The connection that the calling thread received from last; -1: none. */
+PA_AGENT int pa_guest_connection(void);
+
+/*
+ * From now on send() of the calling thread counts its waiting, and give_up(ns since this call)
+ * decides whether it ends with EPIPE. NULL: never.
+ */
+PA_AGENT void pa_guest_patience(bool (*give_up)(int64_t waited_ns));
+
+#endif

@@ -1,0 +1,107 @@
+/* malloc and its family, for our libraries: see guest.h. */
+#include "guest.h"
+
+#include <errno.h>
+#include <malloc.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "../base/atomic.h"
+#include "../profile/core.h"
+
+/* What constructors of libraries may take before the bridge is there; those of today take none. */
+#define EARLY_BYTES 16384
+#define EARLY_ALIGN 16
+
+static struct {
+	PA_ATOMIC(size_t) early_used; /* only grows; acq_rel */
+	_Alignas(EARLY_ALIGN) char early[EARLY_BYTES];
+} state;
+
+/* Each block has its size in the EARLY_ALIGN bytes before it. Zeroed, since never given twice. */
+static void *early_alloc(size_t bytes)
+{
+	if (bytes > EARLY_BYTES)
+		return NULL;
+	size_t need = EARLY_ALIGN + PA_ALIGN_UP(bytes, EARLY_ALIGN);
+	size_t at = pa_add_acq_rel(&state.early_used, need);
+	if (at > EARLY_BYTES - need || need > EARLY_BYTES) {
+		errno = ENOMEM;
+		return NULL;
+	}
+	memcpy(state.early + at, &bytes, sizeof(bytes));
+	return state.early + at + EARLY_ALIGN;
+}
+
+static bool is_early(const void *block)
+{
+	uintptr_t at = (uintptr_t)block, begin = (uintptr_t)state.early;
+	return at >= begin && at < begin + EARLY_BYTES;
+}
+
+static size_t early_size(const void *block)
+{
+	size_t bytes;
+	memcpy(&bytes, (const char *)block - EARLY_ALIGN, sizeof(bytes));
+	return bytes;
+}
+
+PA_EXPORT void *malloc(size_t bytes)
+{
+	return pa_core_bridge ? pa_core_bridge->memory.malloc(bytes) : early_alloc(bytes);
+}
+
+PA_EXPORT void *calloc(size_t count, size_t bytes)
+{
+	size_t all;
+	if (pa_core_bridge)
+		return pa_core_bridge->memory.calloc(count, bytes);
+	return __builtin_mul_overflow(count, bytes, &all) ? NULL : early_alloc(all);
+}
+
+PA_EXPORT void free(void *block)
+{
+	if (block && pa_core_bridge && !is_early(block))
+		pa_core_bridge->memory.free(block);
+}
+
+PA_EXPORT void *realloc(void *block, size_t bytes)
+{
+	if (!block)
+		return malloc(bytes);
+	if (!is_early(block))
+		return pa_core_bridge->memory.realloc(block, bytes);
+	void *moved = malloc(bytes);
+	if (moved)
+		memcpy(moved, block, bytes < early_size(block) ? bytes : early_size(block));
+	return moved;
+}
+
+PA_EXPORT int posix_memalign(void **block, size_t alignment, size_t bytes)
+{
+	if (pa_core_bridge)
+		return pa_core_bridge->memory.posix_memalign(block, alignment, bytes);
+	void *early = alignment <= EARLY_ALIGN ? early_alloc(bytes) : NULL;
+	if (!early)
+		return ENOMEM;
+	*block = early;
+	return 0;
+}
+
+PA_EXPORT void *memalign(size_t alignment, size_t bytes)
+{
+	void *block;
+	int error = posix_memalign(&block,
+		alignment < sizeof(void *) ? sizeof(void *) : alignment, bytes);
+	if (!error)
+		return block;
+	errno = error;
+	return NULL;
+}
+
+PA_EXPORT void *aligned_alloc(size_t alignment, size_t bytes)
+{
+	if (pa_core_bridge)
+		return pa_core_bridge->memory.aligned_alloc(alignment, bytes);
+	return memalign(alignment, bytes);
+}

@@ -1,0 +1,402 @@
+#include "http.h"
+
+#include <arpa/inet.h>
+#include <civetweb.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <poll.h>
+#include <stdio.h>
+#include <string.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "../base/atomic.h"
+#include "../base/clock.h"
+#include "guest.h"
+#include "routes.h"
+
+#define CHUNK_BYTES 16384
+/* The hexadecimal length of a chunk, and the line ends around it. */
+#define CHUNK_HEAD_BYTES 10
+#define CHUNK_TAIL_BYTES 2
+
+#define HEAD_BYTES 1024
+#define LAST_CHUNK "0\r\n\r\n"
+
+/* What is read of a body that nobody wants, so that the answer arrives before a reset. */
+#define DISCARD_BYTES ((int64_t)16 << 20)
+
+#define BODY_NS (10 * PA_NS_PER_S)
+
+struct pa_http {
+	struct mg_connection *conn;
+	int fd;         /* of the connection; -1: not known */
+	bool head_only; /* HEAD */
+	bool chunked;
+	bool one_one;   /* HTTP/1.1 */
+	bool continued; /* 100 Continue was sent, or is not wanted */
+	bool failed;
+	int64_t body_since_ns;
+	size_t used;    /* bytes of the body (or of the head) in the buffer */
+	char buffer[CHUNK_HEAD_BYTES + CHUNK_BYTES + CHUNK_TAIL_BYTES];
+};
+
+static struct {
+	const struct pa_guard *guard;
+	PA_ATOMIC(int) active; /* requests being answered; statistics only */
+} state;
+
+/* ---- sending ---- */
+
+static bool is_busy(void)
+{
+	return pa_load_relaxed(&state.active) >= PA_HTTP_WORKERS;
+}
+
+static bool give_up(int64_t waited_ns)
+{
+	return waited_ns >= (is_busy() ? PA_HTTP_BUSY_STALL_NS : PA_HTTP_STALL_NS);
+}
+
+static bool send_bytes(struct pa_http *http, const char *bytes, size_t count)
+{
+	if (http->failed)
+		return false;
+	pa_guest_patience(give_up);
+	http->failed = mg_write(http->conn, bytes, count) != (int)count;
+	return !http->failed;
+}
+
+static bool flush(struct pa_http *http)
+{
+	char head[CHUNK_HEAD_BYTES + 1];
+	char *data = http->buffer + CHUNK_HEAD_BYTES;
+	size_t head_bytes = 0, count = http->used;
+
+	if (!count)
+		return !http->failed;
+	if (http->chunked) {
+		head_bytes = (size_t)snprintf(head, sizeof(head), "%zx\r\n", count);
+		memcpy(data - head_bytes, head, head_bytes);
+		memcpy(data + count, "\r\n", CHUNK_TAIL_BYTES);
+		count += head_bytes + CHUNK_TAIL_BYTES;
+	}
+	http->used = 0;
+	return send_bytes(http, data - head_bytes, count);
+}
+
+static bool add(struct pa_http *http, const char *bytes, size_t count)
+{
+	while (count) {
+		size_t room = CHUNK_BYTES - http->used;
+		size_t part = count < room ? count : room;
+		memcpy(http->buffer + CHUNK_HEAD_BYTES + http->used, bytes, part);
+		http->used += part;
+		bytes += part;
+		count -= part;
+		if (http->used == CHUNK_BYTES && !flush(http))
+			return false;
+	}
+	return !http->failed;
+}
+
+/* ---- the head ---- */
+
+static const struct {
+	int status;
+	const char *reason;
+} reasons[] = {
+	{ 200, "OK" },
+	{ 301, "Moved Permanently" },
+	{ 400, "Bad Request" },
+	{ 401, "Unauthorized" },
+	{ 403, "Forbidden" },
+	{ 404, "Not Found" },
+	{ 405, "Method Not Allowed" },
+	{ 408, "Request Timeout" },
+	{ 411, "Length Required" },
+	{ 413, "Request Entity Too Large" },
+	{ 500, "Internal Server Error" },
+	{ 503, "Service Unavailable" },
+	{ 505, "HTTP Version Not Supported" },
+};
+
+const char *pa_http_reason(int status)
+{
+	for (size_t i = 0; i < PA_COUNT(reasons); i++) {
+		if (reasons[i].status == status)
+			return reasons[i].reason;
+	}
+	return "Error";
+}
+
+/* RFC 9110, 5.6.7. Not strftime: the names of days are the locale's there. */
+static void format_date(char *out, size_t size)
+{
+	static const char days[] = "SunMonTueWedThuFriSat";
+	static const char months[] = "JanFebMarAprMayJunJulAugSepOctNovDec";
+	time_t now = (time_t)(pa_clock_wall_ns() / PA_NS_PER_S);
+	struct tm tm = { 0 };
+
+	gmtime_r(&now, &tm);
+	snprintf(out, size, "%.3s, %02d %.3s %04d %02d:%02d:%02d GMT", days + 3 * tm.tm_wday,
+		tm.tm_mday, months + 3 * tm.tm_mon, tm.tm_year + 1900, tm.tm_hour, tm.tm_min,
+		tm.tm_sec);
+}
+
+struct text {
+	char bytes[HEAD_BYTES];
+	size_t length;
+};
+
+/* A line with name: value and, in front of the value, what is constant of it; none for a NULL. */
+static void add_line(struct text *text, const char *name, const char *value)
+{
+	size_t room = sizeof(text->bytes) - text->length;
+	int count = value ? snprintf(text->bytes + text->length, room, "%s: %s\r\n", name, value)
+			  : 0;
+	if (count > 0 && (size_t)count < room)
+		text->length += (size_t)count;
+}
+
+static void add_length(struct text *text, int64_t length)
+{
+	char digits[24];
+
+	snprintf(digits, sizeof(digits), "%lld", (long long)length);
+	add_line(text, "Content-Length", digits);
+}
+
+bool pa_http_begin(struct pa_http *http, const struct pa_http_head *head)
+{
+	char date[64];
+	struct text text = { .length = 0 };
+	bool chunked = head->length < 0 && http->one_one && !http->head_only;
+
+	format_date(date, sizeof(date));
+	text.length = (size_t)snprintf(text.bytes, sizeof(text.bytes), "HTTP/1.%d %d %s\r\n",
+		http->one_one, head->status, pa_http_reason(head->status));
+	add_line(&text, "Allow", head->allow);
+	add_line(&text, "Cache-Control", "no-store");
+	add_line(&text, "Connection", "close");
+	add_line(&text, "Content-Disposition", head->disposition);
+	add_line(&text, "Content-Type", head->type);
+	add_line(&text, "Date", date);
+	add_line(&text, "Location", head->location);
+	add_line(&text, "WWW-Authenticate", head->status == 401 ? "Bearer" : NULL);
+	add_line(&text, "Retry-After", head->status == 503 ? "1" : NULL);
+	add_line(&text, "X-Content-Type-Options", "nosniff");
+	add_line(&text, "X-Go-Pprof", head->pprof_error ? "1" : NULL);
+	add_line(&text, "Transfer-Encoding", chunked ? "chunked" : NULL);
+	if (head->length >= 0)
+		add_length(&text, head->length);
+	add(http, text.bytes, text.length);
+	add(http, "\r\n", 2);
+	if (!chunked)
+		return !http->failed;
+	flush(http);
+	http->chunked = true;
+	return !http->failed;
+}
+
+bool pa_http_write(struct pa_http *http, const void *bytes, size_t count)
+{
+	return http->head_only ? !http->failed : add(http, bytes, count);
+}
+
+bool pa_http_end(struct pa_http *http)
+{
+	if (!flush(http))
+		return false;
+	return !http->chunked || send_bytes(http, LAST_CHUNK, sizeof(LAST_CHUNK) - 1);
+}
+
+/* ---- the client ---- */
+
+int64_t pa_http_body_length(const struct pa_http *http)
+{
+	return mg_get_request_info(http->conn)->content_length;
+}
+
+/* civetweb bounds each read; this bounds all of them. */
+static bool is_body_late(struct pa_http *http)
+{
+	int64_t now_ns = pa_clock_mono_ns();
+
+	if (!http->body_since_ns)
+		http->body_since_ns = now_ns;
+	return now_ns - http->body_since_ns > (is_busy() ? PA_HTTP_BUSY_STALL_NS : BODY_NS);
+}
+
+int pa_http_read(struct pa_http *http, void *bytes, size_t count)
+{
+	static const char go_on[] = "HTTP/1.1 100 Continue\r\n\r\n";
+
+	if (!http->continued && !send_bytes(http, go_on, sizeof(go_on) - 1))
+		return -1;
+	http->continued = true;
+	int got = is_body_late(http) ? -1 : mg_read(http->conn, bytes, count);
+	return got < 0 ? -1 : got;
+}
+
+/* After the answer: what is unread at the close would reset the connection, answer and all. */
+static void discard_body(struct pa_http *http)
+{
+	int64_t total = 0;
+	int got = 1;
+
+	if (!http->continued) /* it waits for our word, or has given up */
+		return;
+	http->body_since_ns = 0;
+	while (got > 0 && total < DISCARD_BYTES && !http->failed) {
+		got = pa_http_read(http, http->buffer, CHUNK_BYTES);
+		total += got;
+	}
+}
+
+bool pa_http_wait(struct pa_http *http, int64_t ns)
+{
+	struct pollfd client = { .fd = http->fd, .events = POLLRDHUP };
+	const int64_t end_ns = pa_clock_mono_ns() + ns;
+	int64_t left_ns = ns;
+
+	while (left_ns > 0) {
+		const struct timespec left = { .tv_sec = left_ns / PA_NS_PER_S,
+			.tv_nsec = left_ns % PA_NS_PER_S };
+		if (ppoll(&client, 1, &left, NULL) > 0)
+			return false;
+		left_ns = end_ns - pa_clock_mono_ns();
+	}
+	return true;
+}
+
+/* ---- civetweb ---- */
+
+static enum pa_request_method method_of(const char *method)
+{
+	static const char *const known[] = { "GET", "HEAD", "POST" };
+
+	for (size_t i = 0; method && i < PA_COUNT(known); i++) {
+		if (strcmp(method, known[i]) == 0)
+			return (enum pa_request_method)i;
+	}
+	return PA_REQUEST_OTHER;
+}
+
+static void fill_request(const struct mg_request_info *info, struct pa_request *request)
+{
+	request->method = method_of(info->request_method);
+	request->path = info->request_uri ? info->request_uri : "";
+	request->query = info->query_string ? info->query_string : "";
+	request->header_count = 0;
+	for (int i = 0; i < info->num_headers && i < PA_REQUEST_HEADERS; i++) {
+		request->headers[request->header_count++] = (struct pa_request_header){
+			.name = info->http_headers[i].name,
+			.value = info->http_headers[i].value,
+		};
+	}
+}
+
+static void fill_http(struct pa_http *http, struct mg_connection *conn)
+{
+	const struct mg_request_info *info = mg_get_request_info(conn);
+	const char *expect = mg_get_header(conn, "Expect");
+
+	memset(http, 0, offsetof(struct pa_http, buffer));
+	http->conn = conn;
+	http->fd = pa_guest_connection();
+	http->head_only = method_of(info->request_method) == PA_REQUEST_HEAD;
+	http->one_one = info->http_version && strcmp(info->http_version, "1.1") == 0;
+	http->continued = !http->one_one || !expect || strcasecmp(expect, "100-continue") != 0;
+}
+
+static int on_request(struct mg_connection *conn)
+{
+	struct pa_request request;
+	struct pa_http http;
+
+	pa_add_relaxed(&state.active, 1);
+	fill_request(mg_get_request_info(conn), &request);
+	fill_http(&http, conn);
+	/* No keep-alive; and no reading of an endless body by civetweb. */
+	mg_disable_connection_keep_alive(conn);
+	pa_routes_answer(&http, &request, state.guard);
+	discard_body(&http);
+	pa_guest_patience(NULL);
+	pa_sub_relaxed(&state.active, 1);
+	return 200; /* for an access log that nobody keeps */
+}
+
+/* What civetweb could not read. It refuses methods that it does not know as well. */
+static int on_error(struct mg_connection *conn, int status, const char *message)
+{
+	(void)message;
+	const struct mg_request_info *info = mg_get_request_info(conn);
+	struct pa_http http;
+
+	if (!info)
+		return 0;
+	fill_http(&http, conn);
+	bool is_method = info->request_method && info->request_method[0] &&
+		method_of(info->request_method) == PA_REQUEST_OTHER &&
+		strspn(info->request_method, "ABCDEFGHIJKLMNOPQRSTUVWXYZ") ==
+			strlen(info->request_method);
+	pa_routes_refuse(&http, status == 400 && is_method ? 405 : status);
+	return 0;
+}
+
+static int on_log(const struct mg_connection *conn, const char *message)
+{
+	(void)conn;
+	(void)message;
+	return 1;
+}
+
+int pa_http_start(const struct pa_listen *listener, const struct pa_guard *guard)
+{
+	static const struct mg_callbacks callbacks = {
+		.begin_request = on_request,
+		.http_error = on_error,
+		.log_message = on_log,
+	};
+	char host[INET_ADDRSTRLEN] = "", address[INET_ADDRSTRLEN + 8], workers[8];
+	const char *options[] = {
+		"listening_ports", address,
+		"num_threads", workers,
+		"request_timeout_ms", "2000",
+		"tcp_nodelay", "1",
+		"decode_url", "no",
+		"enable_keep_alive", "no",
+		"enable_directory_listing", "no",
+		"enable_auth_domain_check", "no",
+		"allow_sendfile_call", "no",
+		"access_control_allow_origin", "",
+		"access_control_allow_methods", "",
+		"access_control_allow_headers", "",
+		"cgi_pattern", "",
+		"cgi2_pattern", "",
+		"ssi_pattern", "",
+		"index_files", "",
+		"max_request_size", "16384", /* above the gate's limit */
+		NULL
+	};
+	int fd = fcntl(listener->fd, F_DUPFD_CLOEXEC, PA_LISTEN_FD_MIN);
+	if (fd < 0)
+		fd = fcntl(listener->fd, F_DUPFD_CLOEXEC, 0);
+	if (fd < 0)
+		return -errno;
+	inet_ntop(AF_INET, &listener->bound.sin_addr, host, sizeof(host));
+	snprintf(address, sizeof(address), "%s:%u", host, ntohs(listener->bound.sin_port));
+	snprintf(workers, sizeof(workers), "%d", PA_HTTP_WORKERS);
+	state.guard = guard;
+	pa_store_relaxed(&state.active, 0);
+	mg_init_library(MG_FEATURES_DEFAULT);
+	pa_guest_hand_over(fd);
+	if (mg_start(&callbacks, NULL, options))
+		return 0;
+	/* What civetweb took it has closed. */
+	fd = pa_guest_take_back();
+	if (fd >= 0)
+		close(fd);
+	return -ENOMEM;
+}

@@ -1,0 +1,180 @@
+#include "listen.h"
+
+#include <arpa/inet.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <netdb.h>
+#include <stdio.h>
+#include <string.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "../base/say.h"
+#include "owner.h"
+
+#define BACKLOG 128
+#define OWNER_NS (300 * PA_NS_PER_MS)
+
+int pa_listen_raise(int fd, bool files_private)
+{
+	if (fd < 0 || fd >= PA_LISTEN_FD_MIN)
+		return fd;
+	int raised = fcntl(fd, F_DUPFD_CLOEXEC, PA_LISTEN_FD_MIN);
+	if (raised < 0 && files_private)
+		return fd;
+	close(fd);
+	return raised;
+}
+
+/* ---- the address ---- */
+
+/* 0, or what getaddrinfo said. localhost is not looked up: it must never be anything else. */
+static int resolve(const char *host, struct in_addr *address)
+{
+	const struct addrinfo hints = { .ai_family = AF_INET, .ai_socktype = SOCK_STREAM };
+	struct addrinfo *found;
+
+	if (!host[0] || strcasecmp(host, "localhost") == 0) {
+		address->s_addr = htonl(host[0] ? INADDR_LOOPBACK : INADDR_ANY);
+		return 0;
+	}
+	if (inet_pton(AF_INET, host, address) == 1)
+		return 0;
+	int error = getaddrinfo(host, NULL, &hints, &found);
+	if (error)
+		return error;
+	*address = ((const struct sockaddr_in *)(const void *)found->ai_addr)->sin_addr;
+	freeaddrinfo(found);
+	return 0;
+}
+
+static bool is_loopback(const struct sockaddr_in *address)
+{
+	return ntohl(address->sin_addr.s_addr) >> 24 == IN_LOOPBACKNET;
+}
+
+static void describe(struct pa_listen *out, const char *host)
+{
+	char address[INET_ADDRSTRLEN] = "";
+
+	inet_ntop(AF_INET, &out->bound.sin_addr, address, sizeof(address));
+	out->loopback = is_loopback(&out->bound);
+	snprintf(out->url, sizeof(out->url), "http://%s:%u/debug/pprof/",
+		out->fallback || !host[0] ? address : host, ntohs(out->bound.sin_port));
+}
+
+/* ---- the socket ---- */
+
+/* Two sockets with SO_REUSEADDR may both be bound: then it is listen() that says EADDRINUSE. */
+static int bind_and_listen(int fd, struct sockaddr_in *address)
+{
+	const int on = 1;
+	socklen_t length = sizeof(*address);
+
+	setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &on, sizeof(on));
+	if (bind(fd, (struct sockaddr *)address, length) != 0 || listen(fd, BACKLOG) != 0 ||
+		getsockname(fd, (struct sockaddr *)address, &length) != 0)
+		return -errno;
+	return 0;
+}
+
+static int try_address(struct sockaddr_in address, bool files_private, struct pa_listen *out)
+{
+	int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+	if (fd < 0)
+		return -errno;
+	fd = pa_listen_raise(fd, files_private);
+	if (fd < 0)
+		return -EMFILE;
+	int error = bind_and_listen(fd, &address);
+	if (error) {
+		close(fd);
+		return error;
+	}
+	out->fd = fd;
+	out->bound = address;
+	return 0;
+}
+
+static void rest(int64_t ns)
+{
+	struct timespec left = { .tv_sec = ns / PA_NS_PER_S, .tv_nsec = ns % PA_NS_PER_S };
+
+	while (clock_nanosleep(CLOCK_MONOTONIC, 0, &left, &left) == EINTR)
+		;
+}
+
+static int try_again(const struct sockaddr_in *address, const struct pa_listen_policy *policy,
+	struct pa_listen *out)
+{
+	int error = try_address(*address, policy->files_private, out);
+
+	for (unsigned i = 0; error == -EADDRINUSE && i < policy->retries; i++) {
+		rest(policy->retry_ns);
+		error = try_address(*address, policy->files_private, out);
+	}
+	return error;
+}
+
+/* ---- what is said ---- */
+
+static void say_in_use(const struct pa_settings *settings, const struct sockaddr_in *wanted,
+	const struct pa_listen *out)
+{
+	char quoted[PA_SAY_QUOTED_BYTES], name[PA_SAY_QUOTED_BYTES];
+	char who[sizeof(name) + 32] = "";
+	struct pa_owner owner;
+
+	if (pa_owner_find(wanted, OWNER_NS, &owner))
+		snprintf(who, sizeof(who), " (pid %d %s)", owner.pid,
+			pa_say_quote(name, sizeof(name), owner.name));
+	pa_say("listen %s: address already in use%s; serving %s",
+		pa_say_quote(quoted, sizeof(quoted), settings->address), who, out->url);
+}
+
+static void say_failure(const struct pa_settings *settings, const char *why)
+{
+	char quoted[PA_SAY_QUOTED_BYTES];
+
+	pa_say("listen %s: %s; not serving",
+		pa_say_quote(quoted, sizeof(quoted), settings->address), why);
+}
+
+/* Not strerror: its text is the locale's, and its buffer the program's. */
+static const char *error_text(int error)
+{
+	const char *text = strerrordesc_np(-error);
+	return text ? text : "unknown error";
+}
+
+int pa_listen_open(const struct pa_settings *settings, const struct pa_listen_policy *policy,
+	struct pa_listen *out)
+{
+	struct sockaddr_in wanted = { .sin_family = AF_INET, .sin_port = htons(settings->port) };
+
+	*out = (struct pa_listen){ .fd = -1 };
+	int unknown = resolve(settings->host, &wanted.sin_addr);
+	if (unknown) {
+		if (policy->may_say)
+			say_failure(settings, gai_strerror(unknown));
+		return -EADDRNOTAVAIL;
+	}
+	int error = try_again(&wanted, policy, out);
+	if (error == -EADDRINUSE) {
+		struct sockaddr_in any = { .sin_family = AF_INET };
+		any.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+		out->fallback = true;
+		error = try_address(any, policy->files_private, out);
+	}
+	if (error) {
+		if (policy->may_say)
+			say_failure(settings, error_text(error));
+		return error;
+	}
+	describe(out, settings->host);
+	if (policy->may_say && out->fallback)
+		say_in_use(settings, &wanted, out);
+	else if (policy->may_say && settings->log == PA_LOG_INFO)
+		pa_say("serving %s", out->url);
+	return 0;
+}

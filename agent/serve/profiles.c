@@ -1,0 +1,299 @@
+#include "profiles.h"
+
+#include <dlfcn.h>
+#include <errno.h>
+#include <gnu/libc-version.h>
+#include <malloc.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "../../proto/encode.h"
+#include "../../proto/text.h"
+#include "../base/atomic.h"
+#include "../profile/core.h"
+#include "../profile/delta.h"
+#include "../profile/symbols.h"
+#include "query.h"
+#include "reply.h"
+
+#define CPU_SECONDS 30
+/* Nobody tells a year from for ever, and the nanoseconds of it fit. */
+#define SECONDS_MAX (366LL * 24 * 3600)
+
+/* A profile that was waited for is worth waiting for its turn as well. */
+#define TURN_NS (30 * PA_NS_PER_S)
+
+#define VALUE_BYTES 64
+
+static struct {
+	PA_ATOMIC(int) waiting; /* requests that wait for their seconds; acq_rel */
+} state;
+
+void pa_profiles_reset(void)
+{
+	pa_store_relaxed(&state.waiting, 0);
+}
+
+/* ---- rendering, on the render thread ---- */
+
+struct task {
+	enum pa_kind_id kind;
+	bool text;
+	bool trim;                    /* give free memory back before */
+	struct pa_snapshot *before;   /* a delta from there, or NULL */
+	struct pa_snapshot *snapshot; /* taken already, or NULL */
+};
+
+enum { NO_PROFILE = -ENODATA, NO_DELTA = -ENOMSG };
+
+static const char *explain(int error)
+{
+	switch (error) {
+	case NO_PROFILE:
+		return "failed to collect profile";
+	case NO_DELTA:
+		return "failed to compute delta";
+	case -ENOMEM:
+		return "out of memory";
+	case -ETIMEDOUT:
+		return "writing the profile takes too long";
+	default:
+		return "failed to write profile";
+	}
+}
+
+static void drop(void *arg)
+{
+	struct task *task = arg;
+
+	pa_snapshot_free(task->before);
+	pa_snapshot_free(task->snapshot);
+	free(task);
+}
+
+/* The same shared object: libc's own allocator is the one behind our hooks. */
+static bool is_glibc_allocator(void)
+{
+	Dl_info allocator, libc;
+
+	return dladdr((void *)pa_core_bridge->memory.malloc, &allocator) &&
+		dladdr((void *)gnu_get_libc_version, &libc) &&
+		allocator.dli_fbase == libc.dli_fbase;
+}
+
+/* What the allocator keeps for later goes back, once frees that are on their way were counted. */
+static void give_memory_back(enum pa_kind_id kind)
+{
+	pa_snapshot_free(pa_snapshot_take(kind));
+	if (is_glibc_allocator())
+		malloc_trim(0);
+}
+
+static int render(const struct pa_snapshot *snapshot, bool text, const struct pa_sink *sink)
+{
+	int error = text ? pa_text_profile(snapshot, sink) : pa_encode_profile(snapshot, sink);
+
+	pa_symbols_rest();
+	return error;
+}
+
+static int run(void *arg, const struct pa_sink *sink)
+{
+	struct task *task = arg;
+
+	if (task->trim)
+		give_memory_back(task->kind);
+	if (!task->snapshot)
+		task->snapshot = pa_snapshot_take(task->kind);
+	if (!task->snapshot)
+		return NO_PROFILE;
+	if (!task->before)
+		return render(task->snapshot, task->text, sink);
+	struct pa_snapshot *delta = pa_delta(task->before, task->snapshot);
+	if (!delta)
+		return NO_DELTA;
+	int error = render(delta, task->text, sink);
+	pa_snapshot_free(delta);
+	return error;
+}
+
+/* ---- answering ---- */
+
+/* suffix: of the name of the file that a browser would make of it; NULL: it is text. */
+static void answer(struct pa_http *http, const struct task *given, const char *suffix,
+	int64_t turn_ns)
+{
+	char disposition[64];
+	struct pa_job *job;
+	struct task *task = malloc(sizeof(*task));
+	const struct pa_job_work work = { .run = run, .drop = drop, .arg = task };
+
+	if (!task) {
+		pa_snapshot_free(given->before);
+		pa_snapshot_free(given->snapshot);
+		pa_reply_no_job(http, -ENOMEM);
+		return;
+	}
+	*task = *given;
+	int error = pa_collect_submit(&work, turn_ns, &job);
+	if (error) {
+		pa_reply_no_job(http, error);
+		return;
+	}
+	if (suffix)
+		snprintf(disposition, sizeof(disposition), "attachment; filename=\"%s%s\"",
+			pa_kinds[given->kind].name, suffix);
+	const struct pa_http_head head = {
+		.status = 200,
+		.type = suffix ? PA_REPLY_BINARY : PA_REPLY_TEXT,
+		.disposition = suffix ? disposition : NULL,
+	};
+	pa_reply_job(http, job, &head, explain);
+}
+
+/* What GET would answer, without doing its work. */
+static void answer_head(struct pa_http *http, const struct task *task, const char *suffix)
+{
+	char disposition[64];
+
+	snprintf(disposition, sizeof(disposition), "attachment; filename=\"%s%s\"",
+		pa_kinds[task->kind].name, suffix ? suffix : "");
+	const struct pa_http_head head = {
+		.status = 200,
+		.type = suffix ? PA_REPLY_BINARY : PA_REPLY_TEXT,
+		.disposition = suffix ? disposition : NULL,
+		.length = -1,
+	};
+	if (pa_http_begin(http, &head))
+		pa_http_end(http);
+}
+
+static int64_t ns_of(int64_t seconds)
+{
+	return (seconds < SECONDS_MAX ? seconds : SECONDS_MAX) * PA_NS_PER_S;
+}
+
+static int64_t parameter(const struct pa_request *request, const char *name)
+{
+	char value[VALUE_BYTES];
+
+	pa_query_get(request->query, name, value, sizeof(value));
+	return pa_query_atoi(value);
+}
+
+/* ---- CPU ---- */
+
+static const char *cpu_refusal(int error)
+{
+	switch (error) {
+	case -EBUSY:
+		return "Could not enable CPU profiling: cpu profiling already in use";
+	case -EADDRINUSE:
+		return "Could not enable CPU profiling: the program uses the agent's signal "
+		       "(PPROFAGENT_SIGNAL chooses another)";
+	case -ENOMEM:
+		return "Could not enable CPU profiling: out of memory";
+	case -ETIMEDOUT:
+		return "Could not enable CPU profiling: the collector does not answer";
+	default:
+		return "Could not enable CPU profiling: the kernel refuses its timers";
+	}
+}
+
+static int64_t cpu_seconds(const struct pa_request *request)
+{
+	char value[VALUE_BYTES];
+	int64_t seconds;
+
+	pa_query_get(request->query, "seconds", value, sizeof(value));
+	return pa_query_int(value, &seconds) && seconds > 0 ? seconds : CPU_SECONDS;
+}
+
+void pa_profiles_cpu(struct pa_http *http, const struct pa_request *request)
+{
+	struct task task = { .kind = PA_KIND_CPU };
+	int error = pa_snapshot_cpu_start(pa_core_bridge->settings->cpu_hz);
+
+	if (error) {
+		pa_reply_error(http, 500, cpu_refusal(error));
+		return;
+	}
+	bool is_head = request->method == PA_REQUEST_HEAD;
+	bool there = is_head || pa_http_wait(http, ns_of(cpu_seconds(request)));
+	task.snapshot = pa_snapshot_cpu_stop();
+	if (is_head) {
+		pa_snapshot_free(task.snapshot);
+		answer_head(http, &task, "");
+	} else if (!there) {
+		pa_snapshot_free(task.snapshot);
+		pa_reply_error(http, 500, "context canceled");
+	} else if (!task.snapshot) {
+		pa_reply_error(http, 500, explain(NO_PROFILE));
+	} else {
+		answer(http, &task, "", TURN_NS);
+	}
+}
+
+/* ---- named profiles ---- */
+
+/* The first half of a delta, and the wait for the second. */
+static void answer_waited(struct pa_http *http, struct task *task, int64_t seconds)
+{
+	task->before = pa_snapshot_take(task->kind);
+	if (!task->before) {
+		pa_reply_error(http, 500, explain(NO_PROFILE));
+	} else if (!pa_http_wait(http, ns_of(seconds))) {
+		pa_snapshot_free(task->before);
+		pa_reply_error(http, 500, "context canceled");
+	} else {
+		answer(http, task, "-delta", TURN_NS);
+	}
+}
+
+/* Go's order of checks. value: of seconds, not empty. */
+static void answer_delta(struct pa_http *http, const struct pa_request *request,
+	const struct pa_kind *kind, const char *value)
+{
+	struct task task = { .kind = kind->id };
+	int64_t seconds;
+
+	if (!pa_query_int(value, &seconds) || seconds <= 0) {
+		pa_reply_error(http, 400,
+			"invalid value for \"seconds\" - must be a positive integer");
+		return;
+	}
+	if (parameter(request, "debug") != 0) {
+		pa_reply_error(http, 400, "seconds and debug params are incompatible");
+		return;
+	}
+	if (request->method == PA_REQUEST_HEAD) {
+		answer_head(http, &task, "-delta");
+		return;
+	}
+	if (pa_add_acq_rel(&state.waiting, 1) < PA_PROFILES_WAITING)
+		answer_waited(http, &task, seconds);
+	else
+		pa_reply_error(http, 503, "too many profiles are being taken; try again");
+	pa_add_acq_rel(&state.waiting, -1);
+}
+
+void pa_profiles_named(struct pa_http *http, const struct pa_request *request,
+	const struct pa_kind *kind)
+{
+	char seconds[VALUE_BYTES];
+	struct task task = {
+		.kind = kind->id,
+		.text = parameter(request, "debug") != 0,
+		.trim = kind->id == PA_KIND_HEAP && parameter(request, "gc") > 0,
+	};
+	const char *suffix = task.text ? NULL : "";
+
+	pa_query_get(request->query, "seconds", seconds, sizeof(seconds));
+	if (seconds[0])
+		answer_delta(http, request, kind, seconds);
+	else if (request->method == PA_REQUEST_HEAD)
+		answer_head(http, &task, suffix);
+	else
+		answer(http, &task, suffix, 0);
+}

@@ -1,0 +1,265 @@
+#include "query.h"
+
+#include <string.h>
+
+static bool is_digit(char c)
+{
+	return c >= '0' && c <= '9';
+}
+
+/* The value of a digit in bases up to 16, or 16. Never by the locale. */
+static unsigned digit_value(char c)
+{
+	if (is_digit(c))
+		return (unsigned)(c - '0');
+	if (c >= 'a' && c <= 'f')
+		return (unsigned)(c - 'a') + 10;
+	if (c >= 'A' && c <= 'F')
+		return (unsigned)(c - 'A') + 10;
+	return 16;
+}
+
+/* The byte that "%XX" at text stands for; -1 when it is none. */
+static int percent_value(const char *text)
+{
+	unsigned high = digit_value(text[1]);
+	if (high > 15)
+		return -1;
+	unsigned low = digit_value(text[2]);
+	return low > 15 ? -1 : (int)(high << 4 | low);
+}
+
+/* ---- parameters ---- */
+
+/* One part of a query, up to end; false when it is over, or was never good. *c is the next byte. */
+struct decoder {
+	const char *at, *end;
+	bool bad;
+};
+
+static bool decode_next(struct decoder *decoder, char *c)
+{
+	if (decoder->at == decoder->end)
+		return false;
+	*c = *decoder->at;
+	if (*c == '%') {
+		int value = decoder->end - decoder->at < 3 ? -1 : percent_value(decoder->at);
+		if (value < 0) {
+			decoder->bad = true;
+			return false;
+		}
+		decoder->at += 2;
+		*c = (char)value;
+	} else if (*c == '+') {
+		*c = ' ';
+	}
+	decoder->at++;
+	return true;
+}
+
+static bool is_key(const char *from, const char *end, const char *key)
+{
+	struct decoder decoder = { .at = from, .end = end };
+	size_t length = strlen(key), at = 0;
+	char c;
+
+	while (decode_next(&decoder, &c)) {
+		if (at >= length || key[at++] != c)
+			return false;
+	}
+	return !decoder.bad && at == length;
+}
+
+/* False when the encoding is bad. */
+static bool decode_value(const char *from, const char *end, char *value, size_t size)
+{
+	struct decoder decoder = { .at = from, .end = end };
+	bool junk = false;
+	size_t at = 0;
+	char c;
+
+	while (decode_next(&decoder, &c)) {
+		junk |= c == '\0' || at + 1 >= size;
+		if (!junk)
+			value[at++] = c;
+	}
+	value[at] = '\0';
+	if (junk)
+		memcpy(value, "\1", 2);
+	return !decoder.bad;
+}
+
+bool pa_query_get(const char *query, const char *key, char *value, size_t size)
+{
+	for (const char *at = query; *at; at++) {
+		const char *end = at + strcspn(at, "&");
+		const char *equals = memchr(at, '=', (size_t)(end - at));
+		const char *key_end = equals ? equals : end;
+		const char *from = equals ? equals + 1 : end;
+		bool good = !memchr(at, ';', (size_t)(end - at)) && is_key(at, key_end, key);
+		if (good && decode_value(from, end, value, size))
+			return true;
+		at = end;
+		if (!*at)
+			break;
+	}
+	value[0] = '\0';
+	return false;
+}
+
+/* ---- numbers ---- */
+
+enum number { NUMBER_GOOD, NUMBER_RANGE, NUMBER_SYNTAX };
+
+static enum number parse_int(const char *text, int64_t *value)
+{
+	bool negative = *text == '-';
+	uint64_t limit = negative ? (uint64_t)INT64_MAX + 1 : INT64_MAX;
+	uint64_t sum = 0;
+	bool over = false;
+
+	if (*text == '-' || *text == '+')
+		text++;
+	if (!*text)
+		return NUMBER_SYNTAX;
+	for (; *text; text++) {
+		if (!is_digit(*text))
+			return NUMBER_SYNTAX;
+		over |= sum > (limit - digit_value(*text)) / 10;
+		if (!over)
+			sum = sum * 10 + digit_value(*text);
+	}
+	if (over)
+		sum = limit;
+	*value = negative ? (int64_t)(0 - sum) : (int64_t)sum;
+	return over ? NUMBER_RANGE : NUMBER_GOOD;
+}
+
+bool pa_query_int(const char *text, int64_t *value)
+{
+	return parse_int(text, value) == NUMBER_GOOD;
+}
+
+int64_t pa_query_atoi(const char *text)
+{
+	int64_t value = 0;
+	return parse_int(text, &value) == NUMBER_SYNTAX ? 0 : value;
+}
+
+/* The base that word says, and how long it takes to say so. As Go: "0x" with digits behind it. */
+static unsigned base_of(const char *word, size_t length, size_t *prefix)
+{
+	*prefix = 0;
+	if (length == 0 || word[0] != '0')
+		return 10;
+	*prefix = 2;
+	char letter = length >= 3 ? (char)(word[1] | 0x20) : '\0';
+	if (letter == 'x')
+		return 16;
+	if (letter == 'o')
+		return 8;
+	if (letter == 'b')
+		return 2;
+	*prefix = 1;
+	return 8;
+}
+
+/* Each underscore stands between two digits; the base's prefix counts as a digit. */
+static bool are_underscores_good(const char *digits, size_t length, bool prefixed)
+{
+	bool digit_before = prefixed;
+
+	for (size_t i = 0; i < length; i++) {
+		if (digits[i] == '_' && !digit_before)
+			return false;
+		digit_before = digits[i] != '_';
+	}
+	return length == 0 || digits[length - 1] != '_';
+}
+
+uint64_t pa_query_uint(const char *word, size_t length)
+{
+	size_t prefix;
+	unsigned base = base_of(word, length, &prefix);
+	uint64_t sum = 0;
+	bool over = false;
+
+	if (length == 0)
+		return 0;
+	for (size_t i = prefix; i < length; i++) {
+		unsigned digit = digit_value(word[i]);
+		if (word[i] == '_')
+			continue;
+		if (digit >= base)
+			return 0;
+		/* Go stops at the first digit too many and says "range" whatever follows. */
+		over = sum > (UINT64_MAX - digit) / base;
+		if (over)
+			return UINT64_MAX;
+		sum = sum * base + digit;
+	}
+	return are_underscores_good(word + prefix, length - prefix, prefix != 0) ? sum : 0;
+}
+
+/* ---- paths ---- */
+
+static bool is_unreserved(int c)
+{
+	return is_digit((char)c) || (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || c == '-' ||
+		c == '.' || c == '_' || c == '~';
+}
+
+/* False when a percent sign is bad or the path does not fit. */
+static bool decode_path(const char *raw, char *path, size_t size)
+{
+	size_t at = 0;
+
+	while (*raw) {
+		int value = *raw == '%' ? percent_value(raw) : 0;
+		if (value < 0 || at + 1 >= size)
+			return false;
+		bool decode = *raw == '%' && is_unreserved(value);
+		path[at++] = decode ? (char)value : *raw;
+		raw += decode ? 3 : 1;
+	}
+	path[at] = '\0';
+	return true;
+}
+
+/* Removes dot segments and empty ones, in place. path starts with a slash. */
+static void clean_path(char *path)
+{
+	char *to = path; /* behind the last segment kept; each kept one begins with its slash */
+	const char *at = path;
+	bool slash_at_end = false;
+
+	while (*at) {
+		at += strspn(at, "/");
+		size_t length = strcspn(at, "/");
+		bool is_dot = length == 1 && at[0] == '.';
+		bool is_dots = length == 2 && at[0] == '.' && at[1] == '.';
+		if (is_dots) {
+			while (to > path && *--to != '/')
+				;
+		} else if (length && !is_dot) {
+			*to++ = '/';
+			memmove(to, at, length);
+			to += length;
+		}
+		at += length;
+		slash_at_end = length == 0;
+	}
+	if (slash_at_end || to == path)
+		*to++ = '/';
+	*to = '\0';
+}
+
+enum pa_query_path pa_query_path(const char *raw, char *path, size_t size)
+{
+	if (raw[0] != '/' || !decode_path(raw, path, size))
+		return PA_QUERY_PATH_BAD;
+	size_t length = strlen(path);
+	clean_path(path);
+	/* Cleaning only takes away: same length, same path. */
+	return strlen(path) == length ? PA_QUERY_PATH_CLEAN : PA_QUERY_PATH_OTHER;
+}

@@ -1,0 +1,98 @@
+#include "reply.h"
+
+#include <errno.h>
+#include <string.h>
+
+#include "buffer.h"
+
+/* What is waited for before the head goes out: a job that ends within it has a known length. */
+#define FIRST_BYTES ((size_t)64 << 10)
+
+static void reply_text(struct pa_http *http, const struct pa_http_head *given, const char *text)
+{
+	struct pa_http_head head = *given;
+
+	head.type = PA_REPLY_TEXT;
+	head.pprof_error = true;
+	head.length = (int64_t)strlen(text) + 1;
+	if (pa_http_begin(http, &head) && pa_http_write(http, text, strlen(text)) &&
+		pa_http_write(http, "\n", 1))
+		pa_http_end(http);
+}
+
+void pa_reply_error(struct pa_http *http, int status, const char *text)
+{
+	reply_text(http, &(struct pa_http_head){ .status = status }, text);
+}
+
+void pa_reply_method(struct pa_http *http, bool post)
+{
+	const struct pa_http_head head = {
+		.status = 405,
+		.allow = post ? "GET, HEAD, POST" : "GET, HEAD",
+	};
+	reply_text(http, &head, pa_http_reason(405));
+}
+
+void pa_reply_moved(struct pa_http *http, const char *location)
+{
+	struct pa_buffer body = { 0 };
+
+	pa_buffer_text(&body, "<a href=\"");
+	pa_buffer_html(&body, location);
+	pa_buffer_text(&body, "\">Moved Permanently</a>.\n\n");
+	const struct pa_http_head head = {
+		.status = 301,
+		.type = PA_REPLY_HTML,
+		.location = location,
+		.length = (int64_t)body.length,
+	};
+	if (pa_http_begin(http, &head) && pa_http_write(http, body.bytes, body.length))
+		pa_http_end(http);
+	pa_buffer_free(&body);
+}
+
+void pa_reply_page(struct pa_http *http, const char *type, const char *bytes, size_t count)
+{
+	const struct pa_http_head head = {
+		.status = 200,
+		.type = type,
+		.length = (int64_t)count,
+	};
+	if (pa_http_begin(http, &head) && pa_http_write(http, bytes, count))
+		pa_http_end(http);
+}
+
+void pa_reply_job(struct pa_http *http, struct pa_job *job, const struct pa_http_head *given,
+	const char *(*explain)(int error))
+{
+	struct pa_http_head head = *given;
+	const char *bytes;
+	size_t whole;
+	int64_t count = pa_collect_read(job, FIRST_BYTES, &bytes);
+
+	if (count < 0) {
+		pa_collect_leave(job);
+		pa_reply_error(http, 500, explain((int)count));
+		return;
+	}
+	head.length = pa_collect_is_whole(job, &whole) ? (int64_t)whole : -1;
+	bool good = pa_http_begin(http, &head);
+	while (good && count > 0) {
+		good = pa_http_write(http, bytes, (size_t)count);
+		pa_collect_took(job, (size_t)count);
+		count = pa_collect_read(job, 1, &bytes);
+	}
+	pa_collect_leave(job);
+	/* A job that failed half way: without its end the client knows that something is missing. */
+	if (good && count == 0)
+		pa_http_end(http);
+}
+
+void pa_reply_no_job(struct pa_http *http, int error)
+{
+	if (error == -EBUSY)
+		pa_reply_error(http, 503, "too many profiles are being written; try again");
+	else
+		pa_reply_error(http, 500, "out of memory");
+}

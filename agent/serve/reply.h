@@ -1,0 +1,41 @@
+/*
+ * Whole answers: errors as Go's net/http/pprof sends them, redirects, pages, and what a job produces.
+ *
+ * Context: PA_AGENT, the worker of the request. Each ends the answer.
+ */
+#ifndef PA_REPLY_H
+#define PA_REPLY_H
+
+#include "collect.h"
+#include "http.h"
+
+#define PA_REPLY_TEXT "text/plain; charset=utf-8"
+#define PA_REPLY_HTML "text/html; charset=utf-8"
+#define PA_REPLY_JSON "application/json; charset=utf-8"
+#define PA_REPLY_BINARY "application/octet-stream"
+
+/* text and a newline, with the header by which go tool pprof knows that it may show it. */
+PA_AGENT void pa_reply_error(struct pa_http *http, int status, const char *text);
+
+/* 405; post: this path takes POST as well. */
+PA_AGENT void pa_reply_method(struct pa_http *http, bool post);
+
+/* 301. location: made of our own constants and numbers, never of the request's bytes. */
+PA_AGENT void pa_reply_moved(struct pa_http *http, const char *location);
+
+/* 200 with a body that is known in whole. */
+PA_AGENT void pa_reply_page(struct pa_http *http, const char *type, const char *bytes,
+	size_t count);
+
+/*
+ * 200 with what the job produces, under head (its length is filled in when it is known before the
+ * first byte). A job that fails before its first bytes is answered with 500 and explain(error).
+ * Leaves the job.
+ */
+PA_AGENT void pa_reply_job(struct pa_http *http, struct pa_job *job,
+	const struct pa_http_head *head, const char *(*explain)(int error));
+
+/* What became of pa_collect_submit when it gave no job: 503, or 500. */
+PA_AGENT void pa_reply_no_job(struct pa_http *http, int error);
+
+#endif
