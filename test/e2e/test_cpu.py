@@ -1,0 +1,210 @@
+"""The CPU profile: proportions, labels, new threads, and one profile at a time."""
+import os
+import socket
+import threading
+
+import pytest
+
+from harness import PREFIX, request, until, victim
+from profiles import Profile, cpu
+
+BUSY = "Could not enable CPU profiling: cpu profiling already in use\n"
+
+
+def split(target):
+    three, one = target.ask("split", "split").split()[1:]
+    return int(three), int(one)
+
+
+def times(target):
+    return {pair.split("=")[0]: int(pair.split("=")[1])
+            for pair in target.ask("times", "times").split()[1:]}
+
+
+class Background:
+    """A CPU profile that is being taken."""
+
+    def __init__(self, target, seconds):
+        self.answer = None
+        self.thread = threading.Thread(target=self._run, args=(target, seconds))
+        self.thread.start()
+        until("a second profile is refused",
+              lambda: target.get("/profile?seconds=1").status == 500)
+
+    def _run(self, target, seconds):
+        self.answer = target.get(f"/profile?seconds={seconds}")
+
+    def profile(self):
+        self.thread.join(60)
+        if self.answer.status == 500:
+            pytest.skip("the probe came first")
+        assert self.answer.status == 200, self.answer
+        return Profile(self.answer.body)
+
+
+def test_three_to_one_is_seen_as_three_to_one(start):
+    target = start([victim("v_spin")])
+    target.expect("ready")
+    before = split(target)
+    profile = cpu(target, 3)
+    after = split(target)
+    three, one = (b - a for a, b in zip(before, after))
+    seen_three = profile.total("cpu", "spin_three")
+    seen_one = profile.total("cpu", "spin_one")
+    assert seen_three / seen_one == pytest.approx(three / one, rel=0.10)
+    assert seen_three / seen_one == pytest.approx(3, rel=0.12)
+    assert seen_three + seen_one == pytest.approx(three + one, rel=0.10)
+    assert target.finish() == 0
+
+
+def test_leaf_is_the_function_that_burns_and_the_root_is_the_threads_start(start):
+    target = start([victim("v_spin")])
+    target.expect("ready")
+    profile = cpu(target, 1)
+    burning = [s for s in profile.samples if s.has("spin_three")]
+    weight = sum(s.values["samples"] for s in burning)
+    inside = sum(s.values["samples"] for s in burning
+                 if "spin_three" in s.names[:3] or "burn" in s.names[:2])
+    assert weight and inside / weight > 0.9
+    assert all("spin" in s.names for s in burning)
+    assert profile.complete_share() >= 0.99
+    assert not any("libpprofagent" in f for s in profile.samples for f in s.mappings)
+
+
+def test_four_threads_get_samples_in_proportion_to_their_cpu_time(start):
+    target = start([victim("v_spin"), "100", "100", "60", "30"])
+    target.expect("ready")
+    before = times(target)
+    profile = cpu(target, 4)
+    after = times(target)
+    seen = profile.by_label("thread", "cpu")
+    for name in before:
+        used = after[name] - before[name]
+        assert seen[name] == pytest.approx(used, rel=0.10, abs=50e6), (name, seen, used)
+
+
+def test_labels_name_the_thread_and_its_tid(start):
+    target = start([victim("v_spin"), "100", "50"])
+    target.expect("ready")
+    profile = cpu(target, 1)
+    tids = {}
+    for tid in os.listdir(f"/proc/{target.pid}/task"):
+        with open(f"/proc/{target.pid}/task/{tid}/comm", encoding="utf-8") as f:
+            tids[f.read().strip()] = int(tid)
+    for s in profile.samples:
+        if s.has("spin_three|spin_one"):
+            assert set(s.labels) == {"thread", "tid"}, s.labels
+            assert int(s.labels["tid"]) == tids[s.labels["thread"]]
+    assert {s.labels["thread"] for s in profile.samples} >= {"spin-0", "spin-1"}
+
+
+def test_threads_born_during_the_profile_are_sampled(start):
+    target = start([victim("v_spin"), "20"])
+    target.expect("ready")
+    running = Background(target, 3)
+    assert target.ask("more", "more") == "more spin-1"
+    seen = running.profile().by_label("thread", "samples")
+    assert seen.get("spin-1", 0) > 20, seen
+
+
+def test_short_threads_are_charged(start):
+    target = start([victim("v_threads"), "100000000"])
+    profile = cpu(target, 2)
+    assert profile.total("samples", "work") > 0
+
+
+def test_hz_sets_the_period(start):
+    target = start([victim("v_spin")], cpu_hz=1000)
+    target.expect("ready")
+    before = split(target)
+    profile = cpu(target, 2)
+    used = sum(split(target)) - sum(before)
+    assert profile.proto.period == 1000000
+    assert profile.total("cpu") == pytest.approx(used, rel=0.10)
+
+
+def test_thread_that_blocks_every_signal_is_sampled(start):
+    target = start([victim("v_masks"), "burn"])
+    target.expect("ready")
+    assert cpu(target, 1).total("samples", "blocked_burn") > 20
+
+
+def test_idle_program_gives_an_empty_valid_profile(start):
+    target = start([victim("v_blocks"), "1"])
+    target.expect("ready")
+    profile = cpu(target, 1)
+    assert profile.total("samples") <= 3
+    assert profile.proto.duration_nanos >= 900_000_000
+
+
+def test_period_and_times_are_as_go_has_them(start):
+    target = start([victim("v_spin")])
+    target.expect("ready")
+    profile = cpu(target, 1)
+    assert profile.proto.period == 10000000
+    assert profile.default_type == ""
+    assert 900_000_000 <= profile.proto.duration_nanos < 20_000_000_000
+
+
+def test_debug_is_ignored(start):
+    target = start([victim("v_spin")])
+    target.expect("ready")
+    answer = target.get("/profile?seconds=1&debug=1")
+    assert answer.headers["Content-Disposition"] == 'attachment; filename="profile"'
+    assert Profile(answer.body).types == ["samples/count", "cpu/nanoseconds"]
+
+
+def test_second_profile_is_refused_with_gos_text(start):
+    target = start([victim("v_spin")])
+    target.expect("ready")
+    running = Background(target, 2)
+    answer = target.get("/profile?seconds=1")
+    assert (answer.status, answer.text) == (500, BUSY)
+    assert answer.headers["Content-Type"] == "text/plain; charset=utf-8"
+    assert answer.headers["X-Go-Pprof"] == "1"
+    assert answer.headers["X-Content-Type-Options"] == "nosniff"
+    assert "Content-Disposition" not in answer.headers
+    assert running.profile().total("samples", "spin_three") > 0
+
+
+def begin_and_leave(target, query, stay_s):
+    """Asks for a profile, sees that nothing is answered while it stays, and goes away."""
+    with socket.create_connection(("127.0.0.1", target.port), timeout=stay_s) as s:
+        s.sendall(f"GET {PREFIX}/profile{query} HTTP/1.1\r\nHost: localhost\r\n\r\n".encode())
+        with pytest.raises(TimeoutError):
+            s.recv(1)
+
+
+@pytest.mark.parametrize("query", ["?seconds=abc", "?seconds=0.5", "?seconds=-1", ""])
+def test_bad_seconds_mean_thirty_and_a_client_that_leaves_ends_them(start, query):
+    target = start([victim("v_blocks"), "1"])
+    target.expect("ready")
+    begin_and_leave(target, query, 1.2)
+    answer = until("profiling is free again", lambda: next(
+        (a for a in [target.get("/profile?seconds=1")] if a.status == 200), None), 5)
+    assert Profile(answer.body).proto.duration_nanos >= 900_000_000
+
+
+def test_two_kinds_of_profile_at_the_same_time(start):
+    target = start([victim("v_spin")])
+    target.expect("ready")
+    running = Background(target, 2)
+    assert request(target.port, PREFIX + "/heap").status == 200
+    assert target.get("/cmdline").status == 200
+    assert running.profile().total("samples") > 0
+
+
+def test_profiles_can_be_taken_again_and_again(start):
+    target = start([victim("v_spin")])
+    target.expect("ready")
+    for _ in range(3):
+        assert cpu(target, 1).total("samples", "spin_three") > 20
+
+
+def test_code_without_unwind_information_ends_its_stack_and_says_so(start):
+    """Every sample has a stack, whatever code it was in; a broken one is marked as such."""
+    target = start([victim("v_spin")])
+    target.expect("ready")
+    profile = cpu(target, 1)
+    broken = [s for s in profile.samples if "[no unwind information]" in s.names]
+    assert all(s.names[-1] == "[no unwind information]" for s in broken)

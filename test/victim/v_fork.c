@@ -1,0 +1,201 @@
+/*
+ * Forks, in many ways; children allocate and exit with codes of their own.
+ *
+ *   v_fork tree           a tree of children three deep, with exit codes; prints their sum
+ *   v_fork storm N        four threads allocate while N children are forked, each allocates
+ *   v_fork threads N      four threads fork N children in all
+ *   v_fork raw            _Fork, vfork and clone without handlers; children allocate, exit 7
+ *   v_fork nochild        wait() must say ECHILD at once: we have no child of our own
+ *   v_fork serve          keeps 8 MiB (keep_before), forks; the child keeps 4 MiB more
+ *                         (keep_child), prints "child PID", and both live until stdin ends
+ */
+#include <errno.h>
+#include <pthread.h>
+#include <sched.h>
+#include <signal.h>
+#include <stdatomic.h>
+#include <stdbool.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/syscall.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+static atomic_bool stop;
+static void *volatile keeper;
+
+static void allocate_some(int n)
+{
+	for (int i = 0; i < n; i++) {
+		void *volatile p = malloc((size_t)(i % 100) * 30 + 1);
+		free(p);
+	}
+}
+
+static int code_of(pid_t pid)
+{
+	int status;
+
+	if (pid < 0 || waitpid(pid, &status, 0) != pid)
+		return 1000;
+	return WIFEXITED(status) ? WEXITSTATUS(status) : 2000 + WTERMSIG(status);
+}
+
+static int tree(int depth)
+{
+	int sum = depth;
+
+	for (int i = 0; depth && i < 3; i++) {
+		pid_t pid = fork();
+		if (pid == 0) {
+			allocate_some(500);
+			exit(tree(depth - 1) + i);
+		}
+		sum += code_of(pid);
+	}
+	return sum;
+}
+
+static void *allocator(void *arg)
+{
+	while (!stop)
+		allocate_some(100);
+	return arg;
+}
+
+static int storm(int count)
+{
+	pthread_t thread[4];
+	int wrong = 0;
+
+	for (int i = 0; i < 4; i++)
+		pthread_create(&thread[i], NULL, allocator, NULL);
+	for (int i = 0; i < count; i++) {
+		pid_t pid = fork();
+		if (pid == 0) {
+			allocate_some(200);
+			exit(i % 100);
+		}
+		wrong += code_of(pid) != i % 100;
+	}
+	stop = true;
+	for (int i = 0; i < 4; i++)
+		pthread_join(thread[i], NULL);
+	printf("storm %d wrong %d\n", count, wrong);
+	return wrong != 0;
+}
+
+static int forks_each;
+static atomic_int wrong_codes;
+
+static void *forker(void *arg)
+{
+	for (int i = 0; i < forks_each; i++) {
+		pid_t pid = fork();
+		if (pid == 0) {
+			allocate_some(200);
+			exit(i % 50);
+		}
+		wrong_codes += code_of(pid) != i % 50;
+	}
+	return arg;
+}
+
+static int threads(int count)
+{
+	pthread_t thread[4];
+
+	forks_each = count / 4;
+	for (int i = 0; i < 4; i++)
+		pthread_create(&thread[i], NULL, forker, NULL);
+	for (int i = 0; i < 4; i++)
+		pthread_join(thread[i], NULL);
+	printf("threads %d wrong %d\n", count, (int)wrong_codes);
+	return wrong_codes != 0;
+}
+
+static int raw(void)
+{
+	pid_t pid = _Fork();
+
+	if (pid == 0) {
+		allocate_some(2000);
+		exit(7);
+	}
+	printf("_Fork %d\n", code_of(pid));
+	fflush(stdout);
+	pid = vfork();
+	if (pid == 0)
+		_exit(7);
+	printf("vfork %d\n", code_of(pid));
+	fflush(stdout);
+	pid = (pid_t)syscall(SYS_clone, SIGCHLD, NULL, NULL, NULL, NULL);
+	if (pid == 0) {
+		allocate_some(2000);
+		exit(7);
+	}
+	printf("clone %d\n", code_of(pid));
+	return 0;
+}
+
+static int nochild(void)
+{
+	int rc = wait(NULL);
+
+	printf("wait %d %s\n", rc, rc < 0 && errno == ECHILD ? "ECHILD" : "?");
+	return 0;
+}
+
+__attribute__((noinline)) static void keep_before(void)
+{
+	for (int i = 0; i < 8192; i++) {
+		keeper = malloc(1024);
+		memset(keeper, 1, 1024);
+	}
+}
+
+__attribute__((noinline)) static void keep_child(void)
+{
+	for (int i = 0; i < 4096; i++) {
+		keeper = malloc(1024);
+		memset(keeper, 1, 1024);
+	}
+}
+
+static int serve(void)
+{
+	char byte;
+	pid_t pid;
+
+	keep_before();
+	pid = fork();
+	if (pid == 0) {
+		keep_child();
+		printf("child %d\n", (int)getpid());
+		fflush(stdout);
+		while (read(0, &byte, 1) > 0)
+			;
+		return 5;
+	}
+	return code_of(pid) != 5;
+}
+
+int main(int argc, char **argv)
+{
+	const char *mode = argc > 1 ? argv[1] : "tree";
+	int n = argc > 2 ? atoi(argv[2]) : 100;
+
+	if (!strcmp(mode, "storm"))
+		return storm(n);
+	if (!strcmp(mode, "threads"))
+		return threads(n);
+	if (!strcmp(mode, "raw"))
+		return raw();
+	if (!strcmp(mode, "nochild"))
+		return nochild();
+	if (!strcmp(mode, "serve"))
+		return serve();
+	printf("tree %d\n", tree(3));
+	return 0;
+}
