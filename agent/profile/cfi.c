@@ -7,9 +7,6 @@
 
 #include "maps.h"
 
-/* glibc 2.34 lacks it: the image's own headers are read there, as for modules it does not know. */
-#pragma weak _dl_find_object
-
 enum {
 	HEADER_VERSION = 1,
 	ENC_UDATA4 = 0x03,
@@ -31,6 +28,11 @@ enum {
 #define LEB128_BYTES_MAX 10
 #define REMEMBERED_MAX 32   /* nested DW_CFA_remember_state: each costs libunwind memory */
 #define AUGMENTATION_READ 4 /* libunwind looks at no more characters than these */
+
+static struct {
+	/* _dl_find_object, or NULL. By name: a reference would need glibc 2.35 to be loaded. */
+	int (*find_object)(void *, struct dl_find_object *);
+} state;
 
 /* A reader of copied bytes. Past the end, and after anything else that is bad, it gives zeros. */
 struct reader {
@@ -113,8 +115,14 @@ static uint64_t take_encoded(struct reader *reader, uint8_t encoding)
 
 /* ------------------------------------------------------------------ the module's header */
 
-/* Address of .eh_frame_hdr of the ELF image at image if it has ip in a segment, else 0. */
-static uintptr_t header_of_image(uintptr_t image, uintptr_t ip)
+void pa_cfi_init(void)
+{
+	state.find_object =
+		(int (*)(void *, struct dl_find_object *))dlsym(RTLD_DEFAULT, "_dl_find_object");
+}
+
+/* Address of .eh_frame_hdr of the ELF image at image, or 0. */
+static uintptr_t header_of_image(uintptr_t image)
 {
 	Elf64_Ehdr elf;
 	if (!pa_maps_read_cached(&elf, image, sizeof(elf)) ||
@@ -123,7 +131,6 @@ static uintptr_t header_of_image(uintptr_t image, uintptr_t ip)
 		return 0;
 
 	uintptr_t bias = 0, header = 0;
-	bool covered = false;
 	for (unsigned i = 0; i < elf.e_phnum; i++) {
 		Elf64_Phdr segment;
 		uintptr_t at = image + elf.e_phoff + i * sizeof(segment);
@@ -131,25 +138,22 @@ static uintptr_t header_of_image(uintptr_t image, uintptr_t ip)
 			return 0;
 		if (segment.p_type == PT_GNU_EH_FRAME)
 			header = segment.p_vaddr;
-		if (segment.p_type != PT_LOAD)
-			continue;
-		if (segment.p_offset == 0)
+		if (segment.p_type == PT_LOAD && segment.p_offset == 0)
 			bias = image - segment.p_vaddr;
-		covered |= ip - bias - segment.p_vaddr < segment.p_memsz;
 	}
-	return covered && header ? bias + header : 0;
+	return header ? bias + header : 0;
 }
 
 static uintptr_t header_of_module(uintptr_t ip)
 {
 	const struct pa_module *module = pa_maps_find(ip);
-	return module && module->is_elf ? header_of_image(module->start, ip) : 0;
+	return module && module->is_elf ? header_of_image(module->start) : 0;
 }
 
 static uintptr_t header_of(uintptr_t ip)
 {
 	struct dl_find_object found;
-	if (_dl_find_object && _dl_find_object((void *)ip, &found) == 0)
+	if (state.find_object && state.find_object((void *)ip, &found) == 0)
 		return (uintptr_t)found.dlfo_eh_frame;
 	return header_of_module(ip);
 }

@@ -37,6 +37,12 @@ struct pa_cfi {
 };
 
 /*
+ * Looks for what the loader of glibc >= 2.35 offers to find modules: lock-free, and never out of
+ * date. Without it, and for modules that it does not know, pa_maps_find must know them.
+ */
+PA_AGENT void pa_cfi_init(void);
+
+/*
  * Fills cfi for the instruction at ip. 0; -ENOENT: no unwind information (not in a module, no
  * table, no entry); -EBADMSG: there is some, but it is unreadable, too large, malformed, or has
  * something that libunwind must not see. cfi holds nothing then.

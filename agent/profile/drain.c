@@ -310,7 +310,6 @@ static void abandon_tables(void)
 	pa_heap_abandon();
 	pa_sites_reset();
 	pa_modules_abandon();
-	pa_maps_reset();
 	memset(&state.stats, 0, sizeof(state.stats));
 	state.ready = false;
 }
@@ -322,6 +321,7 @@ static void atfork_child(bool held)
 	pa_requests_atfork_child();
 	pa_snapshot_atfork_child();
 	pa_unwind_reset();
+	pa_maps_reset();
 	pa_cpu_atfork_child(!held);
 	if (!held)
 		abandon_tables();

@@ -128,7 +128,7 @@ static void add_code(struct pa_maps_scan *scan, struct run *run, const struct pa
 
 static void take_line(struct pa_maps_scan *scan, struct run *run, struct pa_maps_line *line)
 {
-	if (line->start >= PA_ADDRESS_LIMIT || line->start == line->limit)
+	if (line->limit > PA_ADDRESS_LIMIT || line->start == line->limit)
 		return;
 	if (!is_inside(run, line)) {
 		open_run(scan, run, line);

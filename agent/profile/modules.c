@@ -56,12 +56,18 @@ static bool has_room(void)
 	return true;
 }
 
-/* Without room they are taken over by a later refresh. */
+/* Without room they are taken over by a later refresh. Dead ones may be among them then, and in a
+ * forked child that starts afresh. */
 static bool take_new(void)
 {
 	uint32_t before = state.taken;
-	while (state.taken < pa_maps_count() && has_room())
-		state.known[state.count++] = (struct known){ pa_maps_get(++state.taken), false };
+	while (state.taken < pa_maps_count() && has_room()) {
+		struct pa_module *module = pa_maps_get(++state.taken);
+		if (module->dead)
+			pa_sites_forget_module(module);
+		else
+			state.known[state.count++] = (struct known){ module, false };
+	}
 	return state.taken != before;
 }
 

@@ -137,6 +137,7 @@ int pa_unwind_init(void)
 		return 0;
 	if (state.lost)
 		return -EDEADLK;
+	pa_cfi_init();
 	state.space = unw_create_addr_space(&accessors, 0);
 	if (!state.space)
 		return -ENOMEM;
@@ -405,7 +406,7 @@ static bool step(struct walk *walk, const struct pa_rule *rule)
 	if (rule->kind == PA_RULE_COMPLEX)
 		return step_complex(walk);
 	/* bp of code without CFI may be anything: it must look like a frame pointer. */
-	if (rule->kind == PA_RULE_CHAIN && (before.bp < before.sp || before.bp & 7))
+	if (rule->kind == PA_RULE_CHAIN && before.bp < before.sp)
 		return false;
 	if (!pa_frames_step(rule, &walk->cursor, copy_word, walk))
 		return false;

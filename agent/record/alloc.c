@@ -29,9 +29,11 @@ static struct {
 	PA_ATOMIC(uint32_t) level_count;   /* levels that exist; statistics and a hint for lookup */
 } state;
 
-/* How long an allocation or a free waits for room in a full ring, and for how long nobody waits
- * again after it was in vain. */
-#define WAIT_ROOM_NS (20 * PA_NS_PER_MS)
+/* How long an allocation or a free waits for room in a full ring (longer while the collector is still
+ * on its way: a program that fills the ring in its first milliseconds), and for how long nobody
+ * waits again after it was in vain. */
+#define WAIT_ROOM_NS (100 * PA_NS_PER_MS)
+#define WAIT_FIRST_NS (2 * PA_NS_PER_S)
 #define WAIT_PAUSE_NS PA_NS_PER_S
 static PA_ATOMIC(int64_t) wait_not_before_ns; /* relaxed: a hint */
 
@@ -189,12 +191,11 @@ static bool wait_for_room(void)
 	int64_t now_ns = pa_clock_mono_ns();
 	if (now_ns < pa_load_relaxed(&wait_not_before_ns))
 		return false;
-	size_t bytes = pa_sample_max_bytes();
-	if (!pa_ring_wait_room(pa_record.ring, bytes, WAIT_ROOM_NS))
-		return false;
-	if (pa_clock_mono_ns() - now_ns >= WAIT_ROOM_NS)
-		pa_store_relaxed(&wait_not_before_ns, now_ns + WAIT_ROOM_NS + WAIT_PAUSE_NS);
-	return true;
+	int64_t timeout_ns = pa_ring_was_read(pa_record.ring) ? WAIT_ROOM_NS : WAIT_FIRST_NS;
+	if (pa_ring_wait_room(pa_record.ring, pa_sample_max_bytes(), timeout_ns))
+		return true;
+	pa_store_relaxed(&wait_not_before_ns, pa_clock_mono_ns() + WAIT_PAUSE_NS);
+	return true; /* one more try all the same */
 }
 
 void pa_alloc_record(struct pa_thread *thread, void *pointer, size_t bytes, struct pa_cursor from)
@@ -210,8 +211,8 @@ void pa_alloc_record(struct pa_thread *thread, void *pointer, size_t bytes, stru
 		goto out;
 	}
 	struct pa_event event = event_of(PA_EVENT_ALLOC, thread, pointer, bytes);
-	if (pa_sample_stack(&event, thread, from, NULL) ||
-	    (wait_for_room() && pa_sample_stack(&event, thread, from, NULL))) {
+	if (pa_sample_stack(&event, thread, from, NULL, true) ||
+	    (wait_for_room() && pa_sample_stack(&event, thread, from, NULL, false))) {
 		PA_COUNT_EVENT(alloc_events);
 		goto out;
 	}

@@ -172,26 +172,38 @@ void pa_ring_publish(struct pa_ring *ring, void *record, size_t reserved_bytes, 
 		pa_ring_kick(ring);
 }
 
+/* Room for n cells and then some: a writer that is woken for one cell at a time only waits again. */
+PA_INLINE bool has_room(const struct pa_ring *ring, uint64_t n)
+{
+	uint64_t used = pa_load_relaxed(&ring->tail) - pa_load_acquire(&ring->head);
+	return used + n <= ring->cells / 2;
+}
+
 bool pa_ring_wait_room(struct pa_ring *ring, size_t max_bytes, int64_t timeout_ns)
 {
-	if (cells_of(max_bytes) > ring->cells / 2 || !pa_load_relaxed(&ring->reader_alive))
+	uint64_t n = cells_of(max_bytes);
+	if (n > ring->cells / 2 || !pa_load_relaxed(&ring->reader_alive))
 		return false;
+	int64_t until_ns = pa_clock_mono_ns() + timeout_ns;
 	pa_add_relaxed(&ring->waits, 1);
 	pa_add_acq_rel(&ring->waiting, 1);
-	uint32_t seen = pa_load_acquire(&ring->room);
-	uint64_t used = pa_load_relaxed(&ring->tail) - pa_load_acquire(&ring->head);
-	if (used + cells_of(max_bytes) > ring->cells / 2) {
+	/* Ends: at until_ns. */
+	for (;;) {
+		uint32_t seen = pa_load_acquire(&ring->room);
+		int64_t left_ns = until_ns - pa_clock_mono_ns();
+		if (has_room(ring, n) || left_ns <= 0 || !pa_load_relaxed(&ring->reader_alive))
+			break;
 		pa_ring_kick(ring);
-		pa_futex_wait(&ring->room, seen, timeout_ns);
+		pa_futex_wait(&ring->room, seen, left_ns);
 	}
 	pa_add_acq_rel(&ring->waiting, -1u);
-	return true;
+	return has_room(ring, n);
 }
 
 static void release_cells(struct pa_ring *ring, uint64_t count)
 {
 	pa_store_release(&ring->head, pa_load_relaxed(&ring->head) + count);
-	if (pa_unlikely(pa_load_acquire(&ring->waiting))) {
+	if (pa_unlikely(pa_load_acquire(&ring->waiting)) && has_room(ring, 1)) {
 		pa_add_acq_rel(&ring->room, 1);
 		pa_futex_wake(&ring->room, INT32_MAX);
 	}
@@ -299,9 +311,18 @@ bool pa_ring_passed(const struct pa_ring *ring, uint64_t position)
 	return head >= position || head == pa_load_acquire(&ring->tail);
 }
 
+bool pa_ring_was_read(const struct pa_ring *ring)
+{
+	return pa_load_relaxed(&ring->head) != 0;
+}
+
 void pa_ring_reader(struct pa_ring *ring, bool alive)
 {
 	pa_store_relaxed(&ring->reader_alive, alive);
+	if (alive)
+		return;
+	pa_add_acq_rel(&ring->room, 1);
+	pa_futex_wake(&ring->room, INT32_MAX);
 }
 
 void pa_ring_atfork_child(struct pa_ring *ring)

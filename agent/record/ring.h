@@ -66,8 +66,11 @@ PA_SIGNAL void pa_ring_kick(struct pa_ring *ring);
 PA_SIGNAL uint64_t pa_ring_tail(const struct pa_ring *ring);
 PA_AGENT bool pa_ring_passed(const struct pa_ring *ring, uint64_t position);
 
-/* The reader says that it is there (writers may wait for it) or gone. */
+/* The reader says that it is there, or surely coming (writers may wait for it), or gone. */
 PA_AGENT void pa_ring_reader(struct pa_ring *ring, bool alive);
+
+/* False: no reader has come yet. */
+PA_SIGNAL bool pa_ring_was_read(const struct pa_ring *ring);
 
 /* In a forked child: writers of unpublished slots are gone, the reader too. Published records stay
  * to be read. */

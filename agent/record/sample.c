@@ -42,19 +42,25 @@ static struct pa_event *enlarge(struct pa_event *event, size_t have, size_t want
 	return larger;
 }
 
-/* Adds registers and stack for the collector, and publishes. */
-static void publish_cold(struct pa_event *event, size_t have, struct pa_walk *walk,
-	const struct pa_regs *regs)
+/* The ring has no room for the copy: the event goes without, or not at all. */
+static bool publish_short(struct pa_event *event, size_t have, bool can_retry)
+{
+	event->flags |= PA_EVENT_BROKEN;
+	size_t used = can_retry ? 0 : stack_event_bytes(event->depth);
+	pa_ring_publish(pa_record.ring, event, have, used);
+	return !can_retry;
+}
+
+/* Adds registers and stack for the collector, and publishes. False: no room, nothing published. */
+static bool publish_cold(struct pa_event *event, size_t have, struct pa_walk *walk,
+	const struct pa_regs *regs, bool can_retry)
 {
 	size_t pcs_bytes = stack_event_bytes(event->depth);
 	size_t limit = copy_limit();
 	size_t want = pcs_bytes + sizeof(struct pa_cold) + limit;
 	struct pa_event *larger = enlarge(event, have, want);
-	if (!larger) {
-		event->flags |= PA_EVENT_BROKEN;
-		pa_ring_publish(pa_record.ring, event, have, pcs_bytes);
-		return;
-	}
+	if (!larger)
+		return publish_short(event, have, can_retry);
 	struct pa_cold *cold = (struct pa_cold *)((char *)larger + pcs_bytes);
 	memset(cold, 0, sizeof(*cold));
 	if (regs && event->depth == 0) {
@@ -68,10 +74,11 @@ static void publish_cold(struct pa_event *event, size_t have, struct pa_walk *wa
 	larger->flags |= PA_EVENT_COLD;
 	pa_ring_publish(pa_record.ring, larger, want,
 		pcs_bytes + sizeof(*cold) + cold->stack_bytes);
+	return true;
 }
 
 bool pa_sample_stack(const struct pa_event *head, const struct pa_thread *thread,
-	struct pa_cursor from, const struct pa_regs *regs)
+	struct pa_cursor from, const struct pa_regs *regs, bool can_retry)
 {
 	uint32_t max = pa_record.stack_depth;
 	size_t have = stack_event_bytes(max);
@@ -85,10 +92,8 @@ bool pa_sample_stack(const struct pa_event *head, const struct pa_thread *thread
 	enum pa_walk_end end = pa_walk_run(&walk, pa_record.frames, (uintptr_t *)(event + 1), max,
 		&depth);
 	event->depth = (uint16_t)depth;
-	if (pa_unlikely(end == PA_WALK_COLD)) {
-		publish_cold(event, have, &walk, regs);
-		return true;
-	}
+	if (pa_unlikely(end == PA_WALK_COLD))
+		return publish_cold(event, have, &walk, regs, can_retry);
 	if (end == PA_WALK_CUT)
 		event->flags |= PA_EVENT_CUT;
 	else if (end == PA_WALK_BROKEN)

@@ -125,7 +125,7 @@ static void record_tick(struct pa_thread *thread, uint64_t ticks, const ucontext
 	if (context) {
 		struct pa_regs regs;
 		pa_regs_from_context(&regs, context);
-		kept = pa_sample_stack(&event, thread, pa_regs_cursor(&regs), &regs);
+		kept = pa_sample_stack(&event, thread, pa_regs_cursor(&regs), &regs, false);
 	} else {
 		kept = pa_sample_plain(&event, &thread->start_routine, 1);
 	}

@@ -1,6 +1,7 @@
 #include "collect.h"
 
 #include <errno.h>
+#include <limits.h>
 #include <string.h>
 
 #include "../base/arena.h"
@@ -37,7 +38,8 @@ struct pa_job {
 static struct {
 	struct pa_lock lock;
 	/* guard: lock */
-	uint32_t count; /* jobs at work and waiting */
+	uint32_t places; /* taken: jobs until both sides are done with them */
+	uint32_t count;  /* jobs at work and waiting */
 	struct pa_job *jobs[PLACES]; /* the first is the one at work */
 	/* futexes, bumped under the lock */
 	PA_ATOMIC(uint32_t) arrivals;   /* acq_rel, for the render thread */
@@ -47,22 +49,33 @@ static struct {
 void pa_collect_reset(void)
 {
 	pa_lock_reset(&state.lock);
+	state.places = 0;
 	state.count = 0;
 	memset(state.jobs, 0, sizeof(state.jobs));
 }
 
+/* All who sleep: one that gave up just now must not be the only one woken. */
 static void bump(PA_ATOMIC(uint32_t) *word)
 {
 	pa_add_acq_rel(word, 1);
-	pa_futex_wake(word, 1);
+	pa_futex_wake(word, INT_MAX);
+}
+
+static void destroy(struct pa_job *job)
+{
+	job->work.drop(job->work.arg);
+	pa_unmap(job, JOB_BYTES);
 }
 
 static void disown(struct pa_job *job)
 {
 	if (pa_add_acq_rel(&job->owners, -1u) != 1)
 		return;
-	job->work.drop(job->work.arg);
-	pa_unmap(job, JOB_BYTES);
+	destroy(job);
+	pa_lock(&state.lock);
+	state.places--;
+	bump(&state.departures);
+	pa_unlock(&state.lock);
 }
 
 /* ---- the queue ---- */
@@ -70,8 +83,9 @@ static void disown(struct pa_job *job)
 static bool enqueue(struct pa_job *job)
 {
 	pa_lock(&state.lock);
-	bool room = state.count < PLACES;
+	bool room = state.places < PLACES;
 	if (room) {
+		state.places++;
 		state.jobs[state.count++] = job;
 		bump(&state.arrivals);
 	}
@@ -84,7 +98,6 @@ static void dequeue_first(void)
 	pa_lock(&state.lock);
 	state.count--;
 	memmove(state.jobs, state.jobs + 1, state.count * sizeof(*state.jobs));
-	bump(&state.departures);
 	pa_unlock(&state.lock);
 }
 
@@ -94,6 +107,14 @@ static struct pa_job *first_job(void)
 	struct pa_job *job = state.count ? state.jobs[0] : NULL;
 	pa_unlock(&state.lock);
 	return job;
+}
+
+bool pa_collect_is_full(void)
+{
+	pa_lock(&state.lock);
+	bool full = state.places == PLACES;
+	pa_unlock(&state.lock);
+	return full;
 }
 
 static bool others_wait(void)
@@ -121,8 +142,7 @@ int pa_collect_submit(const struct pa_job_work *work, int64_t wait_ns, struct pa
 		if (enqueue(job))
 			break;
 		if (left_ns <= 0) {
-			pa_store_relaxed(&job->owners, 1);
-			disown(job);
+			destroy(job);
 			return -EBUSY;
 		}
 		pa_futex_wait(&state.departures, before, left_ns);
@@ -196,8 +216,9 @@ static size_t room_of(struct pa_job *job)
 			return 0;
 		if (used < PA_COLLECT_BYTES)
 			return PA_COLLECT_BYTES - used;
-		if (stalled_ns >= PA_COLLECT_STALL_NS ||
-			(job->waited_ns >= PA_COLLECT_GREED_NS && others_wait()))
+		bool greedy = stalled_ns >= PA_COLLECT_PAUSE_NS ||
+			job->waited_ns >= PA_COLLECT_GREED_NS;
+		if (stalled_ns >= PA_COLLECT_STALL_NS || (greedy && others_wait()))
 			return 0;
 		int64_t start_ns = pa_clock_mono_ns();
 		pa_futex_wait(&job->to_render, before, NAP_NS);

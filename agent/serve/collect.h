@@ -4,12 +4,11 @@
  *
  * A worker submits a job and reads what it produces. Each job has a buffer of PA_COLLECT_BYTES (most
  * profiles fit in whole); when it is full the render thread waits for the worker. Not for long: a
- * job whose client is slow is ended when others wait (PA_COLLECT_GREED_NS in all), or when nothing
- * moves at all.
+ * job whose client is slow is ended when others wait, or when nothing moves at all.
  *
  * Context: PA_AGENT. pa_collect_run on one thread, the others on any thread but that one.
- * Lock: PA_LOCK_COLLECT around the queue. When full (one job at work and PA_COLLECT_QUEUE waiting):
- * -EBUSY.
+ * Lock: PA_LOCK_COLLECT around the queue. A job has its place from submit until both sides are done
+ * with it. When all are taken (one at work and PA_COLLECT_QUEUE more): -EBUSY.
  *
  * | for one job         | the worker's calls | the render thread |
  * | read, took, leave   | one thread         | together          |
@@ -22,7 +21,8 @@
 #define PA_COLLECT_QUEUE 2
 #define PA_COLLECT_BYTES ((size_t)2 << 20)
 
-/* What a slow client may cost in all while others wait; what one may stall when nobody does. */
+/* What one stalled, and a slow client in all, may cost the others that wait; and when nobody does. */
+#define PA_COLLECT_PAUSE_NS (500 * PA_NS_PER_MS)
 #define PA_COLLECT_GREED_NS (2 * PA_NS_PER_S)
 #define PA_COLLECT_STALL_NS (35 * PA_NS_PER_S)
 /* How long a worker waits for the next bytes of the render thread. */
@@ -60,6 +60,9 @@ PA_AGENT void pa_collect_took(struct pa_job *job, size_t count);
 
 /* The worker is done with the job, finished or not: what is not produced yet never will be. */
 PA_AGENT void pa_collect_leave(struct pa_job *job);
+
+/* All places are taken. */
+PA_AGENT bool pa_collect_is_full(void);
 
 /* The render thread. */
 PA_AGENT void pa_collect_run(void) __attribute__((noreturn));

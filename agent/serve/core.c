@@ -138,15 +138,25 @@ static void *run_server(void *unused)
 	pa_collect_run();
 }
 
+/* Descriptors that the child inherited: a listening socket of a dead parent would answer nobody. */
+static void close_inherited(void)
+{
+	const int fds[] = { state.listener.fd, pa_guest_listener() };
+
+	for (size_t i = 0; i < PA_COUNT(fds); i++) {
+		if (pa_gate_is_listener(fds[i]))
+			close(fds[i]);
+	}
+}
+
 /*
  * In a forked child everything of the parent's server is dead. Its sockets are in a descriptor table
- * that the child does not have; without such tables the listening one is closed here.
+ * that the child does not have; where there are no such tables the listening one is closed.
  */
 static void forget_parent(const struct pa_bridge *bridge)
 {
-	if (bridge->forked && !bridge->files_private && state.listener.fd >= 0 &&
-		pa_gate_is_ours())
-		close(state.listener.fd);
+	if (bridge->forked && !bridge->files_private)
+		close_inherited();
 	if (bridge->forked)
 		pa_symbols_reset();
 	state.listener = (struct pa_listen){ .fd = -1 };

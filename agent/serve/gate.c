@@ -43,13 +43,17 @@ void pa_gate_init(int listen_fd, bool files_private)
 	state.count = 0;
 }
 
-bool pa_gate_is_ours(void)
+bool pa_gate_is_listener(int fd)
 {
 	struct stat stat;
 
-	return state.files_private ||
-		(fstat(state.listen_fd, &stat) == 0 && stat.st_dev == state.device &&
-			stat.st_ino == state.inode);
+	return fd >= 0 && fstat(fd, &stat) == 0 && stat.st_dev == state.device &&
+		stat.st_ino == state.inode;
+}
+
+bool pa_gate_is_ours(void)
+{
+	return state.files_private || pa_gate_is_listener(state.listen_fd);
 }
 
 bool pa_gate_pending(void)

@@ -36,6 +36,9 @@ PA_AGENT bool pa_gate_pending(void);
  */
 PA_AGENT bool pa_gate_is_ours(void);
 
+/* fd is the listening socket, or a duplicate of it. */
+PA_AGENT bool pa_gate_is_listener(int fd);
+
 /* What a header, peeked at so far, deserves. */
 enum pa_gate_verdict {
 	PA_GATE_MORE,     /* not whole yet */

@@ -17,8 +17,8 @@
 #include "gate.h"
 #include "listen.h"
 
-/* How long a send sleeps before it asks again whether to go on. */
-#define SEND_NAP_NS (200 * PA_NS_PER_MS)
+/* How long a thread that waits for its client sleeps before it asks whether to go on. */
+#define NAP_NS (100 * PA_NS_PER_MS)
 
 /* At the limit of processes a thread may be had a moment later. */
 #define THREAD_TRIES 10
@@ -45,6 +45,11 @@ void pa_guest_hand_over(int listen_fd)
 {
 	pa_store_release(&state.listen_fd, listen_fd);
 	pa_store_release(&state.handed_fd, listen_fd);
+}
+
+int pa_guest_listener(void)
+{
+	return pa_load_acquire(&state.listen_fd);
 }
 
 int pa_guest_take_back(void)
@@ -107,7 +112,7 @@ PA_EXPORT int pthread_create(pthread_t *thread, const pthread_attr_t *attr, void
 
 static bool is_listener(int fd)
 {
-	return fd >= 0 && fd == pa_load_acquire(&state.listen_fd);
+	return fd >= 0 && fd == pa_guest_listener();
 }
 
 static int raise_fd(int fd)
@@ -165,22 +170,51 @@ static int wait_for(struct pollfd *fds, nfds_t count, int64_t timeout_ns)
 	return ppoll(fds, count, timeout_ns < 0 ? NULL : &timeout, NULL);
 }
 
+static bool is_given_up(void)
+{
+	return self.give_up && self.give_up(pa_clock_mono_ns() - self.since_ns);
+}
+
+/* poll for one connection, in naps. */
+static int wait_for_client(struct pollfd *client, int64_t timeout_ns)
+{
+	int ready = 0;
+
+	while (!ready && timeout_ns > 0) {
+		int64_t nap_ns = timeout_ns < NAP_NS ? timeout_ns : NAP_NS;
+		if (is_given_up()) {
+			errno = ETIMEDOUT;
+			return -1;
+		}
+		ready = wait_for(client, 1, nap_ns);
+		timeout_ns -= nap_ns;
+	}
+	return ready;
+}
+
+/* A listening descriptor that is not ours any more is quiet for ever. */
+static int wait_for_visitor(struct pollfd *listener, int64_t timeout_ns)
+{
+	if (pa_gate_pending()) {
+		listener->revents = POLLIN;
+		return 1;
+	}
+	listener->revents = 0;
+	return wait_for(listener, pa_gate_is_ours(), timeout_ns);
+}
+
 /* By the back door: libc's prototype says that poll reads nothing. */
 PA_EXPORT int guest_poll(struct pollfd *fds, nfds_t count, int timeout_ms) __asm__("poll");
 
 int guest_poll(struct pollfd *fds, nfds_t count, int timeout_ms)
 {
-	bool ours = count == 1 && is_listener(fds[0].fd);
 	int64_t timeout_ns = timeout_ms < 0 ? -1 : timeout_ms * PA_NS_PER_MS;
 
-	if (ours && pa_gate_pending()) {
-		fds[0].revents = POLLIN;
-		return 1;
-	}
-	if (!ours || pa_gate_is_ours())
-		return wait_for(fds, count, timeout_ns);
-	fds[0].revents = 0;
-	return wait_for(NULL, 0, timeout_ns);
+	if (count == 1 && is_listener(fds[0].fd))
+		return wait_for_visitor(fds, timeout_ns);
+	if (count == 1 && fds[0].fd == pa_guest_connection() && self.give_up)
+		return wait_for_client(fds, timeout_ns);
+	return wait_for(fds, count, timeout_ns);
 }
 
 PA_EXPORT ssize_t recv(int fd, void *bytes, size_t count, int flags)
@@ -198,11 +232,11 @@ PA_EXPORT ssize_t send(int fd, const void *bytes, size_t count, int flags)
 		ssize_t sent = syscall(SYS_sendto, fd, bytes, count, raw_flags, NULL, 0);
 		if (sent >= 0 || errno != EAGAIN || flags & MSG_DONTWAIT)
 			return sent;
-		if (self.give_up && self.give_up(pa_clock_mono_ns() - self.since_ns)) {
+		if (is_given_up()) {
 			errno = EPIPE;
 			return -1;
 		}
-		wait_for(&room, 1, SEND_NAP_NS);
+		wait_for(&room, 1, NAP_NS);
 	}
 }
 

@@ -36,6 +36,9 @@ PA_AGENT void pa_guest_init(void);
  */
 PA_AGENT void pa_guest_hand_over(int listen_fd);
 
+/* What was handed over last, and is not taken back; -1: nothing. */
+PA_AGENT int pa_guest_listener(void);
+
 /* Ends the hand-over. The descriptor when nobody took it, else -1. */
 PA_AGENT int pa_guest_take_back(void);
 
@@ -43,8 +46,8 @@ PA_AGENT int pa_guest_take_back(void);
 PA_AGENT int pa_guest_connection(void);
 
 /*
- * From now on send() of the calling thread counts its waiting, and give_up(ns since this call)
- * decides whether it ends with EPIPE. NULL: never.
+ * From now on, when the calling thread waits for its client, give_up(ns since this call) decides now
+ * and then whether to go on: else send() ends with EPIPE, poll() with ETIMEDOUT. NULL: always go on.
  */
 PA_AGENT void pa_guest_patience(bool (*give_up)(int64_t waited_ns));
 

@@ -12,6 +12,7 @@
 
 #include "../base/atomic.h"
 #include "../base/clock.h"
+#include "collect.h"
 #include "guest.h"
 #include "routes.h"
 
@@ -26,7 +27,11 @@
 /* What is read of a body that nobody wants, so that the answer arrives before a reset. */
 #define DISCARD_BYTES ((int64_t)16 << 20)
 
-#define BODY_NS (10 * PA_NS_PER_S)
+/* One worker is always left for what is answered at once. */
+#define CLAIMS_MAX (PA_HTTP_WORKERS - 1)
+
+#define BODY_NS (2 * PA_NS_PER_S)
+#define DISCARD_NS (500 * PA_NS_PER_MS)
 
 struct pa_http {
 	struct mg_connection *conn;
@@ -36,21 +41,25 @@ struct pa_http {
 	bool one_one;   /* HTTP/1.1 */
 	bool continued; /* 100 Continue was sent, or is not wanted */
 	bool failed;
-	int64_t body_since_ns;
+	bool claimed;
+	bool reading;     /* of the body has begun */
+	bool body_failed; /* so much of it will not come */
+	int64_t body_bytes; /* read so far */
 	size_t used;    /* bytes of the body (or of the head) in the buffer */
 	char buffer[CHUNK_HEAD_BYTES + CHUNK_BYTES + CHUNK_TAIL_BYTES];
 };
 
 static struct {
 	const struct pa_guard *guard;
-	PA_ATOMIC(int) active; /* requests being answered; statistics only */
+	PA_ATOMIC(int) claims; /* workers that may be kept long; acq_rel */
 } state;
 
 /* ---- sending ---- */
 
+/* Somebody may be turned away now: those who are slow have had their time. */
 static bool is_busy(void)
 {
-	return pa_load_relaxed(&state.active) >= PA_HTTP_WORKERS;
+	return pa_load_acquire(&state.claims) >= CLAIMS_MAX || pa_collect_is_full();
 }
 
 static bool give_up(int64_t waited_ns)
@@ -116,6 +125,7 @@ static const struct {
 	{ 408, "Request Timeout" },
 	{ 411, "Length Required" },
 	{ 413, "Request Entity Too Large" },
+	{ 431, "Request Header Fields Too Large" },
 	{ 500, "Internal Server Error" },
 	{ 503, "Service Unavailable" },
 	{ 505, "HTTP Version Not Supported" },
@@ -218,14 +228,25 @@ int64_t pa_http_body_length(const struct pa_http *http)
 	return mg_get_request_info(http->conn)->content_length;
 }
 
-/* civetweb bounds each read; this bounds all of them. */
-static bool is_body_late(struct pa_http *http)
+static bool give_up_body(int64_t waited_ns)
 {
-	int64_t now_ns = pa_clock_mono_ns();
+	return waited_ns >= BODY_NS;
+}
 
-	if (!http->body_since_ns)
-		http->body_since_ns = now_ns;
-	return now_ns - http->body_since_ns > (is_busy() ? PA_HTTP_BUSY_STALL_NS : BODY_NS);
+static bool give_up_discarding(int64_t waited_ns)
+{
+	return waited_ns >= DISCARD_NS || is_busy();
+}
+
+/* A read that timed out looks like the end of the body, too. */
+static int read_body(struct pa_http *http, void *bytes, size_t count)
+{
+	int got = http->body_failed ? -1 : mg_read(http->conn, bytes, count);
+
+	http->body_bytes += got > 0 ? got : 0;
+	if (got < 0 || (got == 0 && http->body_bytes < pa_http_body_length(http)))
+		http->body_failed = true;
+	return http->body_failed ? -1 : got;
 }
 
 int pa_http_read(struct pa_http *http, void *bytes, size_t count)
@@ -235,23 +256,36 @@ int pa_http_read(struct pa_http *http, void *bytes, size_t count)
 	if (!http->continued && !send_bytes(http, go_on, sizeof(go_on) - 1))
 		return -1;
 	http->continued = true;
-	int got = is_body_late(http) ? -1 : mg_read(http->conn, bytes, count);
-	return got < 0 ? -1 : got;
+	if (!http->reading)
+		pa_guest_patience(give_up_body);
+	http->reading = true;
+	return read_body(http, bytes, count);
 }
 
-/* After the answer: what is unread at the close would reset the connection, answer and all. */
+/*
+ * After the answer: what is unread at the close would reset the connection, answer and all. One that
+ * waits for our word to go on sends nothing.
+ */
 static void discard_body(struct pa_http *http)
 {
 	int64_t total = 0;
 	int got = 1;
 
-	if (!http->continued) /* it waits for our word, or has given up */
-		return;
-	http->body_since_ns = 0;
-	while (got > 0 && total < DISCARD_BYTES && !http->failed) {
-		got = pa_http_read(http, http->buffer, CHUNK_BYTES);
+	pa_guest_patience(give_up_discarding);
+	while (got > 0 && total < DISCARD_BYTES && http->continued && !http->failed) {
+		got = read_body(http, http->buffer, CHUNK_BYTES);
 		total += got;
 	}
+}
+
+bool pa_http_claim(struct pa_http *http)
+{
+	if (!http->claimed && pa_add_acq_rel(&state.claims, 1) >= CLAIMS_MAX) {
+		pa_add_acq_rel(&state.claims, -1);
+		return false;
+	}
+	http->claimed = true;
+	return true;
 }
 
 bool pa_http_wait(struct pa_http *http, int64_t ns)
@@ -315,15 +349,21 @@ static int on_request(struct mg_connection *conn)
 	struct pa_request request;
 	struct pa_http http;
 
-	pa_add_relaxed(&state.active, 1);
-	fill_request(mg_get_request_info(conn), &request);
+	const struct mg_request_info *info = mg_get_request_info(conn);
+
+	fill_request(info, &request);
 	fill_http(&http, conn);
 	/* No keep-alive; and no reading of an endless body by civetweb. */
 	mg_disable_connection_keep_alive(conn);
-	pa_routes_answer(&http, &request, state.guard);
+	/* It drops what does not fit, and what is dropped cannot be checked. */
+	if (info->num_headers >= MG_MAX_HEADERS)
+		pa_routes_refuse(&http, 431);
+	else
+		pa_routes_answer(&http, &request, state.guard);
 	discard_body(&http);
 	pa_guest_patience(NULL);
-	pa_sub_relaxed(&state.active, 1);
+	if (http.claimed)
+		pa_add_acq_rel(&state.claims, -1);
 	return 200; /* for an access log that nobody keeps */
 }
 
@@ -389,7 +429,7 @@ int pa_http_start(const struct pa_listen *listener, const struct pa_guard *guard
 	snprintf(address, sizeof(address), "%s:%u", host, ntohs(listener->bound.sin_port));
 	snprintf(workers, sizeof(workers), "%d", PA_HTTP_WORKERS);
 	state.guard = guard;
-	pa_store_relaxed(&state.active, 0);
+	pa_store_relaxed(&state.claims, 0);
 	mg_init_library(MG_FEATURES_DEFAULT);
 	pa_guest_hand_over(fd);
 	if (mg_start(&callbacks, NULL, options))

@@ -18,7 +18,7 @@
 
 #define PA_HTTP_WORKERS 8
 
-/* How long a client may stop reading; and when all workers are busy. */
+/* How long a client may stop reading; and when others are turned away because of it. */
 #define PA_HTTP_STALL_NS (30 * PA_NS_PER_S)
 #define PA_HTTP_BUSY_STALL_NS (2 * PA_NS_PER_S)
 
@@ -29,6 +29,12 @@
 PA_AGENT int pa_http_start(const struct pa_listen *listener, const struct pa_guard *guard);
 
 struct pa_http; /* one request being answered */
+
+/*
+ * The request may keep its worker for long: it waits, or its client may be slow. False: so many do
+ * already that it must be turned away (503); one worker is left for short answers.
+ */
+PA_AGENT bool pa_http_claim(struct pa_http *http);
 
 /* No string of these may come from the request. */
 struct pa_http_head {

@@ -220,9 +220,13 @@ void pa_profiles_cpu(struct pa_http *http, const struct pa_request *request)
 		return;
 	}
 	bool is_head = request->method == PA_REQUEST_HEAD;
-	bool there = is_head || pa_http_wait(http, ns_of(cpu_seconds(request)));
+	bool claimed = pa_http_claim(http);
+	bool there = claimed && (is_head || pa_http_wait(http, ns_of(cpu_seconds(request))));
 	task.snapshot = pa_snapshot_cpu_stop();
-	if (is_head) {
+	if (!claimed) {
+		pa_snapshot_free(task.snapshot);
+		pa_reply_crowded(http);
+	} else if (is_head) {
 		pa_snapshot_free(task.snapshot);
 		answer_head(http, &task, "");
 	} else if (!there) {
@@ -274,7 +278,7 @@ static void answer_delta(struct pa_http *http, const struct pa_request *request,
 	if (pa_add_acq_rel(&state.waiting, 1) < PA_PROFILES_WAITING)
 		answer_waited(http, &task, seconds);
 	else
-		pa_reply_error(http, 503, "too many profiles are being taken; try again");
+		pa_reply_crowded(http);
 	pa_add_acq_rel(&state.waiting, -1);
 }
 
@@ -290,7 +294,9 @@ void pa_profiles_named(struct pa_http *http, const struct pa_request *request,
 	const char *suffix = task.text ? NULL : "";
 
 	pa_query_get(request->query, "seconds", seconds, sizeof(seconds));
-	if (seconds[0])
+	if (!pa_http_claim(http))
+		pa_reply_crowded(http);
+	else if (seconds[0])
 		answer_delta(http, request, kind, seconds);
 	else if (request->method == PA_REQUEST_HEAD)
 		answer_head(http, &task, suffix);

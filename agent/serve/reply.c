@@ -25,6 +25,11 @@ void pa_reply_error(struct pa_http *http, int status, const char *text)
 	reply_text(http, &(struct pa_http_head){ .status = status }, text);
 }
 
+void pa_reply_crowded(struct pa_http *http)
+{
+	pa_reply_error(http, 503, "too many profiles are being taken; try again");
+}
+
 void pa_reply_method(struct pa_http *http, bool post)
 {
 	const struct pa_http_head head = {

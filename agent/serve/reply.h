@@ -17,6 +17,9 @@
 /* text and a newline, with the header by which go tool pprof knows that it may show it. */
 PA_AGENT void pa_reply_error(struct pa_http *http, int status, const char *text);
 
+/* 503: too many requests that take long. */
+PA_AGENT void pa_reply_crowded(struct pa_http *http);
+
 /* 405; post: this path takes POST as well. */
 PA_AGENT void pa_reply_method(struct pa_http *http, bool post);
 

@@ -168,7 +168,9 @@ void pa_symbol_answer(struct pa_http *http, const struct pa_request *request)
 {
 	const struct pa_http_head head = { .status = 200, .type = PA_REPLY_TEXT, .length = -1 };
 
-	if (request->method == PA_REQUEST_POST)
+	if (!pa_http_claim(http))
+		pa_reply_crowded(http);
+	else if (request->method == PA_REQUEST_POST)
 		answer_post(http);
 	else if (request->method == PA_REQUEST_GET)
 		answer_get(http, request->query);

@@ -208,6 +208,12 @@ static void entry_lengths_are_checked(void **arg)
 		if (pa_cfi_find(&cfi, text) != -EBADMSG)
 			fail_msg("FDE of %u bytes was not refused", lengths[i]);
 	}
+	image_put32(image, IMAGE_FDE_AT, PA_CFI_FDE_BYTES - 8);
+	assert_int_equal(pa_cfi_find(&cfi, text), 0);
+	image_put32(image, IMAGE_CIE_AT, PA_CFI_CIE_BYTES - 8);
+	assert_int_equal(pa_cfi_find(&cfi, text), 0);
+	image_put32(image, IMAGE_CIE_AT, PA_CFI_CIE_BYTES);
+	assert_int_equal(pa_cfi_find(&cfi, text), -EBADMSG);
 	image_drop(image);
 }
 
@@ -251,6 +257,13 @@ static void tables_that_vanish_are_an_error(void **arg)
 	image_drop(image);
 }
 
+static int setup(void **arg)
+{
+	(void)arg;
+	pa_cfi_init();
+	return 0;
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -269,5 +282,5 @@ int main(void)
 		cmocka_unit_test(tables_of_other_kinds_are_none),
 		cmocka_unit_test(tables_that_vanish_are_an_error),
 	};
-	return cmocka_run_group_tests(tests, NULL, NULL);
+	return cmocka_run_group_tests(tests, setup, NULL);
 }

@@ -319,20 +319,26 @@ static struct pa_module *module_of(uintptr_t raw_pc)
 }
 
 /* Not always at once: how often the maps are read for this is limited. */
-static void code_mapped_without_dlopen_is_found(void **unused)
+static void assert_found_in_time(struct pa_module *mapped)
 {
-	struct pa_module *mapped = fake_map(0x20000000, 0x20001000), *found;
 	int64_t end_ns = pa_clock_mono_ns() + 10 * PA_NS_PER_S;
-	uintptr_t pc = 0x20000000;
-	(void)unused;
+	uintptr_t pc = mapped->start;
+	struct pa_module *found;
 	do {
 		pc++;
 		send_alloc(pc, 8, OBJECT(pc));
 		found = module_of(pc);
 	} while (!found && pa_clock_mono_ns() < end_ns);
 	assert_ptr_equal(found, mapped);
-	send_alloc(0x20000001, 8, OBJECT(61));
-	assert_ptr_equal(module_of(0x20000001), mapped);
+	send_alloc(mapped->start + 1, 8, OBJECT(pc));
+	assert_ptr_equal(module_of(mapped->start + 1), mapped);
+}
+
+static void code_mapped_without_dlopen_is_found(void **unused)
+{
+	(void)unused;
+	assert_found_in_time(fake_map(0x20000000, 0x20001000));
+	assert_found_in_time(fake_map(0x30000000, 0x30001000));
 }
 
 /* ---- CPU ---- */

@@ -172,6 +172,26 @@ static void a_failed_reading_is_tried_again(void **unused)
 	assert_ptr_equal(pa_modules_find(0x1800), new);
 }
 
+/* As in a forked child whose own knowledge was lost, while the list of modules was not. */
+static void modules_that_died_before_the_start_are_no_ones(void **unused)
+{
+	struct pa_module *old = fake_map(0x1000, 0x2000), *new;
+	(void)unused;
+	pa_modules_changed(now_ns);
+	fake_unmap(old);
+	pa_modules_changed(now_ns);
+	assert_true(old->dead);
+	record_something();
+	new = fake_map(0x1000, 0x2000);
+	pa_modules_abandon();
+	pa_modules_init();
+	assert_ptr_equal(pa_modules_find(0x1800), new);
+	fake_unmap(new);
+	now_ns++;
+	pa_modules_changed(now_ns);
+	assert_ptr_equal(pa_modules_find(0x1800), new);
+}
+
 static void only_executable_segments_count(void **unused)
 {
 	struct pa_module *old = fake_map(0x1000, 0x9000);
@@ -212,6 +232,7 @@ int main(void)
 			a_module_that_goes_later_is_found_until_its_events_are_read, fresh),
 		cmocka_unit_test_setup(changes_older_than_the_last_reading_cost_nothing, fresh),
 		cmocka_unit_test_setup(a_failed_reading_is_tried_again, fresh),
+		cmocka_unit_test_setup(modules_that_died_before_the_start_are_no_ones, fresh),
 		cmocka_unit_test_setup(only_executable_segments_count, fresh),
 		cmocka_unit_test_setup(
 			more_modules_than_the_first_table_holds_are_followed, fresh),

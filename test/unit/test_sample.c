@@ -60,7 +60,7 @@ static void unknown_code_takes_its_registers_and_stack_along(void **unused)
 	struct pa_thread *self = met();
 	struct pa_event head = head_of(PA_EVENT_ALLOC);
 	struct pa_cursor from = here();
-	assert_true(pa_sample_stack(&head, self, from, NULL));
+	assert_true(pa_sample_stack(&head, self, from, NULL, false));
 	struct fixture_event *event = malloc(sizeof(*event));
 	assert_true(fixture_next(event));
 	assert_int_equal(event->head.flags, PA_EVENT_COLD);
@@ -83,7 +83,7 @@ static void known_code_is_published_without_a_copy(void **unused)
 	struct pa_cursor from = here();
 	const struct pa_rule end = { .kind = PA_RULE_END };
 	assert_true(pa_frames_insert(pa_record.frames, from.pc, false, &end, 0));
-	assert_true(pa_sample_stack(&head, self, from, NULL));
+	assert_true(pa_sample_stack(&head, self, from, NULL, false));
 	assert_int_equal(pa_ring_stats(pa_record.ring).used_bytes, PA_RING_CELL_BYTES);
 	struct fixture_event *event = malloc(sizeof(*event));
 	assert_true(fixture_next(event));
@@ -102,7 +102,7 @@ static void full_ring_is_told_to_the_caller(void **unused)
 	while (pa_sample_plain(&head, NULL, 0))
 		kept++;
 	assert_int_equal(kept, (64 << 10) / PA_RING_CELL_BYTES);
-	assert_false(pa_sample_stack(&head, met(), here(), NULL));
+	assert_false(pa_sample_stack(&head, met(), here(), NULL, false));
 }
 
 static void stack_without_room_for_its_copy_is_marked_broken(void **unused)
@@ -111,11 +111,12 @@ static void stack_without_room_for_its_copy_is_marked_broken(void **unused)
 	fixture_boot(64 << 10, 1);
 	struct pa_thread *self = met();
 	struct pa_event head = head_of(PA_EVENT_ALLOC);
-	/* Room for the pcs, but not for the copy besides. */
-	size_t leave = pa_sample_max_bytes() + 2 * PA_RING_CELL_BYTES;
+	/* Room for the pcs of both tries (the first leaves padding), but not for the copy besides. */
+	size_t leave = 2 * pa_sample_max_bytes() + 2 * PA_RING_CELL_BYTES;
 	while (pa_ring_stats(pa_record.ring).used_bytes + leave < (64 << 10))
 		assert_true(pa_sample_plain(&head, NULL, 0));
-	assert_true(pa_sample_stack(&head, self, here(), NULL));
+	assert_false(pa_sample_stack(&head, self, here(), NULL, true));
+	assert_true(pa_sample_stack(&head, self, here(), NULL, false));
 	struct fixture_event *event = malloc(sizeof(*event));
 	bool broken = false;
 	while (fixture_next(event))

@@ -308,6 +308,52 @@ static void realigned_frame_needs_only_bp(void **arg)
 	assert_same_stack(run.pcs, run.result, 0, 1);
 }
 
+/* An interrupted frame in the image, on a made-up stack, with rbx = sp = 0x10000. */
+static void finish_in_image(const uint8_t *image, const uintptr_t *words, size_t count)
+{
+	struct pa_cold *cold = make_event(NULL, 0, true);
+	cold->regs.gpr[PA_REG_PC] = (uintptr_t)image + IMAGE_TEXT_AT + 4;
+	cold->regs.gpr[PA_REG_SP] = cold->regs.gpr[3] = cold->stack_at = 0x10000;
+	cold->stack_bytes = (uint32_t)(count * sizeof(*words));
+	memcpy(cold + 1, words, cold->stack_bytes);
+	finish();
+}
+
+static void complex_signal_frame_makes_its_caller_a_leaf(void **arg)
+{
+	(void)arg;
+	/* The return address is in the middle of trap(), whose frame has grown just there: it has
+	 * the row after that when interrupted, and the one before when it was a call. */
+	struct bytes cie = BYTES(0, 0, 0, 0, 1, 'z', 'R', 'S', 0, 1, 0x78, 16, 1, 0x1b, 0x0c, 3, 16,
+		0x90, 1, 0);
+	const uintptr_t interrupted[] = { 0, (uintptr_t)trap_pc, 1, 2, 3, 0 };
+	uint8_t *image = image_make(cie, BYTES(0));
+	finish_in_image(image, interrupted, PA_COUNT(interrupted));
+	assert_int_equal(run.result.depth, 2);
+	assert_int_equal(run.pcs[1], (uintptr_t)trap_pc);
+	assert_true(run.result.complete);
+	const uintptr_t called[] = { 0, (uintptr_t)trap_pc, 0, 1, 2, 3 };
+	image_fill(image, CIE_PLAIN, BYTES(0x0c, 3, 16));
+	finish_in_image(image, called, PA_COUNT(called));
+	assert_int_equal(run.result.depth, 2);
+	assert_true(run.result.complete);
+	image_drop(image);
+}
+
+static void complex_frame_is_stepped_by_what_its_module_says_now(void **arg)
+{
+	(void)arg;
+	const uintptr_t words[] = { 1, 0, 2, 1, 1, 1 };
+	uint8_t *image = image_make(CIE_PLAIN, BYTES(0x0c, 3, 32)); /* cfa = rbx + 32 */
+	finish_in_image(image, words, PA_COUNT(words));
+	assert_int_equal(run.result.depth, 1);
+	assert_false(run.result.complete);
+	image_fill(image, CIE_PLAIN, BYTES(0x0c, 3, 16));
+	finish_in_image(image, words, PA_COUNT(words));
+	assert_true(run.result.complete);
+	image_drop(image);
+}
+
 /* ---- fork ---- */
 
 static int status_of(pid_t child)
@@ -365,6 +411,8 @@ int main(void)
 		cmocka_unit_test_setup(complex_frame_with_restored_registers_is_stepped, setup),
 		cmocka_unit_test_setup(complex_frame_with_unknown_registers_ends_the_stack, setup),
 		cmocka_unit_test_setup(realigned_frame_needs_only_bp, setup),
+		cmocka_unit_test_setup(complex_signal_frame_makes_its_caller_a_leaf, setup),
+		cmocka_unit_test_setup(complex_frame_is_stepped_by_what_its_module_says_now, setup),
 		cmocka_unit_test_setup(child_goes_on_learning, setup),
 		cmocka_unit_test_setup(child_of_a_fork_inside_libunwind_keeps_out_of_it, setup),
 	};

@@ -72,6 +72,10 @@ static void implausible_frame_pointers_are_not_followed(void **arg)
 	finish_made_up(code, 0x10000, words, PA_COUNT(words));
 	assert_int_equal(run.result.depth, 3);
 	assert_false(run.result.complete || run.result.unmapped);
+	/* One that points just below its frame, where nothing is the function's own. */
+	const uintptr_t below[] = { 0x10008, pc, pc, 0, 0, 0 };
+	finish_made_up(code, 0x10000, below, PA_COUNT(below));
+	assert_int_equal(run.result.depth, 2);
 	/* A return address that is not in code. */
 	finish_made_up(code, 0x10020, words, PA_COUNT(words));
 	assert_int_equal(run.result.depth, 1);
@@ -80,6 +84,21 @@ static void implausible_frame_pointers_are_not_followed(void **arg)
 	finish_made_up(code, 0x10030, words, PA_COUNT(words));
 	assert_int_equal(run.result.depth, 1);
 	assert_true(run.result.complete && !run.result.unmapped);
+	munmap(code, 4096);
+}
+
+static void signal_frame_that_leads_back_ends_the_stack(void **arg)
+{
+	(void)arg;
+	/* nops, mov $15, eax; syscall */
+	uint8_t *code = map_code(BYTES(0x90, 0x90, 0x90, 0x90, 0x90, 0x90, 0x90, 0x90, 0xb8, 15, 0,
+		0, 0, 0x0f, 0x05));
+	uintptr_t words[64] = { 0 };
+	words[PA_SIGFRAME_PC / 8] = (uintptr_t)code + 8;
+	words[PA_SIGFRAME_SP / 8] = 0x10000;
+	finish_made_up(code, 0, words, PA_COUNT(words));
+	assert_int_equal(run.result.depth, 1);
+	assert_false(run.result.complete || run.result.cut);
 	munmap(code, 4096);
 }
 
@@ -111,6 +130,7 @@ int main(void)
 		cmocka_unit_test_setup(code_with_a_frame_pointer_is_passed, setup),
 		cmocka_unit_test_setup(code_without_a_frame_pointer_ends_the_stack, setup),
 		cmocka_unit_test_setup(implausible_frame_pointers_are_not_followed, setup),
+		cmocka_unit_test_setup(signal_frame_that_leads_back_ends_the_stack, setup),
 		cmocka_unit_test_setup(random_stacks_never_crash, setup),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);

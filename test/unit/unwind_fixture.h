@@ -35,7 +35,7 @@ static inline int libc_backtrace(void **pcs, int max)
 }
 
 enum {
-	IMAGE_BYTES = 0x8000,
+	IMAGE_BYTES = 0x20000,
 	IMAGE_HEADER_AT = 0x200, /* .eh_frame_hdr */
 	IMAGE_CIE_AT = 0x1000,
 	IMAGE_FDE_AT = 0x1800,

@@ -125,6 +125,9 @@ static inline int setup(void **arg)
 	run.copy_bytes = COPY_BYTES;
 	if (!run.frames)
 		run.frames = pa_frames_create();
+	/* Mappings of tests before are gone, and others may lie there. */
+	if (run.frames)
+		pa_frames_new_epoch(run.frames);
 	return !stack_limit() || !run.frames || pa_unwind_init() != 0;
 }
 
