@@ -84,14 +84,42 @@ static void leave_realtime(void)
 		sched_setscheduler(0, SCHED_OTHER, &none);
 }
 
+/*
+ * libc ends the process when its last thread ends, by this count of them. Ours do not count: a main
+ * that leaves by pthread_exit() ends the process with its last other thread, as without us. The
+ * variable is libc's own (it stands there for debuggers); without it such a process stays.
+ */
+static unsigned *libc_thread_count(void)
+{
+	return dlsym(RTLD_DEFAULT, "__nptl_nthreads");
+}
+
+static void stop_counting(void)
+{
+	unsigned *count = libc_thread_count();
+	/* The program's last thread went before we came so far: what it would have done is ours. */
+	if (count && __atomic_sub_fetch(count, 1, __ATOMIC_ACQ_REL) == 0)
+		exit(0);
+}
+
+static void count_again(void)
+{
+	unsigned *count = libc_thread_count();
+	if (count)
+		__atomic_add_fetch(count, 1, __ATOMIC_ACQ_REL);
+}
+
 static void *run_agent_thread(void *given)
 {
 	struct trampoline start = *(struct trampoline *)given;
 	pa_thread_become_agent();
+	stop_counting();
 	state.bridge.memory.free(given);
 	leave_realtime();
 	prctl(PR_SET_NAME, start.name);
-	return start.run(start.arg);
+	void *result = start.run(start.arg);
+	count_again();
+	return result;
 }
 
 /* pthread_create with all signals blocked from the thread's first instruction on. By the libc

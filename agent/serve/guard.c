@@ -3,7 +3,6 @@
 #include <string.h>
 #include <strings.h>
 
-#include "../base/env.h"
 #include "query.h"
 
 #define PORT_DIGITS 5

@@ -10,6 +10,7 @@
 #ifndef PA_GUARD_H
 #define PA_GUARD_H
 
+#include "../base/env.h"
 #include "request.h"
 
 struct pa_guard {
