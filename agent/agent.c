@@ -44,7 +44,7 @@ extern char **environ;
 /*
  * How long the agent's thread sleeps before it opens the core. A program that is over by then never
  * pays for it: exit() would wait for the loader's lock. A full ring wakes it earlier. Children wait
- * longer, so that the sed and grep of a script never open a socket.
+ * longer, and have no port before that time even when they were woken.
  */
 #define FIRST_DELAY_NS (20 * PA_NS_PER_MS)
 #define CHILD_DELAY_NS (250 * PA_NS_PER_MS)
@@ -68,6 +68,19 @@ static struct {
 	bool start_pending;          /* the agent's thread is to be started again */
 	char marker[sizeof(PA_ENV_MARKER) + 16];
 } state = { .load_lock = PA_LOCK_INIT(PA_LOCK_LOAD) };
+
+static bool is_child(void)
+{
+	return state.settings.child || state.bridge.forked;
+}
+
+static void note_start(void)
+{
+	struct pa_bridge *bridge = &state.bridge;
+	bridge->start_wall_ns = pa_clock_wall_ns();
+	bridge->start_mono_ns = pa_clock_mono_ns();
+	bridge->serve_from_ns = bridge->start_mono_ns + (is_child() ? CHILD_DELAY_NS : 0);
+}
 
 /* ---- threads of ours ---- */
 
@@ -186,7 +199,7 @@ static void leave_descriptors(void)
 
 static void complain_core(const char *why)
 {
-	if (state.settings.child || state.bridge.forked || state.settings.log == PA_LOG_OFF)
+	if (is_child() || state.settings.log == PA_LOG_OFF)
 		return;
 	pa_say("cannot open %s: %s; not serving", CORE_NAME, why ? why : "no reason given");
 }
@@ -215,9 +228,8 @@ static void *run_agent(void *unused)
 {
 	(void)unused;
 	leave_descriptors();
-	bool is_child = state.settings.child || state.bridge.forked;
 	pa_ring_reader(pa_record.ring, true);
-	pa_ring_wait_data(pa_record.ring, is_child ? CHILD_DELAY_NS : FIRST_DELAY_NS);
+	pa_ring_wait_data(pa_record.ring, is_child() ? CHILD_DELAY_NS : FIRST_DELAY_NS);
 	if (!state.core_main)
 		state.core_main = open_core();
 	if (state.core_main)
@@ -269,8 +281,7 @@ void pa_process_forked(void)
 		return;
 	state.start_pending = false;
 	int saved_errno = errno;
-	state.bridge.start_wall_ns = pa_clock_wall_ns();
-	state.bridge.start_mono_ns = pa_clock_mono_ns();
+	note_start();
 	bridge_spawn(run_agent, NULL, "pprofagent");
 	errno = saved_errno;
 }
@@ -416,8 +427,7 @@ static void fill_bridge(void)
 	bridge->hook_status = pa_hooks_status;
 	bridge->is_agent_thread = pa_thread_is_agent;
 	bridge->memory_bytes = memory_bytes;
-	bridge->start_wall_ns = pa_clock_wall_ns();
-	bridge->start_mono_ns = pa_clock_mono_ns();
+	note_start();
 }
 
 /* True when this process is to be profiled. */

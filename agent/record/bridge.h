@@ -106,6 +106,9 @@ struct pa_bridge {
 
 	bool files_private; /* the agent's threads have a descriptor table of their own */
 	bool forked;        /* this process was forked from one with the agent */
+	/* CLOCK_MONOTONIC: no port before. Children wait, so that the sed of a script never has one and
+	 * a parent that is starting itself comes first. */
+	int64_t serve_from_ns;
 	int64_t start_wall_ns;
 	int64_t start_mono_ns;
 

@@ -12,6 +12,7 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "../base/clock.h"
 #include "../base/say.h"
 #include "../profile/core.h"
 #include "../profile/drain.h"
@@ -128,6 +129,9 @@ static bool start_server(void)
 static void *run_server(void *unused)
 {
 	(void)unused;
+	int64_t early_ns = pa_core_bridge->serve_from_ns - pa_clock_mono_ns();
+	if (early_ns > 0)
+		rest(early_ns);
 	if (!open_port(pa_core_bridge))
 		return NULL;
 	pa_gate_init(state.listener.fd, pa_core_bridge->files_private);
