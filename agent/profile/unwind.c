@@ -268,6 +268,10 @@ static bool explain_bp(const struct probe *probe, const struct outcome *out, str
 	if (!out->bp_read_at)
 		/* 0: the CFI says that it is lost. Nobody up the stack counts on it then. */
 		return out->bp == probe->bp || out->bp == 0;
+	if (rule->kind == PA_RULE_BP_DEREF && out->bp_read_at == probe->bp) {
+		rule->kind = PA_RULE_REALIGNED;
+		return true;
+	}
 	rule->bp_offset = (int32_t)offset;
 	return within(offset, PA_RULE_BP_LIMIT) && offset < 0;
 }

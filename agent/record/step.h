@@ -21,6 +21,7 @@ PA_INLINE uintptr_t step_cfa(const struct pa_rule *rule, const struct pa_cursor 
 		return cursor->bp + 16;
 	case PA_RULE_SP_DEREF:
 	case PA_RULE_BP_DEREF:
+	case PA_RULE_REALIGNED:
 		word = rule->kind == PA_RULE_SP_DEREF ? cursor->sp : cursor->bp;
 		if (!read(arg, word + (intptr_t)rule->base_offset, &word))
 			return 0;
@@ -28,6 +29,17 @@ PA_INLINE uintptr_t step_cfa(const struct pa_rule *rule, const struct pa_cursor 
 	default:
 		return 0;
 	}
+}
+
+/* Where the caller's bp was saved; 0 when the frame did not touch it. */
+PA_INLINE uintptr_t step_saved_bp(const struct pa_rule *rule, const struct pa_cursor *cursor,
+	uintptr_t cfa)
+{
+	if (pa_unlikely(rule->kind == PA_RULE_REALIGNED))
+		return cursor->bp;
+	if (pa_unlikely(rule->kind == PA_RULE_CHAIN))
+		return cfa - 16;
+	return rule->bp_offset ? cfa + (intptr_t)rule->bp_offset : 0;
 }
 
 PA_INLINE bool step_signal(struct pa_cursor *cursor, pa_read_word_fn *read, void *arg)
@@ -53,8 +65,8 @@ PA_INLINE bool step_inline(const struct pa_rule *rule, struct pa_cursor *cursor,
 	uintptr_t pc;
 	if (pa_unlikely(!read(arg, cfa - 8, &pc)))
 		return false;
-	intptr_t bp_offset = rule->kind == PA_RULE_CHAIN ? -16 : rule->bp_offset;
-	if (bp_offset && pa_unlikely(!read(arg, cfa + bp_offset, &cursor->bp)))
+	uintptr_t bp_at = step_saved_bp(rule, cursor, cfa);
+	if (bp_at && pa_unlikely(!read(arg, bp_at, &cursor->bp)))
 		return false;
 	cursor->pc = pc;
 	cursor->sp = cfa;

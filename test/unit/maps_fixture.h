@@ -1,5 +1,6 @@
 /*
- * For tests of maps*.c: files in a directory that goes away, mapped at places that nothing else uses.
+ * For tests of maps*.c: files in a directory that goes away, mapped at places that nothing else
+ * uses.
  */
 #ifndef MAPS_FIXTURE_H
 #define MAPS_FIXTURE_H
@@ -39,7 +40,8 @@ static inline void write_file(const char *path, const void *bytes, size_t count,
 	close(fd);
 }
 
-static inline char *map_file(char *at, const char *path, size_t pages, int protection, size_t offset)
+static inline char *map_file(char *at, const char *path, size_t pages, int protection,
+	size_t offset)
 {
 	int fd = open(path, O_RDONLY);
 	char *memory = mmap(at, pages * PAGE, protection, MAP_PRIVATE | MAP_FIXED, fd,

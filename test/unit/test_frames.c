@@ -155,6 +155,7 @@ static void each_kind_of_rule_finds_the_caller(void **unused)
 		{ { PA_RULE_CHAIN, 0, 0, 0 }, 0x10030, 0x10020, 12 },
 		{ { PA_RULE_SP_DEREF, 8, 24, 0 }, 16, 0x10038, 0x10010 },
 		{ { PA_RULE_BP_DEREF, 0, 8, 0 }, 15, 0x10030, 0x10010 },
+		{ { PA_RULE_REALIGNED, 0, 8, 0 }, 15, 0x10030, 12 },
 	};
 	for (size_t i = 0; i < PA_COUNT(cases); i++) {
 		struct pa_cursor cursor = { .pc = 1, .sp = 0x10000, .bp = 0x10010 };

@@ -112,9 +112,11 @@ static void maps_stay_readable_after_chroot(void **unused)
 static void a_child_that_held_the_tables_keeps_them(void **unused)
 {
 	int status;
-	pid_t pid = fork();
 
 	(void)unused;
+	refresh();
+	assert_non_null(pa_maps_get(1));
+	pid_t pid = fork();
 	if (pid == 0) {
 		pa_maps_reset();
 		_exit(pa_maps_find((uintptr_t)in_jail) == pa_maps_get(1) ? 0 : 1);

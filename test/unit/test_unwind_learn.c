@@ -173,14 +173,23 @@ static void programs_that_no_rule_describes_are_complex(void **arg)
 		BYTES(0x0f, 3, 0x77, 0, 0x1f), /* cfa = -sp */
 		BYTES(0x0f, 4, 0x77, 0, 6, 6), /* two steps to it */
 		BYTES(0x0f, 4, 0x30, 6, 0x23, 8), /* from 0 */
-		/* gcc's realigned stack: cfa = *(bp - 8), but bp at bp + 0 */
-		BYTES(0x0f, 3, 0x76, 0x78, 6, 0x10, 6, 2, 0x76, 0),
+		/* cfa = *(bp - 8), but bp at bp + 8 */
+		BYTES(0x0f, 3, 0x76, 0x78, 6, 0x10, 6, 2, 0x76, 8),
 	};
 	for (unsigned i = 0; i < PA_COUNT(programs); i++) {
 		struct pa_rule rule = rule_of_program(CIE_PLAIN, programs[i]);
 		if (rule.kind != PA_RULE_COMPLEX)
 			fail_msg("program %u: kind %d cfa %d", i, rule.kind, rule.cfa_offset);
 	}
+}
+
+static void gccs_realigned_stack_has_a_rule(void **arg)
+{
+	(void)arg;
+	/* cfa = *(bp - 8), bp = *bp */
+	struct pa_rule rule = rule_of_program(CIE_PLAIN,
+		BYTES(0x0f, 3, 0x76, 0x78, 6, 0x10, 6, 2, 0x76, 0));
+	assert_rule(rule, PA_RULE_REALIGNED, 0, -8, 0);
 }
 
 static void rows_after_the_pc_do_not_count(void **arg)
@@ -267,7 +276,8 @@ static void whole_of_libc_has_rules(void **arg)
 {
 	(void)arg;
 	enum { PCS = 20000 };
-	static const char *const names[] = { "none", "sp", "bp", "sp deref", "bp deref", "signal",
+	static const char *const names[] = { "none", "sp", "bp", "sp deref", "bp deref",
+		"realigned", "signal",
 		"chain", "end", "complex" };
 	unsigned counts[PA_COUNT(names)] = { 0 };
 	struct range text = { .inside = (uintptr_t)dlsym(RTLD_DEFAULT, "gnu_get_libc_version") };
@@ -384,6 +394,7 @@ int main(void)
 		cmocka_unit_test(signal_trampoline_without_information_is_known_by_its_code),
 		cmocka_unit_test(programs_become_rules),
 		cmocka_unit_test(programs_that_no_rule_describes_are_complex),
+		cmocka_unit_test(gccs_realigned_stack_has_a_rule),
 		cmocka_unit_test(rows_after_the_pc_do_not_count),
 		cmocka_unit_test(personality_routine_is_no_hindrance),
 		cmocka_unit_test(signal_frames_are_known_by_their_shape),
