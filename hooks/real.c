@@ -30,6 +30,7 @@ static void *bootstrap_alloc(size_t alignment, size_t bytes)
 	const size_t header = 16;
 	if (alignment < header)
 		alignment = header;
+	pa_alloc_mark_range(bootstrap.memory, sizeof(bootstrap.memory));
 	if (bytes > BOOTSTRAP_BYTES || alignment > BOOTSTRAP_BYTES) {
 		errno = ENOMEM;
 		return NULL;
@@ -187,7 +188,6 @@ void pa_real_resolve(void)
 		return;
 	int saved_errno = errno;
 	resolving = true;
-	pa_alloc_mark_range(bootstrap.memory, sizeof(bootstrap.memory));
 	struct pa_real found = { 0 };
 #define FIND(name, result, parameters, required)                                                  \
 	if (required)                                                                             \

@@ -248,6 +248,10 @@ static bool matches(const char *glob, size_t length, const char *name)
 		return false;
 	memcpy(pattern, glob, length);
 	pattern[length] = '\0';
+	/* The list of launchers has a hundred plain names, and every program's start goes through
+	 * it. */
+	if (!strpbrk(pattern, "*?[\\"))
+		return strcmp(pattern, name) == 0;
 	/* glibc's fnmatch allocates only for long names, in locales that the program chose. */
 	return fnmatch(pattern, name, 0) == 0;
 }
