@@ -51,7 +51,8 @@ struct pa_event {
  */
 struct pa_cold {
 	struct pa_regs regs;
-	uintptr_t stack_at;   /* address of the first copied byte (= regs.sp rounded down to 8) */
+	uintptr_t stack_at;   /* address of the first copied byte: sp rounded down to 8, with leaf the
+	                         red zone below it too where that is readable */
 	uint32_t stack_bytes; /* copied bytes behind this struct; multiple of 8 */
 	uint8_t leaf;         /* regs.pc is an interrupted instruction, not a return address */
 	uint8_t to_stack_end; /* the copy reaches the known end of the stack */

@@ -75,6 +75,12 @@ struct pa_cursor {
 	uintptr_t bp;
 };
 
+/*
+ * Bytes below sp that an interrupted function may still use. An epilogue that has popped bp already is
+ * described as having it there.
+ */
+#define PA_RED_ZONE_BYTES 128
+
 /* Addresses of programs are below this; anything above is not a pc or a stack. */
 #define PA_ADDRESS_LIMIT ((uintptr_t)1 << 47)
 

@@ -33,7 +33,10 @@ struct pa_walk pa_walk_start(const struct pa_thread *thread, struct pa_cursor cu
 {
 	struct pa_walk walk = { .cursor = cursor, .leaf = leaf };
 	if (cursor.sp >= thread->stack_lo && cursor.sp < thread->stack_hi) {
-		walk.lo = cursor.sp;
+		/* Of the red zone only what the function itself has written is asked for. */
+		size_t below = cursor.sp - thread->stack_lo;
+		size_t red_zone = leaf ? PA_RED_ZONE_BYTES : 0;
+		walk.lo = cursor.sp - (below < red_zone ? below : red_zone);
 		walk.hi = thread->stack_hi;
 	}
 	return walk;
@@ -74,9 +77,18 @@ static uintptr_t readable_end(struct pa_walk *walk, uintptr_t at, uintptr_t limi
 	return end < limit ? end : limit;
 }
 
+/* The red zone is copied only within a page that is readable anyway. */
+static uintptr_t copy_start(const struct pa_walk *walk)
+{
+	uintptr_t sp = walk->cursor.sp & ~(uintptr_t)7;
+	bool same_page = (sp & (PA_PAGE_BYTES - 1)) >= PA_RED_ZONE_BYTES;
+	bool proven = sp >= walk->lo + PA_RED_ZONE_BYTES && sp < walk->hi;
+	return walk->leaf && (same_page || proven) ? sp - PA_RED_ZONE_BYTES : sp;
+}
+
 void pa_walk_copy(struct pa_walk *walk, struct pa_cold *cold, size_t max_bytes)
 {
-	uintptr_t from = walk->cursor.sp & ~(uintptr_t)7;
+	uintptr_t from = copy_start(walk);
 	bool known = from >= walk->lo && from < walk->hi && walk->hi - from > PA_PAGE_BYTES;
 	uintptr_t top = walk->hi;
 	uintptr_t end = readable_end(walk, from, from + (max_bytes & ~(size_t)7));

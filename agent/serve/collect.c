@@ -71,11 +71,11 @@ static void disown(struct pa_job *job)
 {
 	if (pa_add_acq_rel(&job->owners, -1u) != 1)
 		return;
-	destroy(job);
 	pa_lock(&state.lock);
 	state.places--;
 	bump(&state.departures);
 	pa_unlock(&state.lock);
+	destroy(job);
 }
 
 /* ---- the queue ---- */

@@ -2,9 +2,9 @@
  * The render thread and its jobs: symbolizing, encoding and compressing happen here, never on a
  * worker of the HTTP server.
  *
- * A worker submits a job and reads what it produces. Each job has a buffer of PA_COLLECT_BYTES (most
- * profiles fit in whole); when it is full the render thread waits for the worker. Not for long: a
- * job whose client is slow is ended when others wait, or when nothing moves at all.
+ * A worker submits a job and reads what it produces. Each job has a buffer of PA_COLLECT_BYTES
+ * (most profiles fit in whole); when it is full the render thread waits for the worker. Not for
+ * long: a job whose client is slow is ended when others wait, or when nothing moves at all.
  *
  * Context: PA_AGENT. pa_collect_run on one thread, the others on any thread but that one.
  * Lock: PA_LOCK_COLLECT around the queue. A job has its place from submit until both sides are done
@@ -21,7 +21,7 @@
 #define PA_COLLECT_QUEUE 2
 #define PA_COLLECT_BYTES ((size_t)2 << 20)
 
-/* What one stalled, and a slow client in all, may cost the others that wait; and when nobody does. */
+/* What a stalled client, and a slow one in all, may cost others that wait; and when none does. */
 #define PA_COLLECT_PAUSE_NS (500 * PA_NS_PER_MS)
 #define PA_COLLECT_GREED_NS (2 * PA_NS_PER_S)
 #define PA_COLLECT_STALL_NS (35 * PA_NS_PER_S)
@@ -46,9 +46,9 @@ PA_AGENT int pa_collect_submit(const struct pa_job_work *work, int64_t wait_ns,
 	struct pa_job **job);
 
 /*
- * Waits until the job is done or at least want bytes are there (want <= PA_COLLECT_BYTES). The bytes
- * that can be read now in one piece, *bytes; 0 when it is done and all is read; -errno of run, or
- * -ETIMEDOUT when the render thread does not move.
+ * Waits until the job is done or at least want bytes are there (want <= PA_COLLECT_BYTES). The
+ * bytes that can be read now in one piece, *bytes; 0 when it is done and all is read; -errno of
+ * run, or -ETIMEDOUT when the render thread does not move.
  */
 PA_AGENT int64_t pa_collect_read(struct pa_job *job, size_t want, const char **bytes);
 

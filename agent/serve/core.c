@@ -46,9 +46,9 @@ static bool may_say(const struct pa_bridge *bridge)
 }
 
 /*
- * Start-up messages are over: in the descriptor table of our own, stderr is let go (whoever reads the
- * other end waits for its end). /dev/null takes the low numbers, so that a library which prints
- * does so nowhere.
+ * Start-up messages are over: in the descriptor table of our own, stderr is let go (whoever reads
+ * the other end waits for its end). /dev/null takes the low numbers, so that a library which
+ * prints does so nowhere.
  */
 static void leave_stderr(void)
 {
@@ -154,8 +154,8 @@ static void close_inherited(void)
 }
 
 /*
- * In a forked child everything of the parent's server is dead. Its sockets are in a descriptor table
- * that the child does not have; where there are no such tables the listening one is closed.
+ * In a forked child everything of the parent's server is dead. Its sockets are in a descriptor
+ * table that the child does not have; where there are no such tables the listening one is closed.
  */
 static void forget_parent(const struct pa_bridge *bridge)
 {

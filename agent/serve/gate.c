@@ -158,8 +158,8 @@ static void dismiss(uint32_t at, const struct refusal *refusal)
 }
 
 /*
- * True when the visitor may go to a worker. ended: nothing more will come from it. A visitor that is
- * turned away is removed.
+ * True when the visitor may go to a worker. ended: nothing more will come from it. A visitor that
+ * is turned away is removed.
  */
 static bool examine(uint32_t at, bool ended)
 {

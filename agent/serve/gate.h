@@ -2,8 +2,9 @@
  * The gate: connections whose request is still on its way wait here, not on a worker.
  *
  * A connection goes to a worker only when its whole header has arrived (it is only peeked at). So
- * however many clients send slowly or nothing at all, no worker waits for them; each is closed after
- * PA_GATE_TIMEOUT_NS. Requests that the HTTP parser would hang up on without a word are answered.
+ * however many clients send slowly or nothing at all, no worker waits for them; each is closed
+ * after PA_GATE_TIMEOUT_NS. Requests that the HTTP parser would hang up on without a word are
+ * answered.
  *
  * Context: PA_AGENT, the one thread that accepts. When full, the oldest connection is closed.
  */

@@ -24,7 +24,7 @@ struct pa_guard {
 PA_AGENT int pa_guard_check(const struct pa_guard *guard, const struct pa_request *request,
 	const char **why);
 
-/* Equal texts, in a time that does not depend on where they differ. At most PA_ENV_TEXT_BYTES - 1. */
+/* Equal texts (of less than PA_ENV_TEXT_BYTES), in a time that does not tell where they differ. */
 PA_AGENT bool pa_guard_equal(const char *secret, const char *given);
 
 #endif

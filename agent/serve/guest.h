@@ -6,19 +6,17 @@
  * belongs to the program: its memory allocator's statistics, signal dispositions, low descriptors,
  * children, directory, ids, its very life.
  *
- * | malloc and family          | the allocator behind our hooks; before the bridge is set, a small   |
- * |                            | static area that is recognised for ever                             |
- * | sigaction, signal          | SIGPIPE is never touched                                            |
- * | pthread_create             | a thread of the agent                                               |
- * | socket bind listen         | hand out the socket that listen.c made                              |
- * | setsockopt                 | not on that socket                                                  |
- * | accept poll                | go through the gate                                                 |
- * | accept4 open pipe pipe2    | close-on-exec, descriptors >= 100 where possible                    |
- * | recv                       | notes whose request a thread is reading                             |
- * | send                       | no SIGPIPE, and patience as http.c says                             |
- * | fork popen exec* system kill waitpid ptrace chdir dup2 set*id dlopen | refused                   |
- * | exit _exit abort __assert_fail | the thread stops for ever, the program does not                 |
- * | gmtime localtime           | do not write the program's static buffer                            |
+ * malloc and its family: the allocator behind our hooks; before the bridge is set a small static
+ *     area, recognised for ever.
+ * sigaction, signal: SIGPIPE is never touched. pthread_create: a thread of the agent.
+ * socket, bind, listen, setsockopt: hand out the socket that listen.c made, and leave it alone.
+ * accept, poll: on that socket, go through the gate.
+ * accept4, open, pipe, pipe2: close-on-exec, descriptors >= 100 where possible.
+ * recv: notes whose request a thread is reading. send: no SIGPIPE, and patience as http.c says.
+ * fork, vfork, popen, exec*, posix_spawn, system, kill, waitpid, ptrace, chdir, dup2, setuid, setgid,
+ *     setgroups, dlopen: refused.
+ * exit, _exit, abort, __assert_fail: the thread stops for ever, the program does not.
+ * gmtime, localtime: do not write the program's static buffer.
  *
  * Context: PA_AGENT, and the constructors of our libraries.
  */
@@ -31,8 +29,8 @@
 PA_AGENT void pa_guest_init(void);
 
 /*
- * The next socket() of anybody gives listen_fd; bind() and the like do nothing to it. accept() on it
- * goes through the gate.
+ * The next socket() of anybody gives listen_fd; bind() and the like do nothing to it. accept() on
+ * it goes through the gate.
  */
 PA_AGENT void pa_guest_hand_over(int listen_fd);
 
@@ -46,8 +44,9 @@ PA_AGENT int pa_guest_take_back(void);
 PA_AGENT int pa_guest_connection(void);
 
 /*
- * From now on, when the calling thread waits for its client, give_up(ns since this call) decides now
- * and then whether to go on: else send() ends with EPIPE, poll() with ETIMEDOUT. NULL: always go on.
+ * From now on, when the calling thread waits for its client, give_up(ns since this call) decides
+ * now and then whether to go on: else send() ends with EPIPE, poll() with ETIMEDOUT. NULL: always
+ * go on.
  */
 PA_AGENT void pa_guest_patience(bool (*give_up)(int64_t waited_ns));
 

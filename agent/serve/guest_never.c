@@ -133,7 +133,7 @@ PA_EXPORT int setgroups(size_t count, const gid_t *groups)
 	return refuse();
 }
 
-/* libdw would load a client that asks servers in the network for debug information; civetweb TLS. */
+/* libdw would load a client of debug information servers in the network; civetweb TLS. */
 PA_EXPORT void *dlopen(const char *path, int flags)
 {
 	(void)path;

@@ -263,8 +263,8 @@ int pa_http_read(struct pa_http *http, void *bytes, size_t count)
 }
 
 /*
- * After the answer: what is unread at the close would reset the connection, answer and all. One that
- * waits for our word to go on sends nothing.
+ * After the answer: what is unread at the close would reset the connection, answer and all. One
+ * that waits for our word to go on sends nothing.
  */
 static void discard_body(struct pa_http *http)
 {

@@ -6,8 +6,8 @@
  * routes as a struct pa_request and a struct pa_http to answer it through. Connections are closed
  * after one answer.
  *
- * Context: PA_AGENT. pa_http_start is called once, by the server thread. All others run on the worker
- * that got the request, and only until its handler returns.
+ * Context: PA_AGENT. pa_http_start is called once, by the server thread. All others run on the
+ * worker that got the request, and only until its handler returns.
  */
 #ifndef PA_HTTP_H
 #define PA_HTTP_H
@@ -48,9 +48,9 @@ struct pa_http_head {
 };
 
 /*
- * The answer: begin once, then write, then end. The body of an answer to HEAD is left out. False when
- * the client is gone (or stopped reading for too long): nothing more needs to be sent. An answer
- * whose end is never sent is seen as broken by the client.
+ * The answer: begin once, then write, then end. The body of an answer to HEAD is left out. False
+ * when the client is gone (or stopped reading for too long): nothing more needs to be sent. An
+ * answer whose end is never sent is seen as broken by the client.
  */
 PA_AGENT bool pa_http_begin(struct pa_http *http, const struct pa_http_head *head);
 PA_AGENT bool pa_http_write(struct pa_http *http, const void *bytes, size_t count);

@@ -18,7 +18,7 @@
 
 struct pa_listen_policy {
 	bool may_say;       /* lines on stderr are allowed */
-	bool files_private; /* the descriptor table is ours: its low numbers are nobody's business */
+	bool files_private; /* the descriptor table is ours, its low numbers too */
 	unsigned retries;   /* more tries while the address is in use */
 	int64_t retry_ns;   /* from one try to the next */
 };
@@ -39,8 +39,8 @@ PA_AGENT int pa_listen_open(const struct pa_settings *settings,
 	const struct pa_listen_policy *policy, struct pa_listen *out);
 
 /*
- * fd itself, or a duplicate >= PA_LISTEN_FD_MIN in place of it. -1, fd closed, when there is no such
- * number and files_private is false.
+ * fd itself, or a duplicate >= PA_LISTEN_FD_MIN in place of it. -1, fd closed, when there is no
+ * such number and files_private is false.
  */
 PA_AGENT int pa_listen_raise(int fd, bool files_private);
 

@@ -16,6 +16,9 @@
 #define TABLE_BYTES ((size_t)2 << 20)
 #define TCP_LISTEN 0x0a
 
+/* proc(5): number, local address and port, remote ones, state, then the inode as the tenth. */
+#define TABLE_LINE " %*u: %32[0-9A-Fa-f]:%x %*[0-9A-Fa-f]:%*x %x %*s %*s %*s %*u %*u %lu"
+
 struct search {
 	int64_t end_ns;
 	char link[32]; /* "socket:[12345]" */
@@ -76,8 +79,7 @@ static unsigned long find_inode(char *table, const struct sockaddr_in *address)
 		next = strchr(line, '\n');
 		if (next)
 			*next++ = '\0';
-		if (sscanf(line, " %*u: %32[0-9A-Fa-f]:%x %*[0-9A-Fa-f]:%*x %x %*s %*s %*s %*u %*u %lu",
-			    local, &port, &status, &inode) != 4)
+		if (sscanf(line, TABLE_LINE, local, &port, &status, &inode) != 4)
 			continue;
 		if (status == TCP_LISTEN && port == ntohs(address->sin_port) &&
 			is_in_way(local, address))

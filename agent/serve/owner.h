@@ -19,9 +19,9 @@ struct pa_owner {
 };
 
 /*
- * Finds the process that listens where address would be bound. An agent in another process keeps its
- * sockets in a descriptor table that only its own threads have: those are looked through as well.
- * False when it is not known: another user's, another namespace's, or budget_ns was over.
+ * Finds the process that listens where address would be bound. An agent in another process keeps
+ * its sockets in a descriptor table that only its own threads have: those are looked through as
+ * well. False when it is not known: another user's, another namespace's, or budget_ns was over.
  */
 PA_AGENT bool pa_owner_find(const struct sockaddr_in *address, int64_t budget_ns,
 	struct pa_owner *owner);

@@ -1,8 +1,8 @@
 /*
  * The pages that are no profile: the index, the command line, the agent about itself.
  *
- * Context: PA_AGENT. The builders are functions of what they are given; the answers run on the worker
- * of the request.
+ * Context: PA_AGENT. The builders are functions of what they are given; the answers run on the
+ * worker of the request.
  */
 #ifndef PA_PAGES_H
 #define PA_PAGES_H

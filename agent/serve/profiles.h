@@ -16,7 +16,7 @@
 /* ?seconds=N: CPU samples of the next N seconds, 30 for what is no positive number. */
 PA_AGENT void pa_profiles_cpu(struct pa_http *http, const struct pa_request *request);
 
-/* ?debug=1: text; ?gc=1: memory that is free goes back first; ?seconds=N: what happens meanwhile. */
+/* ?debug=1: text; ?gc=1: free memory goes back first; ?seconds=N: what happens meanwhile. */
 PA_AGENT void pa_profiles_named(struct pa_http *http, const struct pa_request *request,
 	const struct pa_kind *kind);
 

@@ -9,9 +9,10 @@
 #include "../base/base.h"
 
 /*
- * Go's FormValue on a raw query: the first value of key, decoded. Pairs with a ';' or a bad percent
- * sign are not there. False, value empty, when the key is missing. A value that does not fit, or has
- * a NUL in it, comes out as one control character, so that it is no number and no token.
+ * Go's FormValue on a raw query: the first value of key, decoded. Pairs with a ';' or a bad
+ * percent sign are not there. False, value empty, when the key is missing. A value that does not
+ * fit, or has a NUL in it, comes out as one control character, so that it is no number and no
+ * token.
  */
 PA_AGENT bool pa_query_get(const char *query, const char *key, char *value, size_t size);
 
@@ -22,8 +23,9 @@ PA_AGENT bool pa_query_int(const char *text, int64_t *value);
 PA_AGENT int64_t pa_query_atoi(const char *text);
 
 /*
- * strconv.ParseUint(word, 0, 64) with its error ignored: decimal, 0x, 0o, 0b, 0; underscores between
- * digits when there is such a prefix or not. 0 for what is no number, UINT64_MAX for what is too big.
+ * strconv.ParseUint(word, 0, 64) with its error ignored: decimal, 0x, 0o, 0b, 0; underscores
+ * between digits when there is such a prefix or not. 0 for what is no number, UINT64_MAX for what
+ * is too big.
  */
 PA_AGENT uint64_t pa_query_uint(const char *word, size_t length);
 

@@ -89,7 +89,7 @@ void pa_reply_job(struct pa_http *http, struct pa_job *job, const struct pa_http
 		count = pa_collect_read(job, 1, &bytes);
 	}
 	pa_collect_leave(job);
-	/* A job that failed half way: without its end the client knows that something is missing. */
+	/* A job that failed half way has no end: so the client knows that something is missing. */
 	if (good && count == 0)
 		pa_http_end(http);
 }

@@ -1,5 +1,6 @@
 /*
- * Whole answers: errors as Go's net/http/pprof sends them, redirects, pages, and what a job produces.
+ * Whole answers: errors as Go's net/http/pprof sends them, redirects, pages, and what a job
+ * produces.
  *
  * Context: PA_AGENT, the worker of the request. Each ends the answer.
  */

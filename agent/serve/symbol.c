@@ -89,7 +89,7 @@ static int run(void *arg, const struct pa_sink *sink)
 
 static const char *explain(int error)
 {
-	return error == -ETIMEDOUT ? "looking up the names takes too long" : "failed to look up names";
+	return error == -ETIMEDOUT ? "looking up names takes too long" : "failed to look up names";
 }
 
 /* Takes the task. */
@@ -142,7 +142,8 @@ static void answer_post(struct pa_http *http)
 	}
 	free(task);
 	pa_reply_error(http, status,
-		status == 413 ? "the body is longer than 1 MiB" : "the body did not arrive in time");
+		status == 413 ? "the body is longer than 1 MiB"
+			      : "the body did not arrive in time");
 }
 
 static void answer_get(struct pa_http *http, const char *query)

@@ -16,9 +16,9 @@
 PA_AGENT void pa_symbol_answer(struct pa_http *http, const struct pa_request *request);
 
 /*
- * The lines for words, addresses separated by '+': each known one with its function. As in Go a word
- * of PA_SYMBOL_WORD_BYTES or more ends it with an error line; what is no number is passed over.
- * 0, -ECANCELED. The render thread.
+ * The lines for words, addresses separated by '+': each known one with its function. As in Go a
+ * word of PA_SYMBOL_WORD_BYTES or more ends it with an error line; what is no number is passed
+ * over. 0, -ECANCELED. The render thread.
  */
 #define PA_SYMBOL_WORD_BYTES 4096
 PA_AGENT int pa_symbol_write(const char *words, size_t count, const struct pa_sink *sink);

@@ -154,6 +154,33 @@ static char *pages_with_a_hole(void)
 	return pages;
 }
 
+/* python3's epilogues: bp was popped, and the rule still says that it is at cfa - 48. */
+static void frame_pointer_that_was_popped_is_read_from_the_red_zone(void **unused)
+{
+	(void)unused;
+	fixture_boot(64 << 10, 1);
+	uintptr_t stack[64] __attribute__((aligned(16))) = { 0 };
+	const struct pa_rule popped = { .kind = PA_RULE_SP, .cfa_offset = 16, .bp_offset = -48 };
+	const struct pa_rule end = { .kind = PA_RULE_END };
+	stack[32 + 1] = 0x5678;  /* the return address, at cfa - 8 */
+	stack[32 - 4] = 0xabcd0; /* the popped bp, at cfa - 48 */
+	assert_true(pa_frames_insert(pa_record.frames, 0x1234, true, &popped, 0));
+	assert_true(pa_frames_insert(pa_record.frames, 0x5678, false, &end, 0));
+
+	uintptr_t pcs[8];
+	uint32_t depth;
+	struct pa_cursor cursor = { .pc = 0x1234, .sp = (uintptr_t)&stack[32], .bp = 0xabcd0 };
+	struct pa_walk walk = pa_walk_start(met_thread(), cursor, true);
+	assert_int_equal(pa_walk_run(&walk, pa_record.frames, pcs, 8, &depth), PA_WALK_COMPLETE);
+	assert_int_equal(depth, 2);
+	assert_int_equal(walk.cursor.bp, 0xabcd0);
+
+	char room[sizeof(struct pa_cold) + 512] __attribute__((aligned(16)));
+	walk = pa_walk_start(met_thread(), cursor, true);
+	pa_walk_copy(&walk, (struct pa_cold *)room, 256);
+	assert_int_equal(((struct pa_cold *)room)->stack_at, (uintptr_t)&stack[32] - 128);
+}
+
 static void unreadable_stack_ends_the_walk(void **unused)
 {
 	(void)unused;
@@ -234,6 +261,7 @@ int main(void)
 		cmocka_unit_test(unknown_stack_is_walked_page_by_page),
 		cmocka_unit_test(walk_stands_at_the_first_unknown_frame),
 		cmocka_unit_test(walk_is_cut_at_the_limit),
+		cmocka_unit_test(frame_pointer_that_was_popped_is_read_from_the_red_zone),
 		cmocka_unit_test(unreadable_stack_ends_the_walk),
 		cmocka_unit_test(wild_registers_end_the_walk),
 		cmocka_unit_test(copy_stops_before_unreadable_memory),
