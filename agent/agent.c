@@ -49,6 +49,8 @@ extern char **environ;
 #define FIRST_DELAY_NS (20 * PA_NS_PER_MS)
 #define CHILD_DELAY_NS (250 * PA_NS_PER_MS)
 
+#define HOOKS_MAX 64
+
 /* The longest that a fork waits for our threads to come to rest. */
 #define FORK_LOAD_WAIT_NS (2 * PA_NS_PER_S)
 #define FORK_TABLES_WAIT_NS (100 * PA_NS_PER_MS)
@@ -60,7 +62,10 @@ static struct {
 	struct pa_bridge bridge;
 	char core_path[PATH_BYTES];
 	core_main_fn *core_main;     /* set once, on the agent's thread; inherited by children */
-	struct pa_lock load_lock;    /* held while the loader works for us */
+	struct pa_lock load_lock;    /* held while the loader or libc's thread start works for us */
+	unsigned *libc_threads;      /* libc's __nptl_nthreads, there for debuggers; NULL: unknown */
+	struct pa_hook_status hooks[HOOKS_MAX]; /* as found when the core was opened */
+	size_t hook_count;
 	/* between the fork handlers */
 	bool load_held, tables_held;
 	/* in a forked child */
@@ -98,18 +103,12 @@ static void leave_realtime(void)
 }
 
 /*
- * libc ends the process when its last thread ends, by this count of them. Ours do not count: a main
- * that leaves by pthread_exit() ends the process with its last other thread, as without us. The
- * variable is libc's own (it stands there for debuggers); without it such a process stays.
+ * libc ends the process when its last thread ends, by a count of them. Ours do not count: a main that
+ * leaves by pthread_exit() ends the process with its last other thread, as without us.
  */
-static unsigned *libc_thread_count(void)
-{
-	return dlsym(RTLD_DEFAULT, "__nptl_nthreads");
-}
-
 static void stop_counting(void)
 {
-	unsigned *count = libc_thread_count();
+	unsigned *count = state.libc_threads;
 	/* The program's last thread went before we came so far: what it would have done is ours. */
 	if (count && __atomic_sub_fetch(count, 1, __ATOMIC_ACQ_REL) == 0)
 		exit(0);
@@ -117,7 +116,7 @@ static void stop_counting(void)
 
 static void count_again(void)
 {
-	unsigned *count = libc_thread_count();
+	unsigned *count = state.libc_threads;
 	if (count)
 		__atomic_add_fetch(count, 1, __ATOMIC_ACQ_REL);
 }
@@ -142,7 +141,9 @@ static int create_masked(pthread_t *thread, const pthread_attr_t *attr, struct t
 	sigset_t all, before;
 	sigfillset(&all);
 	state.bridge.pthread_sigmask(SIG_SETMASK, &all, &before);
+	pa_lock(&state.load_lock);
 	int error = pa_hooks_thread_create(thread, attr, run_agent_thread, start);
+	pa_unlock(&state.load_lock);
 	state.bridge.pthread_sigmask(SIG_SETMASK, &before, NULL);
 	return error;
 }
@@ -220,8 +221,26 @@ static core_main_fn *open_core(void)
 		*(void **)&entry = dlsym(core, PA_CORE_ENTRY);
 	if (!entry)
 		complain_core(dlerror());
+	state.hook_count = pa_hooks_status(state.hooks, HOOKS_MAX);
 	pa_unlock(&state.load_lock);
 	return entry;
+}
+
+static void loader_enter(void)
+{
+	pa_lock(&state.load_lock);
+}
+
+static void loader_leave(void)
+{
+	pa_unlock(&state.load_lock);
+}
+
+static size_t hook_status(struct pa_hook_status *out, size_t max)
+{
+	size_t count = state.hook_count < max ? state.hook_count : max;
+	memcpy(out, state.hooks, count * sizeof(*out));
+	return count;
 }
 
 static void *run_agent(void *unused)
@@ -403,6 +422,7 @@ static bool set_up_record(void)
 	set_stack_bounds();
 	set_default_stack_size();
 	pa_tick_boot(state.bridge.sigaction);
+	state.libc_threads = dlsym(RTLD_DEFAULT, "__nptl_nthreads");
 	return true;
 }
 
@@ -424,7 +444,9 @@ static void fill_bridge(void)
 	bridge->thread_create = bridge_thread_create;
 	bridge->tick_start = pa_tick_start;
 	bridge->tick_stop = pa_tick_stop;
-	bridge->hook_status = pa_hooks_status;
+	bridge->loader_enter = loader_enter;
+	bridge->loader_leave = loader_leave;
+	bridge->hook_status = hook_status;
 	bridge->is_agent_thread = pa_thread_is_agent;
 	bridge->memory_bytes = memory_bytes;
 	note_start();

@@ -5,6 +5,7 @@
 #include <errno.h>
 #include <string.h>
 
+#include "core.h"
 #include "maps.h"
 
 enum {
@@ -117,8 +118,10 @@ static uint64_t take_encoded(struct reader *reader, uint8_t encoding)
 
 void pa_cfi_init(void)
 {
+	pa_core_loader_enter();
 	state.find_object =
 		(int (*)(void *, struct dl_find_object *))dlsym(RTLD_DEFAULT, "_dl_find_object");
+	pa_core_loader_leave();
 }
 
 /* Address of .eh_frame_hdr of the ELF image at image, or 0. */

@@ -9,4 +9,17 @@
 
 extern struct pa_bridge *pa_core_bridge;
 
+/* See loader_enter in bridge.h. */
+PA_INLINE void pa_core_loader_enter(void)
+{
+	if (pa_core_bridge && pa_core_bridge->loader_enter)
+		pa_core_bridge->loader_enter();
+}
+
+PA_INLINE void pa_core_loader_leave(void)
+{
+	if (pa_core_bridge && pa_core_bridge->loader_leave)
+		pa_core_bridge->loader_leave();
+}
+
 #endif

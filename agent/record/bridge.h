@@ -91,6 +91,14 @@ struct pa_bridge {
 	int (*tick_start)(unsigned rate_hz);
 	void (*tick_stop)(void);
 
+	/*
+	 * Stand around every call that takes a lock of the loader or of libc's name service (dlsym,
+	 * dladdr, getaddrinfo): fork waits for it, since a child whose loader's lock is held by a
+	 * thread that it does not have could never open a library again.
+	 */
+	void (*loader_enter)(void);
+	void (*loader_leave)(void);
+
 	/* The hooked symbols and whether the program's calls reach us. */
 	size_t (*hook_status)(struct pa_hook_status *out, size_t max);
 

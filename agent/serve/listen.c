@@ -10,6 +10,7 @@
 #include <unistd.h>
 
 #include "../base/say.h"
+#include "../profile/core.h"
 #include "owner.h"
 
 #define BACKLOG 128
@@ -40,7 +41,9 @@ static int resolve(const char *host, struct in_addr *address)
 	}
 	if (inet_pton(AF_INET, host, address) == 1)
 		return 0;
+	pa_core_loader_enter();
 	int error = getaddrinfo(host, NULL, &hints, &found);
+	pa_core_loader_leave();
 	if (error)
 		return error;
 	*address = ((const struct sockaddr_in *)(const void *)found->ai_addr)->sin_addr;

@@ -77,9 +77,11 @@ static bool is_glibc_allocator(void)
 {
 	Dl_info allocator, libc;
 
-	return dladdr((void *)pa_core_bridge->memory.malloc, &allocator) &&
-		dladdr((void *)gnu_get_libc_version, &libc) &&
-		allocator.dli_fbase == libc.dli_fbase;
+	pa_core_loader_enter();
+	bool found = dladdr((void *)pa_core_bridge->memory.malloc, &allocator) &&
+		dladdr((void *)gnu_get_libc_version, &libc);
+	pa_core_loader_leave();
+	return found && allocator.dli_fbase == libc.dli_fbase;
 }
 
 /* What the allocator keeps for later goes back, once frees that are on their way were counted. */
