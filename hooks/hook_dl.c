@@ -14,6 +14,8 @@
 
 #include "../agent/base/banned.h"
 
+#define CATCH_UP_NS (100 * PA_NS_PER_MS)
+
 static struct {
 	PA_ATOMIC(uint64_t) unloads; /* the loader's count when last looked; acq_rel by swap */
 } state;
@@ -73,8 +75,22 @@ void *dlmopen(long space, const char *file, int flags)
 	return PA_REAL(dlmopen)(space, file, flags);
 }
 
+/*
+ * What was recorded so far may lie in the library that is about to go: only the maps of now can say
+ * so. Mostly nothing is waiting; else the collector is quick. It may be the loader's own thread that
+ * we keep waiting, when it is called from a constructor, hence the bound.
+ */
+static void let_collector_catch_up(void)
+{
+	int saved_errno = errno;
+	(void)pa_ring_wait_done(pa_record.ring, CATCH_UP_NS);
+	errno = saved_errno;
+}
+
 int dlclose(void *handle)
 {
+	if (is_program())
+		let_collector_catch_up();
 	int result = PA_REAL(dlclose)(handle);
 	if (!is_program())
 		return result;

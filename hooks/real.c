@@ -219,14 +219,19 @@ void pa_hooks_boot(struct pa_bridge *bridge)
 	pa_hooks_thread_boot();
 }
 
-/* Why the program's calls of a symbol do not come to us, or NULL. RTLD_DEFAULT finds what the program
- * itself is bound to when it has no definition of its own. */
-static const char *inactive_reason(const char *name, bool has_real, bool required, void *ours)
+/*
+ * Why the program's calls of a symbol do not come to us, or NULL. RTLD_DEFAULT finds what the program
+ * is bound to; our own symbol's address would not do for comparison, since it is bound like theirs.
+ */
+static const char *inactive_reason(const char *name, bool has_real, bool required)
 {
+	Dl_info seen, ours;
 	if (!has_real && required)
 		return "no other definition of it was found";
-	void *seen = dlsym(RTLD_DEFAULT, name);
-	if (seen && seen != ours)
+	void *bound = dlsym(RTLD_DEFAULT, name);
+	if (!bound || !dladdr(bound, &seen) || !dladdr(&bootstrap, &ours))
+		return NULL;
+	if (seen.dli_fbase != ours.dli_fbase)
 		return "the program or a library before us defines it";
 	return NULL;
 }
@@ -236,8 +241,7 @@ size_t pa_hooks_status(struct pa_hook_status *out, size_t max)
 	size_t count = 0;
 #define STATUS(symbol, result, parameters, required)                                              \
 	if (count < max) {                                                                        \
-		const char *why = inactive_reason(#symbol, pa_real.symbol != NULL, required,      \
-			(void *)&symbol);                                                         \
+		const char *why = inactive_reason(#symbol, pa_real.symbol != NULL, required);     \
 		out[count++] = (struct pa_hook_status){ #symbol, why == NULL, why };              \
 	}
 	PA_HOOKS(STATUS)

@@ -36,6 +36,8 @@
 #define PA_NOINLINE __attribute__((noinline))
 #define PA_INLINE static inline __attribute__((always_inline))
 #define PA_COLD __attribute__((cold, noinline))
+/* Functions that read stacks which are not theirs. */
+#define PA_NO_ASAN __attribute__((no_sanitize("address")))
 #define PA_PRINTF(fmt, args) __attribute__((format(printf, fmt, args)))
 
 /* Static TLS: one load off the thread pointer, never __tls_get_addr (which may allocate). */

@@ -269,6 +269,7 @@ static bool drain_batch(void)
 			break;
 	}
 	pa_unlock(&state.lock);
+	pa_ring_done(pa_core_bridge->ring);
 	return more;
 }
 

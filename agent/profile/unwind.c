@@ -373,6 +373,7 @@ struct walk {
 	uint32_t known; /* of regs, as in struct machine */
 	const char *bytes;
 	uintptr_t from, limit; /* addresses that bytes is the copy of */
+	uint32_t epoch; /* of the frame cache when the event was recorded */
 };
 
 static bool copy_word(void *arg, uintptr_t at, uintptr_t *word)
@@ -419,14 +420,17 @@ static bool step(struct walk *walk, const struct pa_rule *rule)
 	return walk->cursor.sp > before.sp;
 }
 
-static struct pa_rule rule_of(struct pa_frames *frames, uintptr_t pc, bool leaf)
+/*
+ * A rule that was not known is stored as of the event's epoch: if something was unloaded since, what
+ * was learnt now may be of other code at that address, and is dead on arrival.
+ */
+static struct pa_rule rule_of(struct pa_frames *frames, uint32_t epoch, uintptr_t pc, bool leaf)
 {
 	struct pa_rule rule = of_kind(PA_RULE_NONE);
 	if (frames)
 		rule = pa_frames_find(frames, pc, leaf);
 	if (rule.kind != PA_RULE_NONE)
 		return rule;
-	uint32_t epoch = frames ? pa_frames_epoch(frames) : 0;
 	rule = pa_unwind_learn(pc, leaf);
 	if (frames && state.space && !pa_frames_insert(frames, pc, leaf, &rule, epoch)) {
 		struct pa_rule complex = of_kind(PA_RULE_COMPLEX);
@@ -449,7 +453,7 @@ static void run(struct walk *walk, struct pa_frames *frames, uintptr_t *pcs, uin
 		result->cut = result->depth >= max;
 		if (result->cut)
 			return;
-		struct pa_rule rule = rule_of(frames, pc, walk->leaf);
+		struct pa_rule rule = rule_of(frames, walk->epoch, pc, walk->leaf);
 		result->unmapped =
 			rule.kind == PA_RULE_CHAIN && !walk->leaf && !pa_maps_find(pc - 1);
 		if (result->unmapped)
@@ -478,6 +482,7 @@ struct pa_unwind_result pa_unwind_finish(const struct pa_event *event, struct pa
 	struct walk walk = {
 		.cursor = pa_regs_cursor(&cold->regs),
 		.leaf = cold->leaf,
+		.epoch = (uint32_t)event->value[1],
 		.regs = &cold->regs,
 		/* Behind a signal frame that was walked already, only the cursor was at hand. */
 		.known = cold->leaf && depth == 0 ? (1u << PA_REGS_COUNT) - 1 : few,

@@ -39,7 +39,7 @@ struct pa_event {
 	uint16_t depth;  /* number of pcs behind this header */
 	int32_t tid;
 	int64_t time_ns; /* CLOCK_MONOTONIC, taken before the slot */
-	uint64_t value[2];
+	uint64_t value[2]; /* [1] of events with a stack: the frame cache's epoch before the walk */
 	uintptr_t object;
 	char name[PA_THREAD_NAME_BYTES]; /* CPU only; NUL-padded, may lack a NUL when 16 long */
 };

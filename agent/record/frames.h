@@ -47,7 +47,7 @@ struct pa_rule {
 
 #define PA_RULE_CFA_LIMIT (1 << 23)
 #define PA_RULE_BASE_LIMIT (1 << 14)
-#define PA_RULE_BP_LIMIT (1 << 16)
+#define PA_RULE_BP_LIMIT ((1 << 15) - 8)
 
 struct pa_frames;
 

@@ -44,6 +44,9 @@ struct pa_ring {
 	PA_ATOMIC(uint64_t) head __attribute__((aligned(PA_CACHE_LINE)));
 	PA_ATOMIC(uint32_t) reader_alive; /* relaxed: a hint for waiting writers */
 	PA_ATOMIC(uint64_t) skipped;      /* statistics only */
+	PA_ATOMIC(uint64_t) done;         /* dealt with up to here: release / acquire */
+	PA_ATOMIC(uint32_t) done_turn;    /* futex of pa_ring_wait_done */
+	PA_ATOMIC(uint32_t) done_waiting; /* threads in it */
 	uint64_t current_cells; /* length of the record handed out, 0 = none */
 	uint64_t orphans_until; /* slots below have no living writer (fork) */
 	uint64_t slept_at;      /* head when the reader last went to sleep */
@@ -280,6 +283,46 @@ void pa_ring_release(struct pa_ring *ring)
 	ring->current_cells = 0;
 }
 
+void pa_ring_done(struct pa_ring *ring)
+{
+	pa_store_release(&ring->done, pa_load_relaxed(&ring->head));
+	pa_fence_full(); /* against a waiter that counts itself and then looks at done */
+	if (pa_likely(!pa_load_relaxed(&ring->done_waiting)))
+		return;
+	pa_add_acq_rel(&ring->done_turn, 1);
+	pa_futex_wake(&ring->done_turn, INT32_MAX);
+}
+
+/* The tail may have shrunk below position since: then empty is as far as it gets. */
+PA_INLINE bool is_done(const struct pa_ring *ring, uint64_t position)
+{
+	uint64_t done = pa_load_acquire(&ring->done);
+	return done >= position || done == pa_load_acquire(&ring->tail);
+}
+
+bool pa_ring_wait_done(struct pa_ring *ring, int64_t timeout_ns)
+{
+	uint64_t position = pa_load_acquire(&ring->tail);
+	if (is_done(ring, position))
+		return true;
+	int64_t until_ns = pa_clock_mono_ns() + timeout_ns;
+	pa_add_acq_rel(&ring->done_waiting, 1);
+	pa_fence_full();
+	bool done;
+	/* Ends: at until_ns. */
+	for (;;) {
+		uint32_t seen = pa_load_acquire(&ring->done_turn);
+		int64_t left_ns = until_ns - pa_clock_mono_ns();
+		done = is_done(ring, position);
+		if (done || left_ns <= 0 || !pa_load_relaxed(&ring->reader_alive))
+			break;
+		pa_ring_kick(ring);
+		pa_futex_wait(&ring->done_turn, seen, left_ns);
+	}
+	pa_add_acq_rel(&ring->done_waiting, -1u);
+	return done;
+}
+
 void pa_ring_wait_data(struct pa_ring *ring, int64_t timeout_ns)
 {
 	uint64_t head = pa_load_relaxed(&ring->head);
@@ -323,6 +366,8 @@ void pa_ring_reader(struct pa_ring *ring, bool alive)
 		return;
 	pa_add_acq_rel(&ring->room, 1);
 	pa_futex_wake(&ring->room, INT32_MAX);
+	pa_add_acq_rel(&ring->done_turn, 1);
+	pa_futex_wake(&ring->done_turn, INT32_MAX);
 }
 
 void pa_ring_atfork_child(struct pa_ring *ring)
@@ -332,6 +377,7 @@ void pa_ring_atfork_child(struct pa_ring *ring)
 	ring->stuck_meetings = 0;
 	pa_store_relaxed(&ring->reader_alive, 0);
 	pa_store_relaxed(&ring->waiting, 0);
+	pa_store_relaxed(&ring->done_waiting, 0);
 	pa_store_relaxed(&ring->bell, 0);
 }
 

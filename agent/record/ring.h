@@ -66,6 +66,15 @@ PA_SIGNAL void pa_ring_kick(struct pa_ring *ring);
 PA_SIGNAL uint64_t pa_ring_tail(const struct pa_ring *ring);
 PA_AGENT bool pa_ring_passed(const struct pa_ring *ring, uint64_t position);
 
+/* The reader has dealt with all that it released so far. */
+PA_AGENT void pa_ring_done(struct pa_ring *ring);
+
+/*
+ * Waits until all that was reserved before the call has been dealt with, timeout_ns at most; at once
+ * when no reader is alive. True when it has. Not in a signal handler.
+ */
+PA_APP bool pa_ring_wait_done(struct pa_ring *ring, int64_t timeout_ns);
+
 /* The reader says that it is there, or surely coming (writers may wait for it), or gone. */
 PA_AGENT void pa_ring_reader(struct pa_ring *ring, bool alive);
 

@@ -86,6 +86,7 @@ bool pa_sample_stack(const struct pa_event *head, const struct pa_thread *thread
 	if (pa_unlikely(!event))
 		return false;
 	*event = *head;
+	event->value[1] = pa_record.frames ? pa_frames_epoch(pa_record.frames) : 0;
 
 	struct pa_walk walk = pa_walk_start(thread, from, head->flags & PA_EVENT_LEAF);
 	uint32_t depth;

@@ -18,11 +18,17 @@ enum pa_walk_end {
 	PA_WALK_BROKEN    /* a rule could not be applied */
 };
 
+/* Memory that is proven readable: [lo, hi). */
+struct pa_window {
+	uintptr_t lo, hi;
+};
+
 /* A walk in motion; lives on the stack of the walking thread. */
 struct pa_walk {
 	struct pa_cursor cursor; /* the frame to report next */
 	bool leaf;               /* cursor.pc is an interrupted instruction */
-	uintptr_t lo, hi;        /* [lo, hi) is proven readable */
+	struct pa_window window;
+	uintptr_t own_lo, own_hi; /* the thread's own stack from where the walk began; 0: not on it */
 };
 
 /* Starts at cursor, on the calling thread. */

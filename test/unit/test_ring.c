@@ -196,6 +196,28 @@ static void nobody_waits_for_room_without_a_reader(void **unused)
 	assert_false(pa_ring_wait_room(ring, 64, 60 * PA_NS_PER_S));
 }
 
+static void *read_later(void *ring)
+{
+	assert_int_equal(get(ring), 1);
+	pa_ring_done(ring);
+	return NULL;
+}
+
+static void waiter_comes_back_when_the_reader_has_dealt_with_everything(void **unused)
+{
+	(void)unused;
+	struct pa_ring *ring = pa_ring_create(SMALL);
+	assert_true(pa_ring_wait_done(ring, 0)); /* nothing to wait for */
+	assert_true(put(ring, 0, 1, 0, 0));
+	assert_false(pa_ring_wait_done(ring, 60 * PA_NS_PER_S)); /* nobody would come */
+	pa_ring_reader(ring, true);
+	assert_false(pa_ring_wait_done(ring, PA_NS_PER_MS));
+	pthread_t thread;
+	assert_int_equal(pthread_create(&thread, NULL, read_later, ring), 0);
+	assert_true(pa_ring_wait_done(ring, 60 * PA_NS_PER_S));
+	pthread_join(thread, NULL);
+}
+
 struct crowd {
 	struct pa_ring *ring;
 	uint32_t writer;
@@ -276,6 +298,7 @@ int main(void)
 		cmocka_unit_test(child_of_fork_reads_on_past_slots_of_dead_writers),
 		cmocka_unit_test(position_is_passed_when_everything_before_was_read),
 		cmocka_unit_test(nobody_waits_for_room_without_a_reader),
+		cmocka_unit_test(waiter_comes_back_when_the_reader_has_dealt_with_everything),
 		cmocka_unit_test(every_record_of_many_writers_arrives_once_and_in_their_order),
 		cmocka_unit_test(kick_ends_the_readers_sleep),
 	};

@@ -116,6 +116,20 @@ static void stack_through_libc_is_what_backtrace_says(void **arg)
 	assert_same_stack(run.pcs, run.result, 0, 1);
 }
 
+/* A library went after the event was recorded: what is learnt now may be about another one. */
+static void rules_for_an_event_before_an_unload_are_not_kept(void **arg)
+{
+	(void)arg;
+	sort_deep_down(1);
+	struct pa_event *event = (struct pa_event *)run.record;
+	pa_frames_new_epoch(run.frames);
+	event->value[1] = pa_frames_epoch(run.frames) - 1;
+	finish();
+	assert_true(run.result.complete);
+	for (uint32_t i = 1; i < run.result.depth; i++)
+		assert_int_equal(pa_frames_find(run.frames, run.pcs[i], false).kind, PA_RULE_NONE);
+}
+
 static void rules_are_learnt_once(void **arg)
 {
 	(void)arg;
@@ -397,6 +411,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test_setup(stack_through_libc_is_what_backtrace_says, setup),
+		cmocka_unit_test_setup(rules_for_an_event_before_an_unload_are_not_kept, setup),
 		cmocka_unit_test_setup(rules_are_learnt_once, setup),
 		cmocka_unit_test_setup(stack_is_finished_without_a_cache, setup),
 		cmocka_unit_test_setup(stack_of_a_thread_is_complete, setup),

@@ -138,7 +138,7 @@ static void programs_become_rules(void **arg)
 		{ BYTES(0x0e, 16, 0x86, 2), PA_RULE_SP, 16, 0, -16 },
 		{ BYTES(0x0e, 16, 0x86, 2, 0x0d, 6), PA_RULE_BP, 16, 0, -16 },
 		{ BYTES(0x0e, 0xf8, 0xff, 0xff, 3, 0x86, 4), PA_RULE_SP, (1 << 23) - 8, 0, -32 },
-		{ BYTES(0x86, 0x80, 0x40), PA_RULE_SP, 8, 0, -65536 },
+		{ BYTES(0x86, 0xff, 0x1f), PA_RULE_SP, 8, 0, -32760 },
 		/* sp kept in memory, as OpenSSL does it; in the red zone; kept off bp */
 		{ BYTES(0x0f, 5, 0x77, 40, 6, 0x23, 8, 0x86, 2), PA_RULE_SP_DEREF, 8, 40, -16 },
 		{ BYTES(0x0f, 5, 0x77, 0x78, 6, 0x23, 8), PA_RULE_SP_DEREF, 8, -8, 0 },

@@ -56,7 +56,8 @@ static inline struct pa_cold *make_event(const uintptr_t *own, uint16_t depth, b
 {
 	struct pa_event *event = (struct pa_event *)run.record;
 	*event = (struct pa_event){ .kind = PA_EVENT_CPU, .depth = depth,
-		.flags = PA_EVENT_COLD | (leaf ? PA_EVENT_LEAF : 0) };
+		.flags = PA_EVENT_COLD | (leaf ? PA_EVENT_LEAF : 0),
+		.value = { 0, run.frames ? pa_frames_epoch(run.frames) : 0 } };
 	if (depth)
 		memcpy(event + 1, own, depth * sizeof(*own));
 	struct pa_cold *cold = (struct pa_cold *)((uintptr_t *)(event + 1) + depth);
