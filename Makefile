@@ -12,7 +12,8 @@
 #   make clean
 #
 # V=1 shows the commands; TESTS='test_ring test_env' runs only those unit tests;
-# PYTEST='-k heap' goes to pytest. Files are found by wildcard: a new one needs no change here.
+# PYTEST='-k heap' goes to pytest, E2E=test/e2e/test_cpu.py names files.
+# Sources are found by wildcard: a new one needs no change here.
 
 B      ?= build
 CC     ?= gcc
@@ -73,7 +74,8 @@ ALL_CFLAGS = -std=gnu11 -D_GNU_SOURCE $(OPT) $(WARN) $(CODEGEN) -I$(B)/proto -MM
 	$(SAN) $(CPPFLAGS) $(CFLAGS)
 
 LD_COMMON := -shared -pthread -Wl,-z,defs -Wl,-z,now -Wl,-z,relro -Wl,--as-needed
-LD_AGENT  := $(LD_COMMON) -Wl,-z,nodelete -Wl,-soname,libpprofagent.so \
+# Two segments less to map at the start of every program.
+LD_AGENT  := $(LD_COMMON) -Wl,-z,nodelete -Wl,-z,noseparate-code -Wl,-soname,libpprofagent.so \
 	-Wl,--version-script=hooks/exports.map
 # RPATH and not RUNPATH: it counts for the libraries of our libraries too.
 LD_CORE   := $(LD_COMMON) -Wl,-soname,libpprofagent-core.so \
@@ -163,15 +165,17 @@ $(B)/unit/inside_test_%: $(B)/unit/obj/main_test_%.o $(B)/unit/obj/inside_hook.o
 	$(say) LINK $@
 	$(Q)$(UNIT_LINK)
 
+# The sanitizers' instrumentation confuses gcc's flow warnings: no -Werror here.
 asan: setup
 	$(Q)$(MAKE) --no-print-directory unit B=$(B)/asan SETUP_DONE=1 OPT='-O1 -g -DPA_DEBUG' \
-		SAN='-fsanitize=address,undefined -fno-sanitize-recover=all'
+		SAN='-fsanitize=address,undefined -fno-sanitize-recover=all' \
+		CFLAGS='$(CFLAGS) -Wno-error'
 
 # Not from inside malloc: that sanitizer's own malloc cannot be entered twice.
 tsan: setup
 	$(Q)$(MAKE) --no-print-directory unit B=$(B)/tsan SETUP_DONE=1 OPT='-O1 -g -DPA_DEBUG' \
 		SAN='-fsanitize=thread' UNIT_INSIDE= \
-		CFLAGS='$(CFLAGS) $(if $(findstring clang,$(CC)),,-Wno-tsan)'
+		CFLAGS='$(CFLAGS) -Wno-error $(if $(findstring clang,$(CC)),,-Wno-tsan)'
 
 # ---------------------------------------------------------------- victims and end-to-end tests
 
@@ -185,6 +189,7 @@ VICTIMS    := $(VICTIM_C) $(VICTIM_CXX) $(VICTIM_SO) $(VICTIM_RS)
 VICTIM_FLAGS := -O2 -g -Wall -Wextra -D_GNU_SOURCE -pthread -fno-builtin \
 	-fno-optimize-sibling-calls
 
+E2E ?= test/e2e
 .PHONY: victims e2e test
 victims: $(VICTIMS)
 
@@ -215,7 +220,7 @@ $(B)/e2e/profile_pb2.py: proto/profile.proto Makefile | setup
 
 e2e: all victims $(B)/e2e/profile_pb2.py
 	$(Q)PPROFAGENT_BUILD=$(abspath $(B)) PYTHONDONTWRITEBYTECODE=1 \
-		$(PYTHON) -m pytest -p no:cacheprovider -q test/e2e $(PYTEST)
+		$(PYTHON) -m pytest -p no:cacheprovider -q $(PYTEST) $(E2E)
 
 # One after the other: pytest's summary is the end of the output.
 test: setup
@@ -243,7 +248,8 @@ $(B)/bench/%.so: test/bench/%.c Makefile | setup
 $(B)/bench/b_walk: test/bench/b_walk.c $(B)/libunits.a Makefile | setup
 	$(say) BENCH $<
 	$(Q)mkdir -p $(@D)
-	$(Q)$(CC) $(ALL_CFLAGS) -I. -pthread -o $@ $< $(B)/libunits.a $(UNIT_LIBS)
+	$(Q)$(CC) $(ALL_CFLAGS) -I. -pthread -o $@ $< -Wl,--no-as-needed -lc $(B)/libunits.a \
+		$(UNIT_LIBS)
 
 $(B)/bench/%: test/bench/%.c Makefile | setup
 	$(say) BENCH $<
@@ -262,5 +268,5 @@ install: all
 clean:
 	rm -rf $(B)
 
--include $(patsubst %.o,%.d,$(OBJ_AGENT) $(OBJ_UNITS)) $(wildcard $(B)/unit/obj/*.d)
+-include $(patsubst %.o,%.d,$(OBJ_AGENT) $(OBJ_UNITS)) $(wildcard $(B)/unit/obj/*.d $(B)/bench/*.d)
 .SECONDARY:

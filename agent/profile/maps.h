@@ -1,12 +1,13 @@
 /*
  * Modules: what code is mapped where, now and earlier.
  *
- * A module is one mapped ELF file (or the vdso, or anonymous executable memory) at one place. Modules
- * are never freed: a stack recorded in a library that was unloaded since keeps pointing to it, and a
- * new library at the same address is another module.
+ * A module is one mapped ELF file (or the vdso, or anonymous executable memory) at one place.
+ * Modules are never freed: a stack recorded in a library that was unloaded since keeps pointing to
+ * it, and a new library at the same address is another module.
  *
- * Context: PA_AGENT. pa_maps_refresh and pa_maps_find are called under PA_LOCK_TABLES (the collector);
- * the fields of a module are constant after it was published, but for those that name their guard.
+ * Context: PA_AGENT. pa_maps_refresh and pa_maps_find are called under PA_LOCK_TABLES (the
+ * collector); the fields of a module are constant after it was published, but for those that name
+ * their guard.
  */
 #ifndef PA_MAPS_H
 #define PA_MAPS_H
@@ -41,7 +42,8 @@ struct pa_module {
 	uint8_t build_id[PA_BUILD_ID_BYTES];
 	uint32_t build_id_bytes; /* 0: none */
 	struct pa_symbols *symbols; /* owned by symbols.c; guard: the render thread alone */
-	bool all_named;       /* every location looked up in it so far had a name; guard: render thread */
+	bool all_named;       /* every location looked up in it so far had a name; guard: render
+	                         thread */
 };
 
 /*

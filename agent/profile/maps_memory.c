@@ -27,6 +27,8 @@ static struct {
 
 PA_AGENT void pa_maps_hold_root(void)
 {
+	if (state.root && state.root_of == getpid())
+		close(state.root - 1);
 	state.root = open("/", O_PATH | O_DIRECTORY | O_CLOEXEC) + 1;
 	state.root_of = getpid();
 }

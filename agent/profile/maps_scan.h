@@ -22,9 +22,9 @@ struct pa_maps_draft {
 };
 
 /*
- * path_bytes of the line = 0 is loose code, which lies in no file: such a draft has one segment, from
- * the first to the last piece of code, while [start, limit) is the space that a module for it may
- * take: free of files, and no more than one PA_MAPS_SCAN_UNIT. What a JIT maps next is in it, too.
+ * path_bytes of the line = 0 is loose code, which lies in no file: such a draft has one segment,
+ * from the first to the last piece of code, while [start, limit) is the space that a module for it
+ * may take: free of files, and no more than one PA_MAPS_SCAN_UNIT. What a JIT maps next is in it.
  */
 #define PA_MAPS_SCAN_UNIT ((uintptr_t)64 << 20)
 

@@ -14,7 +14,8 @@
 
 struct pa_function {
 	const char *name;        /* demangled; UTF-8 */
-	const char *system_name; /* as in the symbol table; equal to name where nothing was mangled */
+	const char *system_name; /* as in the symbol table; equal to name where nothing was
+	                            mangled */
 	const char *file;        /* "" when unknown */
 	uint32_t start_line;     /* 0 when unknown */
 	uint32_t mark;           /* for the encoder's id assignment; 0 between encodings */
@@ -51,9 +52,9 @@ PA_AGENT struct pa_function *pa_symbols_at(uintptr_t address);
 PA_AGENT bool pa_symbols_all_named(const struct pa_module *module);
 
 /*
- * A request is done: gives back the memory of debug information, which may be as large as its files,
- * and of symbol tables above a few MiB. What was looked up stays known. The next request has its
- * full share of time for debug information again (so has one after a second of silence).
+ * A request is done: gives back the memory of debug information, which may be as large as its
+ * files, and of symbol tables above a few MiB. What was looked up stays known. The next request has
+ * its full share of time for debug information again (so has one after a second of silence).
  */
 PA_AGENT void pa_symbols_rest(void);
 

@@ -18,6 +18,8 @@
 #define MAX_OVERLAP 32
 #define MAX_SCOPE_DEPTH 64
 #define MAX_NAMESPACE_DEPTH 32
+/* A unit whose functions take longer to be listed is not tried again. */
+#define TOO_LONG_NS PA_NS_PER_S
 /* The deadline is looked at after so many entries. */
 #define CHECK_EVERY 1024
 
@@ -162,15 +164,20 @@ static bool open_half(struct half *half, const struct pa_symbols_elf *file, int6
 	return half->dwarf != NULL;
 }
 
-static void close_half(struct half *half, bool lost)
+static void close_half(struct half *half)
 {
-	if (half->dwarf && !lost)
+	if (half->dwarf)
 		dwarf_end(half->dwarf);
-	if (half->elf && !lost)
+	if (half->elf)
 		elf_end(half->elf);
-	pa_symbols_image_free(&half->image);
-	half->dwarf = NULL;
-	half->elf = NULL;
+}
+
+static void close_halves(void *arg)
+{
+	struct pa_symbols_dwarf *dwarf = arg;
+
+	close_half(&dwarf->own);
+	close_half(&dwarf->shared);
 }
 
 static size_t count_units(struct pa_symbols_dwarf *dwarf)
@@ -184,10 +191,9 @@ static size_t count_units(struct pa_symbols_dwarf *dwarf)
 	return count;
 }
 
-/* Units that have code; the compiler's own table of them (.debug_aranges) may be missing or short. */
-static void index_units(void *arg)
+/* Units that have code. The compiler's own table of them (.debug_aranges) may be missing. */
+static void index_units(struct pa_symbols_dwarf *dwarf)
 {
-	struct pa_symbols_dwarf *dwarf = arg;
 	size_t count = count_units(dwarf);
 	Dwarf_CU *cu = NULL;
 	Dwarf_Die die;
@@ -206,25 +212,41 @@ static void index_units(void *arg)
 		qsort(dwarf->ranges.at, dwarf->ranges.count, sizeof(struct range), by_low);
 }
 
+/* What is to be opened. */
+struct request {
+	struct pa_symbols_dwarf *dwarf;
+	const struct pa_symbols_elf *file, *shared;
+};
+
+static void open_halves(void *arg)
+{
+	const struct request *request = arg;
+	struct pa_symbols_dwarf *dwarf = request->dwarf;
+
+	if (!open_half(&dwarf->own, request->file, dwarf->deadline_ns))
+		return;
+	if (request->shared && open_half(&dwarf->shared, request->shared, dwarf->deadline_ns))
+		dwarf_setalt(dwarf->own.dwarf, dwarf->shared.dwarf);
+	index_units(dwarf);
+}
+
 PA_AGENT bool pa_symbols_dwarf_present(const struct pa_symbols_elf *file)
 {
-	return pa_symbols_elf_find(file, ".debug_info") || pa_symbols_elf_find(file, ".zdebug_info");
+	return pa_symbols_elf_find(file, ".debug_info") ||
+		pa_symbols_elf_find(file, ".zdebug_info");
 }
 
 PA_AGENT struct pa_symbols_dwarf *pa_symbols_dwarf_open(const struct pa_symbols_elf *file,
 	const struct pa_symbols_elf *shared, int64_t deadline_ns)
 {
 	struct pa_symbols_dwarf *dwarf = pa_map(sizeof(*dwarf));
+	struct request request = { dwarf, file, shared };
 
 	if (!dwarf)
 		return NULL;
 	dwarf->arena = (struct pa_arena)PA_ARENA_INIT("debug index", INDEX_BYTES);
 	dwarf->deadline_ns = deadline_ns;
-	if (open_half(&dwarf->own, file, deadline_ns)) {
-		if (shared && open_half(&dwarf->shared, shared, deadline_ns))
-			dwarf_setalt(dwarf->own.dwarf, dwarf->shared.dwarf);
-		dwarf->lost = !pa_symbols_guard(index_units, dwarf);
-	}
+	dwarf->lost = !pa_symbols_guard(open_halves, &request);
 	if (dwarf->ranges.count && !dwarf->lost && !dwarf->late)
 		return dwarf;
 	pa_symbols_dwarf_close(dwarf);
@@ -239,8 +261,10 @@ PA_AGENT size_t pa_symbols_dwarf_bytes(const struct pa_symbols_dwarf *dwarf)
 
 PA_AGENT void pa_symbols_dwarf_close(struct pa_symbols_dwarf *dwarf)
 {
-	close_half(&dwarf->own, dwarf->lost);
-	close_half(&dwarf->shared, dwarf->lost);
+	if (!dwarf->lost)
+		pa_symbols_guard(close_halves, dwarf);
+	pa_symbols_image_free(&dwarf->own.image);
+	pa_symbols_image_free(&dwarf->shared.image);
 	free_ranges(&dwarf->ranges);
 	free_ranges(&dwarf->scratch);
 	pa_arena_free(&dwarf->arena);
@@ -277,11 +301,15 @@ static bool collect_functions(struct pa_symbols_dwarf *dwarf, Dwarf_Die *parent,
 
 static bool index_functions(struct pa_symbols_dwarf *dwarf, struct unit *unit, Dwarf_Die *root)
 {
+	int64_t start_ns = pa_clock_mono_ns();
 	size_t bytes;
 
 	dwarf->scratch.count = 0;
-	if (!collect_functions(dwarf, root, 0) || dwarf->late)
+	if (!collect_functions(dwarf, root, 0) || dwarf->late) {
+		/* Not again: it would never be done in time. Lines are all there is, then. */
+		unit->indexed = pa_clock_mono_ns() - start_ns > TOO_LONG_NS;
 		return false;
+	}
 	unit->indexed = true;
 	bytes = dwarf->scratch.count * sizeof(struct range);
 	if (bytes == 0)

@@ -1,6 +1,6 @@
 /*
  * ELF files, read with pread and never mapped: a file that is truncated while we look at it must
- * not kill the program with SIGBUS. All bounds are checked here; what is handed out is memory of ours.
+ * not kill the program with SIGBUS. All bounds are checked here; what is handed out is our memory.
  *
  * Context: PA_AGENT, the render thread only. An open file owns its descriptor and memory until
  * pa_symbols_elf_close.

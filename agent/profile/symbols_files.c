@@ -11,7 +11,7 @@
 
 #include "../base/arena.h"
 #include "maps_image.h"
-#include "symbols_memory.h"
+#include "symbols_guard.h"
 
 #define MAX_LINK_BYTES 4096
 #define MAX_PACKED_BYTES ((uint64_t)32 << 20)
@@ -76,7 +76,9 @@ static bool is_module(const struct pa_symbols_elf *elf, const struct pa_module *
 static int open_module(struct pa_symbols_elf *elf, const char *path,
 	const struct pa_module *module)
 {
-	int error = open_path(elf, path);
+	/* To open a device may do something. */
+	bool device = strncmp(path, "/dev/", 5) == 0 && strncmp(path, "/dev/shm/", 9) != 0;
+	int error = device ? -ENOEXEC : open_path(elf, path);
 
 	if (!error && !is_module(elf, module)) {
 		pa_symbols_elf_close(elf);
@@ -289,8 +291,8 @@ static bool take_number(const uint8_t **at, const uint8_t *end, uint64_t *number
 }
 
 /*
- * The size that an xz stream says it has when unpacked, out of the index at its end; UINT64_MAX when
- * that is damaged. Few bytes can claim to become any amount of memory.
+ * The size that an xz stream says it has when unpacked, out of the index at its end; UINT64_MAX
+ * when that is damaged. Few bytes can claim to become any amount of memory.
  */
 static uint64_t unpacked_bytes(const uint8_t *packed, uint64_t bytes)
 {
@@ -348,26 +350,40 @@ static int packed_file(const struct pa_symbols_elf *file)
 	return fd;
 }
 
-PA_AGENT bool pa_symbols_files_packed(const struct pa_symbols_elf *file,
-	void (*use)(void *arg, const struct pa_symbols_elf *packed), void *arg)
-{
-	struct pa_symbols_elf packed;
-	bool used = false;
-	size_t bytes;
-	int fd = packed_file(file);
+/* A packed file being used. */
+struct packed {
+	int fd;
+	void (*use)(void *arg, const struct pa_symbols_elf *packed);
+	void *arg;
+	bool used;
+};
 
-	if (fd < 0)
-		return false;
+static void use_packed(void *arg)
+{
+	struct packed *packed = arg;
+	struct pa_symbols_elf unpacked;
+	size_t bytes;
+
 	elf_version(EV_CURRENT);
-	Elf *elf = dwelf_elf_begin(fd);
+	Elf *elf = dwelf_elf_begin(packed->fd);
 	const char *image = elf ? elf_rawfile(elf, &bytes) : NULL;
-	if (image && pa_symbols_elf_open_image(&packed, image, bytes) == 0) {
-		use(arg, &packed);
-		pa_symbols_elf_close(&packed);
-		used = true;
+	if (image && pa_symbols_elf_open_image(&unpacked, image, bytes) == 0) {
+		packed->use(packed->arg, &unpacked);
+		pa_symbols_elf_close(&unpacked);
+		packed->used = true;
 	}
 	if (elf)
 		elf_end(elf);
-	close(fd);
-	return used;
+}
+
+PA_AGENT bool pa_symbols_files_packed(const struct pa_symbols_elf *file,
+	void (*use)(void *arg, const struct pa_symbols_elf *packed), void *arg)
+{
+	struct packed packed = { .fd = packed_file(file), .use = use, .arg = arg };
+
+	if (packed.fd < 0)
+		return false;
+	pa_symbols_guard(use_packed, &packed);
+	close(packed.fd);
+	return packed.used;
 }

@@ -1,7 +1,7 @@
 /*
- * Which file has a module's names: the mapped file itself, its separate debug file, the small symbol
- * table that may be packed into it. A file is used only when it is proven to belong to the module:
- * by build-id where there is one, else by device and inode, or by its checksum.
+ * Which file has a module's names: the mapped file itself, its separate debug file, the small
+ * symbol table that may be packed into it. A file is used only when it is proven to belong to the
+ * module: by build-id where there is one, else by device and inode, or by its checksum.
  *
  * Context: PA_AGENT, the render thread only. Nothing is ever fetched from the network.
  */

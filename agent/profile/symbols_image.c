@@ -7,11 +7,8 @@
 #include "../base/clock.h"
 #include "symbols_room.h"
 
-/* Debug information above this is not looked at; below it, no more than this part of free memory. */
+/* Debug information above this is not looked at. */
 #define MAX_BYTES ((uint64_t)1 << 30)
-#define ROOM_PART 4
-/* Nobody's limit is so close that this matters. */
-#define SMALL_BYTES ((uint64_t)256 << 10)
 #define MAX_SECTIONS 16
 #define ALIGNMENT 16
 /* The deadline is looked at after each piece that is read. */
@@ -101,7 +98,7 @@ static int read_section(const struct pa_symbols_elf *file, const Elf64_Shdr *sec
 	return 0;
 }
 
-/* Layout: header, sections, their names, section headers (the first is empty, the last the names'). */
+/* Layout: header, sections, their names, section headers: the first empty, the last the names'. */
 static int fill(struct pa_symbols_image *image, const struct list *list, int64_t deadline_ns)
 {
 	Elf64_Ehdr *header = (Elf64_Ehdr *)image->at;
@@ -139,12 +136,6 @@ static int fill(struct pa_symbols_image *image, const struct list *list, int64_t
 	return 0;
 }
 
-static bool has_room_for(uint64_t bytes)
-{
-	return bytes <= SMALL_BYTES ||
-		(bytes <= MAX_BYTES && bytes <= pa_symbols_room_bytes() / ROOM_PART);
-}
-
 PA_AGENT int pa_symbols_image_make(struct pa_symbols_image *image,
 	const struct pa_symbols_elf *file, int64_t deadline_ns)
 {
@@ -155,7 +146,8 @@ PA_AGENT int pa_symbols_image_make(struct pa_symbols_image *image,
 		return -EIO;
 	if (list.count == 0)
 		return -ENODATA;
-	if (!has_room_for(list.bytes + list.unpacked))
+	if (list.bytes + list.unpacked > MAX_BYTES ||
+			!pa_symbols_room_for(list.bytes + list.unpacked))
 		return -EFBIG;
 	image->bytes = sizeof(Elf64_Ehdr) + list.bytes + list.names_bytes + 2 * ALIGNMENT +
 		sizeof(".shstrtab") + (list.count + 2) * sizeof(Elf64_Shdr);

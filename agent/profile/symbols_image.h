@@ -15,8 +15,8 @@ struct pa_symbols_image {
 };
 
 /*
- * Copies the sections out of the file. 0; -ENODATA: it has none; -EFBIG: more than there is room for;
- * -ENOMEM; -EIO; -ETIME: not done at deadline_ns.
+ * Copies the sections out of the file. 0; -ENODATA: it has none; -EFBIG: more than there is room
+ * for; -ENOMEM; -EIO; -ETIME: not done at deadline_ns.
  */
 PA_AGENT int pa_symbols_image_make(struct pa_symbols_image *image,
 	const struct pa_symbols_elf *file, int64_t deadline_ns);

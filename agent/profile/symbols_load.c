@@ -4,6 +4,9 @@
 #include "symbols_files.h"
 #include "symbols_memory.h"
 
+/* A first try may be slow because the file is on a slow disk; later it is in memory. */
+#define MAX_LATE 3
+
 static void add_packed(void *arg, const struct pa_symbols_elf *packed)
 {
 	const Elf64_Shdr *section = pa_symbols_elf_find_type(packed, SHT_SYMTAB);
@@ -121,7 +124,7 @@ PA_AGENT bool pa_symbols_load_debug(const struct pa_module *module, struct pa_sy
 	symbols->dwarf = open_debug(module, deadline_ns);
 	if (symbols->dwarf)
 		symbols->debug = PA_SYMBOLS_DEBUG_OPEN;
-	else if (pa_clock_mono_ns() < deadline_ns)
+	else if (pa_clock_mono_ns() < deadline_ns || ++symbols->late == MAX_LATE)
 		symbols->debug = PA_SYMBOLS_DEBUG_NONE;
 	return symbols->debug == PA_SYMBOLS_DEBUG_OPEN;
 }

@@ -18,6 +18,7 @@ struct pa_symbols {
 	uintptr_t bias; /* runtime address - ELF virtual address */
 	struct pa_symbols_table table;
 	enum pa_symbols_debug debug;
+	uint32_t late; /* how often it could not be opened in time */
 	struct pa_symbols_dwarf *dwarf;
 };
 

@@ -3,10 +3,15 @@
 #include <errno.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/resource.h>
 #include <unistd.h>
 
 #include "maps.h"
 
+/* What one allocation may take of the room. */
+#define ROOM_PART 4
+/* Nobody's limit is so close that this matters. */
+#define SMALL_BYTES ((uint64_t)256 << 10)
 #define TEXT_BYTES 8192
 #define PATH_BYTES 1024
 
@@ -124,13 +129,11 @@ static uint64_t layout_room(const struct layout *layout, const char *groups)
 	}
 }
 
-PA_AGENT uint64_t pa_symbols_room_bytes(void)
+static uint64_t groups_room(void)
 {
 	char text[TEXT_BYTES];
-	uint64_t room = 0;
+	uint64_t room = UINT64_MAX;
 
-	if (read_text("/proc/meminfo", text, sizeof(text)))
-		room = number_behind(text, "MemAvailable:") * 1024;
 	if (!read_text("/proc/thread-self/cgroup", text, sizeof(text)))
 		return room;
 	for (size_t i = 0; i < PA_COUNT(layouts); i++) {
@@ -139,4 +142,50 @@ PA_AGENT uint64_t pa_symbols_room_bytes(void)
 		room = here < room ? here : room;
 	}
 	return room;
+}
+
+/* What a resource limit leaves of pages used. */
+static uint64_t limit_room(int resource, uint64_t pages)
+{
+	uint64_t used = pages * PA_PAGE_BYTES;
+	struct rlimit limit;
+
+	if (getrlimit(resource, &limit) != 0 || limit.rlim_cur == RLIM_INFINITY)
+		return UINT64_MAX;
+	return used < limit.rlim_cur ? limit.rlim_cur - used : 0;
+}
+
+static uint64_t limits_room(void)
+{
+	char text[TEXT_BYTES];
+	const char *at = text;
+	uint64_t all, data;
+
+	if (!read_text("/proc/thread-self/statm", text, sizeof(text)))
+		return 0;
+	/* size resident shared text lib data */
+	for (int field = 1; field < 6 && *at; field++) {
+		at += strcspn(at, " ");
+		at += *at == ' ';
+	}
+	all = limit_room(RLIMIT_AS, number_at(text, 0));
+	data = limit_room(RLIMIT_DATA, number_at(at, 0));
+	return all < data ? all : data;
+}
+
+PA_AGENT uint64_t pa_symbols_room_bytes(void)
+{
+	char text[TEXT_BYTES];
+	uint64_t groups = groups_room(), limits = limits_room(), machine = 0;
+
+	if (read_text("/proc/meminfo", text, sizeof(text)))
+		machine = number_behind(text, "MemAvailable:") * 1024;
+	if (groups < machine)
+		machine = groups;
+	return limits < machine ? limits : machine;
+}
+
+PA_AGENT bool pa_symbols_room_for(uint64_t bytes)
+{
+	return bytes <= SMALL_BYTES || bytes <= pa_symbols_room_bytes() / ROOM_PART;
 }

@@ -9,8 +9,14 @@
 
 #include "../base/base.h"
 
-/* Bytes that are free, or easily freed, for this process: of the machine and of its control groups. */
+/*
+ * Bytes that are free, or easily freed, for this process: of the machine, of its control groups, of
+ * its own limits (RLIMIT_AS, RLIMIT_DATA).
+ */
 PA_AGENT uint64_t pa_symbols_room_bytes(void);
+
+/* So much may be used for a while: a fair part of the room, or too little to matter. */
+PA_AGENT bool pa_symbols_room_for(uint64_t bytes);
 
 /*
  * What a control group leaves, by the texts of its limit, usage and memory.stat files; UINT64_MAX

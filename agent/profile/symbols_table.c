@@ -5,6 +5,7 @@
 
 #include "../base/arena.h"
 #include "../record/regs.h"
+#include "symbols_room.h"
 
 #define MAX_SECTION_BYTES ((uint64_t)1 << 30)
 #define MAX_NAMES_BYTES ((size_t)1 << 31)
@@ -88,7 +89,7 @@ static uint64_t code_limit(const struct source *source, const Elf64_Sym *symbol)
 	return section->sh_addr + section->sh_size;
 }
 
-/* Hand-written assembly has labels without type; the compiler's and the assembler's own are none. */
+/* Hand-written assembly has labels without type; the compiler's own labels are none. */
 static bool is_function(const Elf64_Sym *symbol, const char *name)
 {
 	switch (ELF64_ST_TYPE(symbol->st_info)) {
@@ -147,7 +148,8 @@ static bool add_names(struct source *source, const Elf64_Shdr *section)
 		return false;
 	strings = &elf->sections[section->sh_link];
 	if (strings->sh_type != SHT_STRTAB || strings->sh_offset > elf->bytes ||
-			strings->sh_size > elf->bytes - strings->sh_offset)
+			strings->sh_size > elf->bytes - strings->sh_offset ||
+			!pa_symbols_room_for(strings->sh_size + section->sh_size))
 		return false;
 	source->names_at = (uint32_t)source->table->names_bytes;
 	source->names_bytes = strings->sh_size;

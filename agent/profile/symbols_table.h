@@ -1,5 +1,5 @@
 /*
- * The functions of one module by address: a sorted array over the string tables, no copies of names.
+ * The functions of one module by address: a sorted array over the string tables, names not copied.
  *
  * Filled from any number of symbol tables (add), put in order once (finish), then asked. Memory is
  * pa_map's; 16 bytes a function plus the string tables.

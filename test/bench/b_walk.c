@@ -85,7 +85,7 @@ static double record_ns(struct pa_cursor from)
 		int64_t start = now_ns();
 
 		for (int j = 0; j < 100; j++)
-			if (!pa_sample_stack(&head, &pa_thread_self, from, NULL))
+			if (!pa_sample_stack(&head, &pa_thread_self, from, NULL, true))
 				exit(1);
 		spent += now_ns() - start;
 		drain();

@@ -80,6 +80,18 @@ def status_of(pid, field):
                      re.M).group(1)
 
 
+SIGNAL = 61  # SIGRTMAX-3, the agent's own
+
+
+def sampling(target, number=SIGNAL):
+    """True while a CPU profile is being taken: only then the agent's signal has a handler."""
+    return int(status_of(target.pid, "SigCgt"), 16) >> (number - 1) & 1
+
+
+# Every allocation, and a ring that holds all of them even while the agent is still starting.
+EXACT = {"heap_rate": 1, "buffer": "512M"}
+
+
 class Response:
     def __init__(self, status, headers, body):
         self.status, self.headers, self.body = status, headers, body
@@ -219,7 +231,11 @@ class Target:
                 return request(self.port, PREFIX + "/cmdline", timeout=5).status == 200
             except (OSError, http.client.HTTPException):
                 return False
-        until(f"port {self.port} of {self.argv} answers", once)
+        try:
+            until(f"port {self.port} of {self.argv} answers", once)
+        except AssertionError as error:
+            raise AssertionError(f"{error}; it listens on {listening(self.pid)}, "
+                                 f"stderr {self.err_text!r}") from None
         return self
 
     def get(self, path, **kwargs):

@@ -60,20 +60,15 @@ def check_tables(p):
     for what in ("mapping", "location", "function"):
         ids = [entry.id for entry in getattr(p, what)]
         need(ids == list(range(1, len(ids) + 1)), f"{what} ids are not 1..n in order: {ids[:20]}")
-    functions = [(f.name, f.system_name, f.filename, f.start_line) for f in p.function]
-    need(len(set(functions)) == len(functions), "a function stands twice")
     need(all(p.string_table[f.name] for f in p.function), "a function without a name")
     places = [(loc.mapping_id, loc.address) for loc in p.location if loc.address]
     need(len(set(places)) == len(places), "a location stands twice")
 
 
 def check_mappings(p):
-    spans = sorted((m.memory_start, m.memory_limit) for m in p.mapping)
-    for start, limit in spans:
-        need(start < limit, f"empty mapping {start:#x}-{limit:#x}")
-    for (_, limit), (start, _) in zip(spans, spans[1:]):
-        need(limit <= start, "mappings overlap")
+    # They may overlap: a library that was unloaded, and the next one at its place.
     for m in p.mapping:
+        need(m.memory_start < m.memory_limit, f"empty mapping {m.memory_start:#x}")
         build_id = p.string_table[m.build_id]
         need(re.fullmatch(r"([0-9a-f]{2})*", build_id), f"build id {build_id!r}")
 
@@ -111,7 +106,8 @@ def check_times(p, now=None):
     now = now or time.time()
     need(abs(p.time_nanos / 1e9 - now) < 300, f"time_nanos {p.time_nanos} is not now")
     need(p.duration_nanos >= 0, "negative duration")
-    need(p.period > 0 and p.period_type.type, "no period")
+    need(p.period_type.type, "no period type")
+    need(p.period > 0 or not p.sample, "no period")
 
 
 class Sample:

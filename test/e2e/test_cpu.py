@@ -1,11 +1,12 @@
 """The CPU profile: proportions, labels, new threads, and one profile at a time."""
+import http.client
 import os
 import socket
 import threading
 
 import pytest
 
-from harness import PREFIX, request, until, victim
+from harness import PREFIX, SIGNAL, request, sampling, until, victim
 from profiles import Profile, cpu
 
 BUSY = "Could not enable CPU profiling: cpu profiling already in use\n"
@@ -22,24 +23,29 @@ def times(target):
 
 
 class Background:
-    """A CPU profile that is being taken."""
+    """A CPU profile that is being taken: sampling has begun when the constructor returns."""
 
-    def __init__(self, target, seconds):
+    def __init__(self, target, seconds, number=SIGNAL):
         self.answer = None
         self.thread = threading.Thread(target=self._run, args=(target, seconds))
         self.thread.start()
-        until("a second profile is refused",
-              lambda: target.get("/profile?seconds=1").status == 500)
+        until("sampling is on", lambda: sampling(target, number))
 
     def _run(self, target, seconds):
-        self.answer = target.get(f"/profile?seconds={seconds}")
+        try:
+            self.answer = target.get(f"/profile?seconds={seconds}")
+        except (OSError, http.client.HTTPException) as error:
+            self.answer = error
+
+    def ended(self):
+        """The answer, or the exception when the program went away."""
+        self.thread.join(60)
+        return self.answer
 
     def profile(self):
-        self.thread.join(60)
-        if self.answer.status == 500:
-            pytest.skip("the probe came first")
-        assert self.answer.status == 200, self.answer
-        return Profile(self.answer.body)
+        answer = self.ended()
+        assert answer.status == 200, answer
+        return Profile(answer.body)
 
 
 def test_three_to_one_is_seen_as_three_to_one(start):

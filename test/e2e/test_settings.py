@@ -5,7 +5,7 @@ import pytest
 
 from harness import (PREFIX, environment, free_port, listening, request, run, status_of, until,
                      victim)
-from profiles import cpu
+from test_cpu import Background
 
 BAD = [
     ("ADDRESS", "localhost",
@@ -150,9 +150,8 @@ def test_log_off_prints_nothing():
 
 def test_own_signal_can_be_chosen(start):
     target = start([victim("v_spin")], signal="SIGRTMIN+7")
-    assert cpu(target, 1).total("samples", "spin_three") > 20
-    caught = int(status_of(target.pid, "SigCgt"), 16)
-    assert caught >> (34 + 7 - 1) & 1
+    running = Background(target, 1, 34 + 7)
+    assert running.profile().total("samples", "spin_three") > 20
 
 
 def test_hosts_adds_names_that_may_be_asked_for(start):

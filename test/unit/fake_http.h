@@ -1,6 +1,6 @@
 /*
- * Stands in for agent/serve/http.c in unit tests: an answer is kept in memory, a request's body comes
- * from there. Included by one file of a test program.
+ * Stands in for agent/serve/http.c in unit tests: an answer is kept in memory, a request's body
+ * comes from there. Included by one file of a test program.
  */
 #ifndef FAKE_HTTP_H
 #define FAKE_HTTP_H

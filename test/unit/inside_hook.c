@@ -1,6 +1,6 @@
 /*
- * Runs a whole unit test from inside a malloc call: what record/ does on a program's thread, it does
- * there. The test's own main was compiled as pa_test_main.
+ * Runs a whole unit test from inside a malloc call: what record/ does on a program's thread, it
+ * does there. The test's own main was compiled as pa_test_main.
  */
 #include <dlfcn.h>
 #include <errno.h>

@@ -17,7 +17,8 @@ static void names_are_demangled_in_full(void **unused)
 	} names[] = {
 		{ "_Z3foov", "foo()" },
 		{ "_ZN3app3hotIiEEvT_", "void app::hot<int>(int)" },
-		{ "_ZNKSt6vectorIiSaIiEE4sizeEv", "std::vector<int, std::allocator<int> >::size() const" },
+		{ "_ZNKSt6vectorIiSaIiEE4sizeEv",
+		  "std::vector<int, std::allocator<int> >::size() const" },
 		{ "_ZN3foo3barEv.constprop.0", "foo::bar() [clone .constprop.0]" },
 		{ "_ZZ4mainENKUlvE_clEv", "main::{lambda()#1}::operator()() const" },
 		{ "_RNvC6_123foo3bar", "123foo::bar" },
@@ -75,11 +76,6 @@ static void names_above_the_limit_stay_mangled(void **unused)
 	char name[2048], out[8192];
 
 	(void)unused;
-	make_name(name, "_Z1f", "i", "", PA_DEMANGLE_MAX);
-	assert_int_equal(strlen(name), PA_DEMANGLE_MAX);
-	assert_false(pa_demangle(name, out, 8) && out[0]);
-	name[600] = '\0';
-	assert_true(pa_demangle(name, out, sizeof(out)));
 	make_name(name, "_Z1f", "K", "i", PA_DEMANGLE_MAX);
 	assert_true(pa_demangle(name, out, sizeof(out)));
 	make_name(name, "_Z1f", "K", "i", PA_DEMANGLE_MAX + 1);
@@ -93,8 +89,11 @@ static void a_name_that_stands_for_endless_text_is_left(void **unused)
 	char name[PA_DEMANGLE_MAX] = "_Z1g1AIiiE", out[8192];
 
 	(void)unused;
-	for (int i = 0; i < 36; i++)
+	for (int i = 0; i < 36; i++) {
 		sprintf(name + strlen(name), "S_IS%c_S%c_E", digits[i], digits[i]);
+		if (i < 4)
+			assert_true(pa_demangle(name, out, sizeof(out)));
+	}
 	assert_false(pa_demangle(name, out, sizeof(out)));
 }
 

@@ -40,8 +40,8 @@ static int check_host(const char *host)
 static void loopback_names_are_good(void **unused)
 {
 	(void)unused;
-	const char *const good[] = { "localhost", "LocalHost", "127.0.0.1", "[::1]", "localhost:6053",
-		"127.0.0.1:1", "[::1]:65535" };
+	const char *const good[] = { "localhost", "LocalHost", "127.0.0.1", "[::1]",
+		"localhost:6053", "127.0.0.1:1", "[::1]:65535" };
 	for (size_t i = 0; i < PA_COUNT(good); i++)
 		assert_int_equal(check_host(good[i]), 0);
 }
@@ -50,8 +50,9 @@ static void other_names_are_forbidden(void **unused)
 {
 	(void)unused;
 	const char *const bad[] = { "", "evil.com", "localhost.evil.com", "127.0.0.1.evil.com",
-		"localhost.", "127.0.0.2", "10.0.0.1", "[::2]", "[::1", "[::1]x", "::1", "localhost:",
-		"localhost:x", "localhost:123456", "localhost:1 ", "a@localhost", "localhost,localhost" };
+		"localhost.", "127.0.0.2", "10.0.0.1", "[::2]", "[::1", "[::1]x", "::1",
+		"localhost:", "localhost:x", "localhost:123456", "localhost:1 ", "a@localhost",
+		"localhost,localhost" };
 	for (size_t i = 0; i < PA_COUNT(bad); i++)
 		assert_int_equal(check_host(bad[i]), 403);
 }

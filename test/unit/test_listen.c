@@ -113,7 +113,7 @@ static void descriptor_is_high_and_closed_on_exec(void **unused)
 
 static void info_says_where(void **unused)
 {
-	char line[128];
+	char line[PA_LISTEN_URL_BYTES + 32];
 	int error;
 	(void)unused;
 	settings.log = PA_LOG_INFO;

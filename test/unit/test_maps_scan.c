@@ -34,7 +34,8 @@ static void make_image(struct fake *fake, uint8_t id)
 	fake->header.e_phnum = 4;
 	for (int i = 0; i < 3; i++)
 		fake->phdrs[i] = (Elf64_Phdr){ .p_type = PT_LOAD, .p_flags = i == 0 ? PF_R : PF_X,
-			.p_offset = (Elf64_Off)i * PAGE, .p_vaddr = 0x400000 + (i == 2 ? 4 : i) * PAGE,
+			.p_offset = (Elf64_Off)i * PAGE,
+			.p_vaddr = 0x400000 + (i == 2 ? 4 : i) * PAGE,
 			.p_filesz = PAGE, .p_memsz = PAGE };
 	fake->phdrs[3] = (Elf64_Phdr){ .p_type = PT_NOTE, .p_align = 4,
 		.p_vaddr = 0x400000 + offsetof(struct fake, note), .p_memsz = sizeof(fake->note) };
@@ -319,6 +320,7 @@ static size_t read_maps(char *text, size_t size)
 /* Runs last: it fills the table of modules with nonsense, until that is full. */
 static void damaged_texts_do_no_harm(void **unused)
 {
+	static const char bytes[] = "0123456789abcdef -:/rxp\n\\([";
 	static char text[1 << 16], damaged[1 << 16];
 	size_t length = read_maps(text, sizeof(text));
 	struct pa_module *self = find((void *)damaged_texts_do_no_harm);
@@ -330,7 +332,7 @@ static void damaged_texts_do_no_harm(void **unused)
 
 		memcpy(damaged, text, length);
 		for (int n = (int)(random() % 40); n > 0; n--)
-			damaged[(size_t)random() % length] = "0123456789abcdef -:/rxp\n\\(["[random() % 27];
+			damaged[(size_t)random() % length] = bytes[random() % (sizeof(bytes) - 1)];
 		pa_maps_refresh_from(damaged, i & 1 ? length : cut);
 		pa_maps_find((uintptr_t)random() << 12);
 	}

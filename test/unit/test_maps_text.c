@@ -81,8 +81,9 @@ static void a_line_may_be_longer_than_a_page(void **unused)
 static void lines_that_make_no_sense_are_empty(void **unused)
 {
 	static const char *const lines[] = {
-		"", "\n", "zz-2000 r-xp 0 0:0 0", "2000-1000 r-xp 0 0:0 0", "1000-1000 r-xp 0 0:0 0",
-		"1000-2000", "1000-2000 r-x", "1000-2000 r-xp", "1000-2000 r-xp 10 8-1 5 /x",
+		"", "\n", "zz-2000 r-xp 0 0:0 0", "2000-1000 r-xp 0 0:0 0",
+		"1000-1000 r-xp 0 0:0 0", "1000-2000", "1000-2000 r-x", "1000-2000 r-xp",
+		"1000-2000 r-xp 10 8-1 5 /x",
 		"fffffffffffffffff-1ffffffffffffffffff r-xp 0 0:0 0 /x", "1000 -2000 r-xp 0 0:0 0",
 	};
 	struct pa_maps_line line;

@@ -54,7 +54,7 @@ static void long_values_and_nul_become_junk(void **unused)
 
 static bool is_int(const char *text, int64_t wanted)
 {
-	int64_t value = wanted + 1;
+	int64_t value = ~wanted;
 	return pa_query_int(text, &value) && value == wanted;
 }
 
@@ -107,7 +107,8 @@ static void uint_knows_all_bases(void **unused)
 static void uint_passes_over_junk(void **unused)
 {
 	(void)unused;
-	const char *const bad[] = { "", "zz", "0x", "0b", "08", "-1", "+1", "1x", " 1", "0xg", "0b2" };
+	const char *const bad[] = { "", "zz", "0x", "0b", "08", "-1", "+1", "1x", " 1",
+		"0xg", "0b2" };
 	for (size_t i = 0; i < PA_COUNT(bad); i++)
 		assert_int_equal(uint_of(bad[i]), 0);
 }

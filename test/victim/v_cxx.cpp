@@ -2,8 +2,8 @@
 //
 //   v_cxx            app::Holder<long>::fill(int) keeps 8 MiB by new; prints "ready", lives until
 //                    stdin ends
-//   v_cxx throw N    throws and catches N exceptions in each of two threads while it burns CPU time
-//                    in app::hot<int>(int); prints "ready", then "caught M"
+//   v_cxx throw N    throws and catches N exceptions in each of two threads (0: until stdin ends)
+//                    while it burns CPU time in app::hot<int>(int); prints "ready", then "caught M"
 #include <atomic>
 #include <cstdio>
 #include <cstdlib>
@@ -50,10 +50,11 @@ __attribute__((noinline)) void thrower(int depth)
 } // namespace app
 
 static std::atomic<long> caught;
+static std::atomic<bool> stop;
 
 static void throw_many(int count)
 {
-	for (int i = 0; i < count; i++) {
+	for (int i = 0; count ? i < count : !stop; i++) {
 		app::hot<int>(i);
 		try {
 			app::thrower(i % 10);
@@ -69,6 +70,9 @@ int main(int argc, char **argv)
 		puts("ready");
 		fflush(stdout);
 		std::thread one(throw_many, atoi(argv[2])), two(throw_many, atoi(argv[2]));
+		for (char byte; atoi(argv[2]) == 0 && read(0, &byte, 1) > 0;)
+			;
+		stop = true;
 		one.join();
 		two.join();
 		printf("caught %ld\n", caught.load());

@@ -2,13 +2,15 @@
  * errno over calls that do not fail, at many stack depths and in several threads: whatever was in
  * it must still be there. Prints "errno changed N of M"; status 0 when N is 0.
  *
- *   v_errno [ROUNDS [THREADS]]     default: 20 rounds in 2 threads
+ *   v_errno [ROUNDS [THREADS]]     default: 20 rounds in 2 threads; 0 rounds: until stdin ends
  */
 #include <errno.h>
+#include <poll.h>
 #include <pthread.h>
 #include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <unistd.h>
 
 #define DEPTH 200
 #define SENTINEL 77
@@ -43,9 +45,19 @@ __attribute__((noinline)) static int descend(int depth)
 	return depth ? descend(depth - 1) + 1 : 0;
 }
 
+static int input_ended(void)
+{
+	struct pollfd in = { .fd = 0, .events = POLLIN };
+	char byte;
+
+	return poll(&in, 1, 0) == 1 && read(0, &byte, 1) <= 0;
+}
+
+static atomic_bool stop;
+
 static void *run(void *arg)
 {
-	for (long i = 0; i < rounds; i++)
+	for (long i = 0; rounds ? i < rounds : !stop; i++)
 		descend(DEPTH);
 	return arg;
 }
@@ -59,6 +71,9 @@ int main(int argc, char **argv)
 		rounds = atol(argv[1]);
 	for (int i = 0; i < threads; i++)
 		pthread_create(&thread[i], NULL, run, NULL);
+	while (!rounds && !input_ended())
+		poll(NULL, 0, 10);
+	stop = 1;
 	for (int i = 0; i < threads; i++)
 		pthread_join(thread[i], NULL);
 	printf("errno changed %ld of %ld\n", (long)changed, (long)asked);

@@ -2,7 +2,8 @@
  * Signal masks and dispositions as a program sees them.
  *
  *   v_masks            prints SigBlk, SigIgn, SigCgt of /proc/self/status and the alternate stack
- *                      at main(), then sets masks in every way there is and prints what it reads back
+ *                      at main(), then sets masks in every way there is and prints what it
+ *                      reads back
  *   v_masks wait       blocks all signals, prints "ready", takes SIGUSR1 with sigwait, sigwaitinfo,
  *                      sigtimedwait and a signalfd; prints each
  *   v_masks handler    prints what sigaction says of every real-time signal, installs a handler of

@@ -3,12 +3,13 @@
  * address and keeps 4 MiB as well.
  *
  *   v_plugin            prints "ready same" or "ready other" (address), lives until stdin ends
- *   v_plugin storm N    opens and closes both N times while two threads burn CPU time and allocate;
- *                       prints "storm ok N"
+ *   v_plugin storm N    opens and closes both N times (0: until stdin ends) while two threads burn
+ *                       CPU time and allocate; prints "ready", then "storm ok N"
  */
 #include <dlfcn.h>
 #include <libgen.h>
 #include <limits.h>
+#include <poll.h>
 #include <pthread.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -50,6 +51,14 @@ static void *busy(void *arg)
 	return arg;
 }
 
+static int input_ended(void)
+{
+	struct pollfd in = { .fd = 0, .events = POLLIN };
+	char byte;
+
+	return poll(&in, 1, 0) == 1 && read(0, &byte, 1) <= 0;
+}
+
 static int storm(int count)
 {
 	pthread_t thread;
@@ -58,7 +67,7 @@ static int storm(int count)
 	pthread_create(&thread, NULL, busy, NULL);
 	puts("ready");
 	fflush(stdout);
-	for (int i = 0; i < count; i++) {
+	for (int i = 0; count ? i < count : !input_ended(); i++) {
 		void *keep, *handle = open_plugin(i & 1 ? "p_two.so" : "p_one.so", &keep);
 
 		dlclose(handle);

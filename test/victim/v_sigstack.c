@@ -2,13 +2,15 @@
  * Recovers from stack overflow and null pointers on a small alternate stack: SIGSEGV handler,
  * siglongjmp out of it.
  *
- *   v_sigstack [N]     default: 500 of each. Prints "ready", then "recovered OVERFLOWS NULLS".
+ *   v_sigstack [N]     default: 500 of each; 0: until stdin ends. Prints "ready", then
+ *                      "recovered OVERFLOWS NULLS".
  */
+#include <poll.h>
 #include <setjmp.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
-#include <sys/resource.h>
+#include <unistd.h>
 
 #define ALTERNATE_BYTES 8192
 
@@ -31,6 +33,14 @@ __attribute__((noinline)) static int overflow(int depth)
 }
 #pragma GCC diagnostic pop
 
+static int input_ended(void)
+{
+	struct pollfd in = { .fd = 0, .events = POLLIN };
+	char byte;
+
+	return poll(&in, 1, 0) == 1 && read(0, &byte, 1) <= 0;
+}
+
 int main(int argc, char **argv)
 {
 	int count = argc > 1 ? atoi(argv[1]) : 500;
@@ -43,7 +53,7 @@ int main(int argc, char **argv)
 	sigaction(SIGSEGV, &act, NULL);
 	puts("ready");
 	fflush(stdout);
-	for (volatile int i = 0; i < count; i++) {
+	for (volatile int i = 0; count ? i < count : !input_ended(); i++) {
 		if (!sigsetjmp(back, 1))
 			overflow(0);
 		else

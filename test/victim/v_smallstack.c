@@ -2,13 +2,15 @@
  * Threads with the smallest stacks there are: PTHREAD_STACK_MIN, 16 KiB and a caller's own memory,
  * all of which allocate and free. Prints "smallstack ok N" with the number of threads that ran.
  *
- *   v_smallstack [ROUNDS]      default: 50
+ *   v_smallstack [ROUNDS]      default: 50; 0: until stdin ends
  */
 #include <limits.h>
+#include <poll.h>
 #include <pthread.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/mman.h>
+#include <unistd.h>
 
 #define SMALL 16384
 
@@ -43,16 +45,24 @@ static int run(size_t size, void *memory)
 	return 1;
 }
 
+static int input_ended(void)
+{
+	struct pollfd in = { .fd = 0, .events = POLLIN };
+	char byte;
+
+	return poll(&in, 1, 0) == 1 && read(0, &byte, 1) <= 0;
+}
+
 int main(int argc, char **argv)
 {
-	int rounds = argc > 1 ? atoi(argv[1]) : 50, ran = 0;
+	int rounds = argc > 1 ? atoi(argv[1]) : 50, ran = 0, i = 0;
 	void *own = mmap(NULL, SMALL, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
 
-	for (int i = 0; i < rounds; i++) {
+	for (; rounds ? i < rounds : !input_ended(); i++) {
 		ran += run((size_t)PTHREAD_STACK_MIN, NULL);
 		ran += run(SMALL, NULL);
 		ran += run(SMALL, own);
 	}
 	printf("smallstack ok %d\n", ran);
-	return ran != 3 * rounds;
+	return ran != 3 * i;
 }

@@ -1,0 +1,205 @@
+/*
+ * Stands in for the profile side behind agent/serve/ in unit tests: snapshots with a number in
+ * them, encoders that write it, one known function. A render thread runs the real jobs.
+ */
+#ifndef FAKE_PROFILES_H
+#define FAKE_PROFILES_H
+
+#include <errno.h>
+#include <pthread.h>
+
+#include "agent/base/arena.h"
+#include "agent/profile/core.h"
+#include "agent/profile/snapshot.h"
+#include "agent/profile/symbols.h"
+#include "agent/serve/collect.h"
+#include "proto/text.h"
+
+#define KNOWN_FROM 0x1000 /* addresses of the one known function */
+#define KNOWN_TO 0x2000
+
+struct pa_bridge *pa_core_bridge;
+
+static struct {
+	struct pa_settings settings;
+	struct pa_bridge bridge;
+	struct pa_counters counters;
+	int taken;              /* snapshots so far; the newest has this number */
+	bool take_fails;
+	int cpu_error;          /* of the next start */
+	unsigned cpu_rate_hz;
+	int cpu_running;
+	int encode_error;
+	size_t encode_bytes;    /* more than the line */
+	int rests;
+} fake;
+
+static struct pa_stack fake_stack = { .hash = 3 };
+
+const struct pa_stack *pa_sites_overflow(void)
+{
+	return NULL;
+}
+
+struct pa_snapshot *pa_snapshot_take(enum pa_kind_id kind)
+{
+	if (fake.take_fails)
+		return NULL;
+	struct pa_snapshot *snapshot = pa_map(PA_PAGE_BYTES);
+	*snapshot = (struct pa_snapshot){
+		.kind = &pa_kinds[kind],
+		.time_ns = ++fake.taken * PA_NS_PER_S,
+		.samples = (struct pa_sample *)(snapshot + 1),
+		.sample_count = 1,
+		.bytes = PA_PAGE_BYTES,
+	};
+	snapshot->samples[0] = (struct pa_sample){
+		.stack = &fake_stack,
+		.values = { fake.taken },
+	};
+	return snapshot;
+}
+
+void pa_snapshot_free(struct pa_snapshot *snapshot)
+{
+	if (snapshot)
+		pa_unmap(snapshot, snapshot->bytes);
+}
+
+int pa_snapshot_cpu_start(unsigned rate_hz)
+{
+	fake.cpu_rate_hz = rate_hz;
+	if (!fake.cpu_error)
+		fake.cpu_running++;
+	return fake.cpu_error;
+}
+
+struct pa_snapshot *pa_snapshot_cpu_stop(void)
+{
+	fake.cpu_running--;
+	return pa_snapshot_take(PA_KIND_CPU);
+}
+
+size_t pa_snapshot_count(enum pa_kind_id kind)
+{
+	return kind == PA_KIND_CPU ? 0 : 27;
+}
+
+struct pa_profile_stats pa_profile_stats(void)
+{
+	return (struct pa_profile_stats){ .live_objects = 77 };
+}
+
+static int fake_write(const char *form, const struct pa_snapshot *snapshot,
+	const struct pa_sink *sink)
+{
+	char line[128], filler[1024] = "";
+	snprintf(line, sizeof(line), "%s %s %lld duration %lld\n", form, snapshot->kind->name,
+		(long long)(snapshot->sample_count ? snapshot->samples[0].values[0] : 0),
+		(long long)snapshot->duration_ns);
+	if (fake.encode_error)
+		return fake.encode_error;
+	if (!sink->write(sink->arg, line, strlen(line)))
+		return -ECANCELED;
+	for (size_t at = 0; at < fake.encode_bytes; at += sizeof(filler)) {
+		if (!sink->write(sink->arg, filler, sizeof(filler)))
+			return -ECANCELED;
+	}
+	return 0;
+}
+
+int pa_encode_profile(const struct pa_snapshot *snapshot, const struct pa_sink *sink)
+{
+	return fake_write("proto", snapshot, sink);
+}
+
+int pa_text_profile(const struct pa_snapshot *snapshot, const struct pa_sink *sink)
+{
+	return fake_write("text", snapshot, sink);
+}
+
+void pa_symbols_rest(void)
+{
+	fake.rests++;
+}
+
+struct pa_function *pa_symbols_at(uintptr_t address)
+{
+	static struct pa_function known = { .name = "app::hot<int>()" };
+	return address >= KNOWN_FROM && address < KNOWN_TO ? &known : NULL;
+}
+
+static size_t fake_hook_status(struct pa_hook_status *out, size_t max)
+{
+	if (max < 2)
+		abort();
+	out[0] = (struct pa_hook_status){ .name = "malloc", .active = true };
+	out[1] = (struct pa_hook_status){ .name = "free", .why = "the program has \"its own\"" };
+	return 2;
+}
+
+static size_t fake_memory_bytes(void)
+{
+	return 4321;
+}
+
+static void *fake_render(void *unused)
+{
+	(void)unused;
+	pa_collect_run();
+}
+
+static int fake_nothing(void *arg, const struct pa_sink *sink)
+{
+	(void)arg;
+	(void)sink;
+	return 0;
+}
+
+static void fake_drop(void *arg)
+{
+	(void)arg;
+}
+
+/* Jobs run one after the other: when this one is done, so are those that a client left. */
+static void fake_settle(void)
+{
+	const struct pa_job_work work = { .run = fake_nothing, .drop = fake_drop };
+	struct pa_job *job;
+	const char *bytes;
+	if (pa_collect_submit(&work, 20 * PA_NS_PER_S, &job) != 0 ||
+		pa_collect_read(job, 1, &bytes) != 0)
+		abort();
+	pa_collect_leave(job);
+}
+
+static void fake_reset(void)
+{
+	fake_settle();
+	fake.taken = fake.cpu_running = fake.rests = 0;
+	fake.take_fails = false;
+	fake.cpu_error = fake.encode_error = 0;
+	fake.encode_bytes = 0;
+}
+
+static int fake_start(void **unused)
+{
+	pthread_t thread;
+	(void)unused;
+	if (pthread_create(&thread, NULL, fake_render, NULL) != 0)
+		return -1;
+	fake_reset();
+	fake.settings = (struct pa_settings){ .cpu_hz = 123, .serving = true };
+	fake.bridge = (struct pa_bridge){
+		.settings = &fake.settings,
+		.ring = pa_ring_create(1 << 16),
+		.counters = &fake.counters,
+		.memory = { .malloc = malloc },
+		.hook_status = fake_hook_status,
+		.memory_bytes = fake_memory_bytes,
+	};
+	pa_core_bridge = &fake.bridge;
+	return 0;
+}
+
+#endif

@@ -1,0 +1,195 @@
+#include "agent/serve/pages.h"
+
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <cmocka.h>
+
+#include "fake_profiles.h"
+
+static struct pa_buffer page;
+
+static int tear_down(void **unused)
+{
+	(void)unused;
+	pa_buffer_free(&page);
+	return 0;
+}
+
+static void shows(const char *text)
+{
+	if (!strstr(page.bytes, text))
+		fail_msg("not on the page: %s", text);
+}
+
+static void shows_not(const char *text)
+{
+	if (strstr(page.bytes, text))
+		fail_msg("on the page: %s", text);
+}
+
+static const struct pa_pages_row rows[] = {
+	{ "allocs", "A sampling of all past memory allocations", 12 },
+	{ "a b/c<'>", "It's <b>", 3 },
+};
+
+static void index_lists_its_rows(void **unused)
+{
+	(void)unused;
+	pa_pages_index(&page, rows, 1, false);
+	shows("<title>/debug/pprof/</title>");
+	shows("Types of profiles available:");
+	shows("<p>Set debug=1 as a query parameter to export in legacy text format</p>");
+	shows("<tr><td>12</td><td><a href='allocs?debug=1'>allocs</a></td></tr>");
+	shows("<li><div class=profile-name>allocs: </div> "
+	      "A sampling of all past memory allocations</li>");
+	shows_not("goroutine");
+}
+
+static void index_links_the_dump_when_there_is_one(void **unused)
+{
+	(void)unused;
+	pa_pages_index(&page, rows, 1, true);
+	shows("<a href=\"goroutine?debug=2\">full goroutine stack dump</a>");
+}
+
+static void index_escapes_names(void **unused)
+{
+	(void)unused;
+	pa_pages_index(&page, rows, 2, false);
+	shows("<a href='a%20b/c%3C%27%3E?debug=1'>a b/c&lt;&#39;&gt;</a>");
+	shows("</div> It&#39;s &lt;b&gt;</li>");
+}
+
+static void cmdline_is_byte_exact(void **unused)
+{
+	char long_argument[6000], *const argv[] = { "", "%s %d", "\xc3\xa4 b", long_argument, "",
+		NULL };
+	int ends[2], status;
+	(void)unused;
+	memset(long_argument, 'x', sizeof(long_argument) - 1);
+	long_argument[sizeof(long_argument) - 1] = '\0';
+	assert_int_equal(pipe(ends), 0);
+	/* The test program itself, run as one that prints its own page. */
+	pid_t child = fork();
+	if (child == 0) {
+		dup2(ends[1], STDOUT_FILENO);
+		setenv("TEST_PAGES_PRINT", "1", 1);
+		execv("/proc/self/exe", argv);
+		_exit(99);
+	}
+	close(ends[1]);
+	char got[8192];
+	size_t length = 0;
+	ssize_t count;
+	while ((count = read(ends[0], got + length, sizeof(got) - length)) > 0)
+		length += (size_t)count;
+	close(ends[0]);
+	waitpid(child, &status, 0);
+	assert_int_equal(status, 0);
+
+	char wanted[8192];
+	size_t at = 0;
+	for (size_t i = 0; argv[i]; i++) {
+		memcpy(wanted + at, argv[i], strlen(argv[i]) + 1);
+		at += strlen(argv[i]) + 1;
+	}
+	assert_int_equal(length, at - 1); /* no NUL at the end */
+	assert_memory_equal(got, wanted, length);
+}
+
+static int print_cmdline(void)
+{
+	if (pa_pages_cmdline(&page) != 0)
+		return 1;
+	return write(STDOUT_FILENO, page.bytes, page.length) == (ssize_t)page.length ? 0 : 2;
+}
+
+static const struct pa_listen listener = { .url = "http://localhost:1/debug/pprof/" };
+
+static void agent_page_shows_state_and_losses(void **unused)
+{
+	(void)unused;
+	fake.counters.lost_alloc_ring = 41;
+	fake.counters.alloc_events = 42;
+	pa_pages_agent(&page, &listener, false);
+	fake.counters.lost_alloc_ring = fake.counters.alloc_events = 0;
+	shows("  version: " PA_VERSION "\n");
+	shows("  url: http://localhost:1/debug/pprof/\n");
+	shows("  allocations dropped: ring full: 41\n");
+	shows("  sampled allocations: 42\n");
+	shows("  size_bytes: 65536\n");
+	shows("  recording side, bytes mapped: 4321\n");
+	shows("  live_objects: 77\n");
+	shows("  free: the program has \"its own\"\n");
+	shows_not("malloc:");
+	assert_true(strstr(page.bytes, "\nevents:") < strstr(page.bytes, "sampled allocations"));
+	assert_true(strstr(page.bytes, "\ndrops:") <
+		strstr(page.bytes, "allocations dropped: ring"));
+}
+
+static void agent_page_shows_settings_but_no_token(void **unused)
+{
+	(void)unused;
+	snprintf(fake.settings.token, sizeof(fake.settings.token), "s3cret");
+	pa_pages_agent(&page, &listener, false);
+	fake.settings.token[0] = '\0';
+	shows("  PPROFAGENT_CPU_HZ: 123 (default 100)\n");
+	shows("  PPROFAGENT_TOKEN: set");
+	shows_not("s3cret");
+}
+
+/* Enough of JSON: strings end, brackets match, nothing else stands in it. */
+static void assert_json(const char *text)
+{
+	int depth = 0;
+	for (; *text; text++) {
+		if (*text == '"') {
+			while (*++text != '"') {
+				assert_true((unsigned char)*text >= 0x20);
+				text += *text == '\\';
+			}
+		} else {
+			assert_non_null(strchr("{}:,0123456789-truefalsn\n", *text));
+			depth += (*text == '{') - (*text == '}');
+			assert_true(depth >= 0 && depth <= 2);
+			assert_false(*text == ',' && (text[1] == '}' || text[1] == ','));
+		}
+	}
+	assert_int_equal(depth, 0);
+}
+
+static void agent_page_is_json_too(void **unused)
+{
+	(void)unused;
+	fake.counters.lost_free_ring = 9;
+	pa_pages_agent(&page, NULL, true);
+	fake.counters.lost_free_ring = 0;
+	assert_json(page.bytes);
+	shows("\"lost_free_ring\":9");
+	shows("\"hooks_inactive\":{\"free\":\"the program has \\\"its own\\\"\"}");
+	shows("\"PPROFAGENT_CPU_HZ\":\"123\"");
+	shows("\"url\":\"\"");
+	shows("\"forked\":false");
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test_teardown(index_lists_its_rows, tear_down),
+		cmocka_unit_test_teardown(index_links_the_dump_when_there_is_one, tear_down),
+		cmocka_unit_test_teardown(index_escapes_names, tear_down),
+		cmocka_unit_test_teardown(cmdline_is_byte_exact, tear_down),
+		cmocka_unit_test_teardown(agent_page_shows_state_and_losses, tear_down),
+		cmocka_unit_test_teardown(agent_page_shows_settings_but_no_token, tear_down),
+		cmocka_unit_test_teardown(agent_page_is_json_too, tear_down),
+	};
+	if (getenv("TEST_PAGES_PRINT"))
+		return print_cmdline();
+	return cmocka_run_group_tests(tests, fake_start, NULL);
+}

@@ -1,0 +1,248 @@
+#include "agent/serve/routes.h"
+
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+#include "fake_http.h"
+#include "fake_profiles.h"
+
+static struct pa_http http;
+static struct pa_guard guard;
+
+static int set_up(void **unused)
+{
+	(void)unused;
+	fake_reset();
+	guard = (struct pa_guard){ .host = "", .hosts = "", .token = "" };
+	http = http_new();
+	return 0;
+}
+
+static int tear_down(void **unused)
+{
+	(void)unused;
+	http_free(&http);
+	return 0;
+}
+
+/* Answers to the method and "path?query"; the status. */
+static int ask(enum pa_request_method method, const char *target)
+{
+	char path[512];
+	http_free(&http);
+	http = http_new();
+	http.head_only = method == PA_REQUEST_HEAD;
+	snprintf(path, sizeof(path), "%s", target);
+	char *query = strchr(path, '?');
+	if (query)
+		*query++ = '\0';
+	const struct pa_request request = { .method = method, .path = path,
+		.query = query ? query : "" };
+	pa_routes_answer(&http, &request, &guard);
+	assert_true(http.begun && http.ended);
+	return http.head.status;
+}
+
+static int get(const char *target)
+{
+	return ask(PA_REQUEST_GET, target);
+}
+
+static void moves_to(const char *target, const char *location)
+{
+	char body[256];
+	assert_int_equal(get(target), 301);
+	assert_string_equal(http.location, location);
+	assert_string_equal(http.head.type, "text/html; charset=utf-8");
+	if (!strchr(location, '&')) {
+		snprintf(body, sizeof(body), "<a href=\"%s\">Moved Permanently</a>.\n\n", location);
+		assert_string_equal(http.bytes, body);
+	}
+}
+
+static void roots_lead_to_the_index(void **unused)
+{
+	(void)unused;
+	moves_to("/", "/debug/pprof/");
+	moves_to("/debug/pprof", "/debug/pprof/");
+}
+
+static void index_names_what_is_served(void **unused)
+{
+	const char *const names[] = { "allocs", "cmdline", "heap", "profile", "symbol" };
+	const char *last = NULL;
+	(void)unused;
+	assert_int_equal(get("/debug/pprof/"), 200);
+	assert_string_equal(http.head.type, "text/html; charset=utf-8");
+	for (size_t i = 0; i < PA_COUNT(names); i++) {
+		char row[64];
+		snprintf(row, sizeof(row), "<a href='%s?debug=1'>", names[i]);
+		const char *found = strstr(http.bytes, row);
+		assert_non_null(found);
+		assert_true(!last || found > last); /* sorted */
+		last = found;
+	}
+	assert_non_null(strstr(http.bytes, "<td>27</td><td><a href='heap"));
+	assert_non_null(strstr(http.bytes, "<td>0</td><td><a href='profile"));
+	assert_non_null(strstr(http.bytes, "separated by &#39;+&#39;."));
+}
+
+static void each_path_has_its_handler(void **unused)
+{
+	(void)unused;
+	assert_int_equal(get("/debug/pprof/heap"), 200);
+	assert_string_equal(http.disposition, "attachment; filename=\"heap\"");
+	assert_int_equal(get("/debug/pprof/allocs?debug=1"), 200);
+	assert_ptr_equal(strstr(http.bytes, "text allocs"), http.bytes);
+	assert_int_equal(get("/debug/pprof/profile?seconds=2"), 200);
+	assert_int_equal(http.waited_ns, 2 * PA_NS_PER_S);
+	assert_int_equal(get("/debug/pprof/symbol?0x1000"), 200);
+	assert_non_null(strstr(http.bytes, "0x1000 app::hot"));
+	assert_int_equal(get("/debug/pprof/cmdline"), 200);
+	assert_non_null(strstr(http.bytes, "test_routes"));
+	assert_int_equal(get("/debug/pprof/agent"), 200);
+	assert_string_equal(http.head.type, "text/plain; charset=utf-8");
+	assert_int_equal(get("/debug/pprof/agent?format=json"), 200);
+	assert_string_equal(http.head.type, "application/json; charset=utf-8");
+	assert_int_equal(http.bytes[0], '{');
+}
+
+static void unknown_paths_are_unknown_profiles(void **unused)
+{
+	const char *const unknown[] = { "/debug/pprof/nosuch", "/debug/pprof/cmdline/", "/x",
+		"/debug", "/debug/", "/favicon.ico", "/debug/pprof/%3Cscript%3Escripty%3Cscript%3E",
+		"/debug/pprof%2fheap", "/debug/pprof/heap%00", "/debug/pprof/..%2fheap",
+		"/debug/pprof/nosuch?seconds=x", "/debug/pprof/HEAP", "/../etc/passwd",
+		"/debug/pprof/example.com/my.custom" };
+	(void)unused;
+	for (size_t i = 0; i < PA_COUNT(unknown); i++) {
+		assert_int_equal(get(unknown[i]), 404);
+		assert_string_equal(http.bytes, "Unknown profile\n");
+		assert_string_equal(http.head.type, "text/plain; charset=utf-8");
+		assert_true(http.head.pprof_error);
+		assert_string_equal(http.disposition, "");
+	}
+}
+
+static void unclean_paths_move_to_clean_ones(void **unused)
+{
+	(void)unused;
+	moves_to("/debug/pprof//heap", "/debug/pprof/heap");
+	moves_to("/debug//pprof/", "/debug/pprof/");
+	moves_to("/debug/./pprof", "/debug/pprof/");
+	moves_to("/x/../debug/pprof/cmdline", "/debug/pprof/cmdline");
+	assert_int_equal(get("/debug/pprof//nosuch"), 404);
+}
+
+static void only_numbers_of_the_query_move_along(void **unused)
+{
+	(void)unused;
+	moves_to("/debug/pprof//heap?debug=1", "/debug/pprof/heap?debug=1");
+	moves_to("/debug/pprof//heap?x=y&seconds=%2B05&gc=1", "/debug/pprof/heap?gc=1&seconds=5");
+	moves_to("/debug/pprof//heap?debug=1%0d%0aX:y", "/debug/pprof/heap");
+	moves_to("/debug/pprof//heap?debug=9223372036854775807&gc=-9223372036854775808&"
+		 "seconds=9223372036854775807",
+		"/debug/pprof/heap?debug=9223372036854775807&gc=-9223372036854775808&"
+		"seconds=9223372036854775807");
+}
+
+static void bad_escapes_are_400(void **unused)
+{
+	(void)unused;
+	assert_int_equal(get("/debug/pprof/%zz"), 400);
+	assert_string_equal(http.bytes, "Bad Request\n");
+	assert_true(http.head.pprof_error);
+}
+
+static void post_is_for_symbol_only(void **unused)
+{
+	const char *const others[] = { "/", "/debug/pprof/", "/debug/pprof/heap",
+		"/debug/pprof/nosuch", "/debug/pprof/%zz", "/debug/pprof/profile" };
+	(void)unused;
+	assert_int_equal(ask(PA_REQUEST_POST, "/debug/pprof/symbol"), 200);
+	for (size_t i = 0; i < PA_COUNT(others); i++) {
+		assert_int_equal(ask(PA_REQUEST_POST, others[i]), 405);
+		assert_string_equal(http.head.allow, "GET, HEAD");
+		assert_true(http.head.pprof_error);
+	}
+	assert_int_equal(fake.taken, 0);
+}
+
+static void other_methods_are_405(void **unused)
+{
+	(void)unused;
+	assert_int_equal(ask(PA_REQUEST_OTHER, "/debug/pprof/heap"), 405);
+	assert_string_equal(http.head.allow, "GET, HEAD");
+	assert_int_equal(ask(PA_REQUEST_OTHER, "/debug/pprof/symbol"), 405);
+	assert_string_equal(http.head.allow, "GET, HEAD, POST");
+}
+
+static void head_is_answered_like_get_without_body(void **unused)
+{
+	const char *const targets[] = { "/", "/debug/pprof/", "/debug/pprof/cmdline",
+		"/debug/pprof/agent", "/debug/pprof/heap", "/debug/pprof/heap?debug=1",
+		"/debug/pprof/nosuch", "/debug/pprof/heap?seconds=x" };
+	(void)unused;
+	for (size_t i = 0; i < PA_COUNT(targets); i++) {
+		int status = get(targets[i]);
+		char type[64], disposition[128];
+		snprintf(type, sizeof(type), "%s", http.head.type);
+		snprintf(disposition, sizeof(disposition), "%s", http.disposition);
+		assert_int_equal(ask(PA_REQUEST_HEAD, targets[i]), status);
+		assert_string_equal(http.head.type, type);
+		assert_string_equal(http.disposition, disposition);
+		assert_int_equal(http.count, 0);
+	}
+}
+
+static void guard_comes_first(void **unused)
+{
+	(void)unused;
+	guard.loopback = true;
+	assert_int_equal(get("/debug/pprof/heap"), 403);
+	assert_true(http.head.pprof_error);
+	assert_int_equal(ask(PA_REQUEST_OTHER, "/debug/pprof/heap"), 403);
+	guard.loopback = false;
+	guard.token = "t";
+	assert_int_equal(get("/debug/pprof/nosuch"), 401);
+	assert_int_equal(get("/debug/pprof/heap?token=t"), 200);
+	assert_int_equal(fake.taken, 1);
+}
+
+static void unreadable_requests_get_an_error(void **unused)
+{
+	(void)unused;
+	pa_routes_refuse(&http, 400);
+	assert_int_equal(http.head.status, 400);
+	assert_true(http.head.pprof_error);
+	http_free(&http);
+	http = http_new();
+	pa_routes_refuse(&http, 405);
+	assert_string_equal(http.head.allow, "GET, HEAD");
+}
+
+#define TEST(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		TEST(roots_lead_to_the_index),
+		TEST(index_names_what_is_served),
+		TEST(each_path_has_its_handler),
+		TEST(unknown_paths_are_unknown_profiles),
+		TEST(unclean_paths_move_to_clean_ones),
+		TEST(only_numbers_of_the_query_move_along),
+		TEST(bad_escapes_are_400),
+		TEST(post_is_for_symbol_only),
+		TEST(other_methods_are_405),
+		TEST(head_is_answered_like_get_without_body),
+		TEST(guard_comes_first),
+		TEST(unreadable_requests_get_an_error),
+	};
+	return cmocka_run_group_tests(tests, fake_start, NULL);
+}

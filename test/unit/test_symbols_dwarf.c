@@ -1,0 +1,313 @@
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <cmocka.h>
+
+#include <assert.h>
+#include <fcntl.h>
+#include <sys/stat.h>
+
+#include "agent/base/clock.h"
+#include "agent/profile/symbols_dwarf.h"
+#include "agent/profile/symbols_files.h"
+#include "agent/profile/symbols_table.h"
+#include "symbols_fixture.h"
+
+/* libdw's asserts end here, as they do in the agent. */
+void __assert_fail(const char *assertion, const char *file, unsigned int line, const char *function)
+{
+	pa_symbols_bail();
+	fprintf(stderr, "%s:%u: %s: %s\n", file, line, function, assertion);
+	_exit(99);
+}
+
+/* A file in memory. */
+struct copy {
+	char *bytes;
+	size_t size;
+};
+
+static struct pa_symbols_scope scopes[PA_SYMBOLS_INLINE_MAX];
+
+static int64_t soon(void)
+{
+	return pa_clock_mono_ns() + 60 * PA_NS_PER_S;
+}
+
+static struct copy read_file(const char *name)
+{
+	char path[PATH_MAX];
+	int fd = open(path_in(path, name), O_RDONLY);
+	struct stat st;
+	struct copy copy;
+
+	assert_int_equal(fstat(fd, &st), 0);
+	copy.size = (size_t)st.st_size;
+	copy.bytes = malloc(copy.size);
+	assert_int_equal(read(fd, copy.bytes, copy.size), (ssize_t)copy.size);
+	close(fd);
+	return copy;
+}
+
+static uint64_t address_of(const struct pa_symbols_elf *elf, const char *name)
+{
+	struct pa_symbols_table table = { 0 };
+	struct pa_symbols_match match;
+	const Elf64_Shdr *text = pa_symbols_elf_find(elf, ".text");
+	uint64_t found = 0;
+
+	pa_symbols_table_add(&table, elf, pa_symbols_elf_find_type(elf, SHT_SYMTAB));
+	pa_symbols_table_finish(&table);
+	for (uint64_t at = 0; at < text->sh_size && !found; at++) {
+		if (pa_symbols_table_find(&table, text->sh_addr + at, &match) &&
+				strcmp(match.name, name) == 0)
+			found = match.start;
+	}
+	pa_symbols_table_free(&table);
+	return found;
+}
+
+/* Compiles the library with flags and opens its debug information. */
+static struct pa_symbols_dwarf *open_built(const char *compiler, const char *flags, uint64_t *outer)
+{
+	struct pa_symbols_dwarf *dwarf;
+	struct pa_symbols_elf elf;
+	struct copy copy;
+
+	write_text("d.c", library_source);
+	if (run_command("%s %s -O2 -shared -fPIC -o d.so d.c", compiler, flags) != 0)
+		return NULL;
+	copy = read_file("d.so");
+	assert_int_equal(pa_symbols_elf_open_image(&elf, copy.bytes, copy.size), 0);
+	*outer = address_of(&elf, "outer");
+	assert_true(*outer != 0);
+	assert_true(pa_symbols_dwarf_present(&elf));
+	dwarf = pa_symbols_dwarf_open(&elf, NULL, soon());
+	pa_symbols_elf_close(&elf);
+	free(copy.bytes);
+	assert_non_null(dwarf);
+	return dwarf;
+}
+
+/* Looks through outer for the place where three functions are on top of each other. */
+static uint32_t deepest(struct pa_symbols_dwarf *dwarf, uint64_t outer)
+{
+	for (uint64_t at = outer; at < outer + 64; at++) {
+		if (pa_symbols_dwarf_find(dwarf, at, scopes, PA_SYMBOLS_INLINE_MAX, soon()) == 3)
+			return 3;
+	}
+	return 0;
+}
+
+static void all_dialects_give_the_same_scopes(void **unused)
+{
+	static const char *const dialects[][2] = {
+		{ "gcc", "-g -gdwarf-5" }, { "gcc", "-g -gdwarf-4" }, { "gcc", "-g -gdwarf-3" },
+		{ "gcc", "-g -gz" }, { "gcc", "-g -gz=zlib-gnu" }, { "gcc", "-g -flto" },
+		{ "gcc", "-g -ffunction-sections" }, { "clang", "-g" }, { "clang", "-g -gdwarf-4" },
+	};
+
+	(void)unused;
+	for (size_t i = 0; i < PA_COUNT(dialects); i++) {
+		uint64_t outer;
+		struct pa_symbols_dwarf *dwarf = open_built(dialects[i][0], dialects[i][1], &outer);
+
+		if (!dwarf && strcmp(dialects[i][0], "gcc") != 0)
+			continue; /* that compiler is not here */
+		assert_non_null(dwarf);
+		assert_int_equal(deepest(dwarf, outer), 3);
+		assert_string_equal(scopes[0].name, "innermost");
+		assert_string_equal(scopes[1].name, "middle");
+		assert_int_equal(scopes[1].line, 10);
+		assert_string_equal(scopes[2].name, "outer");
+		assert_int_equal(scopes[2].line, 15);
+		assert_int_equal(scopes[2].declared_at, 12);
+		assert_int_equal(scopes[2].start, outer);
+		assert_non_null(strstr(scopes[2].file, "d.c"));
+		pa_symbols_dwarf_close(dwarf);
+	}
+}
+
+/* The rest is in another file, which is not looked for. */
+static void split_debug_information_has_lines(void **unused)
+{
+	uint64_t outer;
+	struct pa_symbols_dwarf *dwarf = open_built("gcc", "-g -gsplit-dwarf", &outer);
+
+	(void)unused;
+	assert_non_null(dwarf);
+	assert_int_equal(pa_symbols_dwarf_find(dwarf, outer, scopes, 8, soon()), 1);
+	assert_null(scopes[0].name);
+	assert_true(scopes[0].line >= 12 && scopes[0].line <= 15);
+	pa_symbols_dwarf_close(dwarf);
+}
+
+static void scopes_that_do_not_fit_are_left_out_in_the_middle(void **unused)
+{
+	uint64_t outer;
+	struct pa_symbols_dwarf *dwarf = open_built("gcc", "-g", &outer);
+
+	(void)unused;
+	for (uint64_t at = outer; at < outer + 64; at++) {
+		if (pa_symbols_dwarf_find(dwarf, at, scopes, 8, soon()) != 3)
+			continue;
+		assert_int_equal(pa_symbols_dwarf_find(dwarf, at, scopes, 2, soon()), 2);
+		assert_string_equal(scopes[0].name, "innermost");
+		assert_string_equal(scopes[1].name, "outer");
+		assert_int_equal(scopes[1].start, outer);
+	}
+	pa_symbols_dwarf_close(dwarf);
+}
+
+static void nothing_is_opened_after_the_deadline(void **unused)
+{
+	struct pa_symbols_elf elf;
+	uint64_t outer;
+
+	(void)unused;
+	pa_symbols_dwarf_close(open_built("gcc", "-g", &outer));
+	struct copy copy = read_file("d.so");
+	assert_int_equal(pa_symbols_elf_open_image(&elf, copy.bytes, copy.size), 0);
+	assert_null(pa_symbols_dwarf_open(&elf, NULL, pa_clock_mono_ns() - 1));
+	pa_symbols_elf_close(&elf);
+	free(copy.bytes);
+}
+
+static void unknown_addresses_have_no_scopes(void **unused)
+{
+	uint64_t outer;
+	struct pa_symbols_dwarf *dwarf = open_built("gcc", "-g", &outer);
+
+	(void)unused;
+	assert_int_equal(pa_symbols_dwarf_find(dwarf, 0, scopes, 8, soon()), 0);
+	assert_int_equal(pa_symbols_dwarf_find(dwarf, UINT64_MAX, scopes, 8, soon()), 0);
+	assert_int_equal(pa_symbols_dwarf_find(dwarf, 0x1000000, scopes, 8, soon()), 0);
+	pa_symbols_dwarf_close(dwarf);
+}
+
+/* ---------------------------------------------------------------- damage */
+
+static volatile size_t characters;
+
+static void touch(const char *text)
+{
+	if (text)
+		characters += strlen(text);
+}
+
+static void ask_dwarf(const struct pa_symbols_elf *elf, uint64_t text, uint64_t bytes)
+{
+	struct pa_symbols_dwarf *dwarf = pa_symbols_dwarf_open(elf, NULL, soon());
+
+	for (int i = 0; dwarf && i < 20; i++) {
+		uint32_t count = pa_symbols_dwarf_find(dwarf, text + (uint64_t)random() % bytes,
+			scopes, PA_SYMBOLS_INLINE_MAX, soon());
+
+		for (uint32_t n = 0; n < count; n++) {
+			touch(scopes[n].name);
+			touch(scopes[n].linkage);
+			touch(scopes[n].file);
+			touch(scopes[n].dir);
+			touch(scopes[n].declared_in);
+			touch(scopes[n].declared_dir);
+		}
+	}
+	if (dwarf)
+		pa_symbols_dwarf_close(dwarf);
+}
+
+static void ask_tables(const struct pa_symbols_elf *elf, uint64_t text, uint64_t bytes)
+{
+	static const uint32_t types[] = { SHT_SYMTAB, SHT_DYNSYM };
+	struct pa_symbols_table table = { 0 };
+	struct pa_symbols_match match;
+	uint8_t build_id[PA_BUILD_ID_BYTES];
+
+	for (size_t i = 0; i < PA_COUNT(types); i++) {
+		const Elf64_Shdr *section = pa_symbols_elf_find_type(elf, types[i]);
+
+		if (section)
+			pa_symbols_table_add(&table, elf, section);
+	}
+	pa_symbols_table_finish(&table);
+	for (int i = 0; i < 20; i++) {
+		if (pa_symbols_table_find(&table, text + (uint64_t)random() % bytes, &match))
+			touch(match.name);
+	}
+	pa_symbols_table_free(&table);
+	pa_symbols_elf_build_id(elf, build_id);
+}
+
+/* Bytes of the header, of the section headers, of a section that matters, or of any place. */
+static size_t place_of_damage(const struct pa_symbols_elf *elf, size_t size, int what)
+{
+	const Elf64_Shdr *section = &elf->sections[(uint32_t)random() % elf->section_count];
+	bool debug = strncmp(pa_symbols_elf_name(elf, section), ".debug_", 7) == 0;
+
+	if (what == 0)
+		return (size_t)random() % sizeof(Elf64_Ehdr);
+	if (what == 1)
+		return elf->header.e_shoff + (size_t)random() %
+			(elf->section_count * sizeof(Elf64_Shdr));
+	if (section->sh_type == SHT_NOBITS || section->sh_size == 0 || (what == 2 && !debug))
+		return (size_t)random() % size;
+	/* Headers of tables stand at the start. */
+	return section->sh_offset + (size_t)random() %
+		(random() & 1 || section->sh_size < 64 ? section->sh_size : 64);
+}
+
+static void damage_and_ask(const struct copy *good, struct copy *bad)
+{
+	struct pa_symbols_elf elf;
+	int what = (int)(random() % 4);
+
+	assert_int_equal(pa_symbols_elf_open_image(&elf, good->bytes, good->size), 0);
+	const Elf64_Shdr *section = pa_symbols_elf_find(&elf, ".text");
+	uint64_t text = section->sh_addr, bytes = section->sh_size;
+	memcpy(bad->bytes, good->bytes, good->size);
+	for (long n = 1 + random() % 24; n > 0; n--)
+		bad->bytes[place_of_damage(&elf, good->size, what)] =
+			(char)(random() & 1 ? random() : random() & 1 ? 0xff : 0);
+	pa_symbols_elf_close(&elf);
+	bad->size = random() % 8 ? good->size : (size_t)random() % good->size;
+	if (pa_symbols_elf_open_image(&elf, bad->bytes, bad->size) != 0)
+		return;
+	ask_tables(&elf, text, bytes);
+	ask_dwarf(&elf, text, bytes);
+	pa_symbols_elf_close(&elf);
+}
+
+static void damaged_files_do_no_harm(void **unused)
+{
+	static const char *const flags[] = { "-g -gdwarf-5", "-g -gdwarf-4", "-g -gz", "-g -flto" };
+
+	(void)unused;
+	srandom(7);
+	for (size_t i = 0; i < PA_COUNT(flags); i++) {
+		uint64_t outer;
+
+		pa_symbols_dwarf_close(open_built("gcc", flags[i], &outer));
+		struct copy good = read_file("d.so");
+		struct copy bad = { malloc(good.size), good.size };
+		for (int n = 0; n < 500; n++)
+			damage_and_ask(&good, &bad);
+		free(good.bytes);
+		free(bad.bytes);
+	}
+	assert_true(characters > 0);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(all_dialects_give_the_same_scopes),
+		cmocka_unit_test(split_debug_information_has_lines),
+		cmocka_unit_test(scopes_that_do_not_fit_are_left_out_in_the_middle),
+		cmocka_unit_test(nothing_is_opened_after_the_deadline),
+		cmocka_unit_test(unknown_addresses_have_no_scopes),
+		cmocka_unit_test(damaged_files_do_no_harm),
+	};
+
+	return cmocka_run_group_tests(tests, make_directory, remove_directory);
+}

@@ -1,0 +1,293 @@
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <cmocka.h>
+
+#include <sys/stat.h>
+#include <sys/wait.h>
+
+#include "agent/profile/symbols_files.h"
+#include "symbols_fixture.h"
+
+static struct pa_frame frames[PA_SYMBOLS_INLINE_MAX];
+static char debug_directory[PATH_MAX];
+
+#define NO_BUILD_ID "-O2 -g -shared -fPIC -Wl,--build-id=none"
+
+/* Everything is known: the static function, its file and line. */
+static void assert_fully_known(void *library)
+{
+	assert_int_equal(look_up(quiet_in(library), frames), 1);
+	assert_string_equal(frames[0].function->name, "quiet");
+	assert_int_equal(frames[0].function->start_line, 18);
+	assert_int_equal(look_up(symbol_in(library, "in_innermost"), frames), 3);
+}
+
+static void assert_only_exports_known(void *library)
+{
+	assert_int_equal(look_up(symbol_in(library, "exported"), frames), 1);
+	assert_string_equal(frames[0].function->name, "exported");
+	assert_string_equal(frames[0].function->file, "");
+	assert_int_equal(look_up(quiet_in(library), frames), 0);
+}
+
+/* name.so without, name.debug with debug information. */
+static void split(const char *name)
+{
+	assert_int_equal(run_command("objcopy --only-keep-debug %s.so %s.debug && strip -s %s.so",
+		name, name, name), 0);
+}
+
+/* Puts name.debug where its build-id says; name.so is read for that. */
+static void move_by_build_id(const char *name)
+{
+	assert_int_equal(run_command("id=$(readelf -n %s.so | sed -n 's/.*Build ID: //p') && "
+		"dir=%s/.build-id/$(echo $id | cut -c1-2) && mkdir -p $dir && "
+		"mv %s.debug $dir/$(echo $id | cut -c3-).debug", name, debug_directory, name), 0);
+}
+
+static void a_stripped_library_without_debug_file_has_its_exports(void **unused)
+{
+	(void)unused;
+	build_library("bare", library_source, library_flags);
+	split("bare");
+	assert_int_equal(run_command("rm bare.debug"), 0);
+	assert_only_exports_known(open_library("bare"));
+}
+
+static void the_debug_file_is_found_by_build_id(void **unused)
+{
+	(void)unused;
+	build_library("by_id", library_source, library_flags);
+	split("by_id");
+	move_by_build_id("by_id");
+	assert_fully_known(open_library("by_id"));
+}
+
+static void a_debug_file_of_another_build_is_refused(void **unused)
+{
+	(void)unused;
+	build_library("right", library_source, library_flags);
+	build_library("wrong", "int wrong(void) { return 1; }", library_flags);
+	split("right");
+	assert_int_equal(run_command("cp wrong.so right.debug"), 0);
+	move_by_build_id("right");
+	assert_only_exports_known(open_library("right"));
+}
+
+static void check_link(const char *name, const char *place)
+{
+	build_library(name, library_source, NO_BUILD_ID);
+	split(name);
+	assert_int_equal(run_command("objcopy --add-gnu-debuglink=%s.debug %s.so && "
+		"mkdir -p '%s' && mv %s.debug '%s/.moved' && mv '%s/.moved' '%s/%s.debug'",
+		name, name, place, name, place, place, place, name), 0);
+	assert_fully_known(open_library(name));
+}
+
+static void the_debug_file_is_found_by_link_in_all_places(void **unused)
+{
+	char place[2 * PATH_MAX];
+
+	(void)unused;
+	check_link("beside", ".");
+	check_link("dotted", ".debug");
+	snprintf(place, sizeof(place), "%s%s", debug_directory, directory);
+	check_link("central", place);
+}
+
+static void a_linked_file_with_another_checksum_is_refused(void **unused)
+{
+	(void)unused;
+	build_library("linked", library_source, NO_BUILD_ID);
+	split("linked");
+	assert_int_equal(run_command("objcopy --add-gnu-debuglink=linked.debug linked.so && "
+		"printf x >>linked.debug"), 0);
+	assert_only_exports_known(open_library("linked"));
+}
+
+/* As Fedora does: the names of static functions, packed into the stripped file. */
+static void packed_symbols_are_unpacked(void **unused)
+{
+	(void)unused;
+	build_library("packed", library_source, library_flags);
+	if (run_command("objcopy -S --keep-symbol=quiet packed.so mini && "
+			"xz mini && strip -s packed.so && "
+			"objcopy --add-section .gnu_debugdata=mini.xz packed.so") != 0)
+		skip(); /* no xz */
+	void *library = open_library("packed");
+	assert_int_equal(look_up(quiet_in(library), frames), 1);
+	assert_string_equal(frames[0].function->name, "quiet");
+	assert_string_equal(name_at(symbol_in(library, "exported")), "exported");
+}
+
+static void damaged_packed_symbols_are_none(void **unused)
+{
+	static const char *const damages[] = {
+		"head -c 100 /dev/zero >mini.xz",
+		"xz mini && truncate -s -20 mini.xz",
+		("xz mini && printf '\\377\\377\\377\\377' | dd of=mini.xz bs=1 conv=notrunc "
+		 "seek=$(($(stat -c %s mini.xz) - 8))"),
+		"printf YZ >mini.xz",
+	};
+
+	(void)unused;
+	if (run_command("xz --version >/dev/null") != 0)
+		skip();
+	for (size_t i = 0; i < PA_COUNT(damages); i++) {
+		char name[32];
+
+		snprintf(name, sizeof(name), "damaged%zu", i);
+		build_library(name, library_source, library_flags);
+		assert_int_equal(run_command("rm -f mini mini.xz; cp %s.so mini; strip -s %s.so",
+			name, name), 0);
+		assert_int_equal(run_command("%s", damages[i]), 0);
+		assert_int_equal(run_command("objcopy --add-section .gnu_debugdata=mini.xz %s.so",
+			name), 0);
+		assert_only_exports_known(open_library(name));
+	}
+}
+
+/* Runs check(library) as a user who may do nothing special; root may open files without a name. */
+static void as_nobody(void (*check)(void *library), void *library)
+{
+	int status;
+	pid_t pid = fork();
+
+	if (pid == 0) {
+		if (getuid() == 0 && (chmod(directory, 0755) || setgid(65534) || setuid(65534)))
+			_exit(1);
+		check(library);
+		_exit(0);
+	}
+	assert_int_equal(waitpid(pid, &status, 0), pid);
+	assert_int_equal(status, 0);
+}
+
+static void a_deleted_library_has_its_exports_from_memory(void **unused)
+{
+	void *library;
+
+	(void)unused;
+	build_library("deleted", library_source, library_flags);
+	library = open_library("deleted");
+	assert_int_equal(run_command("rm deleted.so"), 0);
+	as_nobody(assert_only_exports_known, library);
+}
+
+static void a_deleted_library_keeps_its_debug_file(void **unused)
+{
+	void *library;
+
+	(void)unused;
+	build_library("upgraded", library_source, library_flags);
+	split("upgraded");
+	library = open_library("upgraded");
+	move_by_build_id("upgraded");
+	assert_int_equal(run_command("chmod -R a+rX . '%s'; rm upgraded.so", debug_directory), 0);
+	as_nobody(assert_fully_known, library);
+}
+
+static void root_reads_deleted_libraries(void **unused)
+{
+	void *library;
+
+	(void)unused;
+	if (getuid() != 0)
+		skip();
+	build_library("unnamed", library_source, library_flags);
+	library = open_library("unnamed");
+	assert_int_equal(run_command("rm unnamed.so"), 0);
+	assert_fully_known(library);
+}
+
+static void names_of_the_file_that_took_the_place_are_not_used(void **unused)
+{
+	/* The same code under other names. */
+	static const char *const flags[] = { library_flags, NO_BUILD_ID };
+	char other[sizeof(library_source)];
+
+	(void)unused;
+	strcpy(other, library_source);
+	for (char *at = other; (at = strstr(at, "exported")); at++)
+		memcpy(at, "impostor", 8);
+	for (size_t i = 0; i < PA_COUNT(flags); i++) {
+		char name[32];
+
+		snprintf(name, sizeof(name), "replaced%zu", i);
+		build_library(name, library_source, flags[i]);
+		void *library = open_library(name);
+		assert_int_equal(run_command("mv %s.so old%zu.so", name, i), 0);
+		build_library(name, other, flags[i]);
+		assert_int_equal(run_command("rm old%zu.so", i), 0);
+		as_nobody(assert_only_exports_known, library);
+	}
+}
+
+/* On overlay file systems the device in maps is not the one that stat shows. */
+static void a_file_of_another_device_is_known_by_its_headers(void **unused)
+{
+	struct pa_symbols_elf elf;
+	struct pa_module copy;
+	void *library;
+
+	(void)unused;
+	build_library("overlaid", library_source, NO_BUILD_ID);
+	library = open_library("overlaid");
+	copy = *pa_maps_find((uintptr_t)symbol_in(library, "outer"));
+	assert_int_equal(copy.build_id_bytes, 0);
+	copy.device++;
+	assert_int_equal(pa_symbols_files_module(&copy, &elf), 0);
+	assert_int_equal(elf.inode, copy.inode);
+	pa_symbols_elf_close(&elf);
+	copy.start += 4096;
+	assert_true(pa_symbols_files_module(&copy, &elf) < 0);
+	copy.start -= 4096;
+	copy.inode++;
+	assert_true(pa_symbols_files_module(&copy, &elf) < 0);
+}
+
+static void files_are_closed_again(void **unused)
+{
+	int before = dup(0), after;
+
+	(void)unused;
+	close(before);
+	build_library("closing", library_source, library_flags);
+	look_up(symbol_in(open_library("closing"), "in_innermost"), frames);
+	after = dup(0);
+	close(after);
+	assert_int_equal(before, after);
+}
+
+static int prepare(void **unused)
+{
+	if (make_directory(unused) != 0)
+		return -1;
+	path_in(debug_directory, "debug");
+	pa_symbols_files_set_directory(debug_directory);
+	pa_symbols_init(PA_SYMBOLS_LINES);
+	return 0;
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(a_stripped_library_without_debug_file_has_its_exports),
+		cmocka_unit_test(the_debug_file_is_found_by_build_id),
+		cmocka_unit_test(a_debug_file_of_another_build_is_refused),
+		cmocka_unit_test(the_debug_file_is_found_by_link_in_all_places),
+		cmocka_unit_test(a_linked_file_with_another_checksum_is_refused),
+		cmocka_unit_test(packed_symbols_are_unpacked),
+		cmocka_unit_test(damaged_packed_symbols_are_none),
+		cmocka_unit_test(a_deleted_library_has_its_exports_from_memory),
+		cmocka_unit_test(a_deleted_library_keeps_its_debug_file),
+		cmocka_unit_test(root_reads_deleted_libraries),
+		cmocka_unit_test(names_of_the_file_that_took_the_place_are_not_used),
+		cmocka_unit_test(a_file_of_another_device_is_known_by_its_headers),
+		cmocka_unit_test(files_are_closed_again),
+	};
+
+	return cmocka_run_group_tests(tests, prepare, remove_directory);
+}
