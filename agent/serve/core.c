@@ -16,6 +16,7 @@
 #include "../base/say.h"
 #include "../profile/core.h"
 #include "../profile/drain.h"
+#include "../profile/maps.h"
 #include "../profile/symbols.h"
 #include "collect.h"
 #include "gate.h"
@@ -186,6 +187,8 @@ PA_EXPORT int pa_core_main(struct pa_bridge *bridge)
 	}
 	pa_core_bridge = bridge;
 	forget_parent(bridge);
+	if (bridge->files_private)
+		pa_maps_hold_root();
 	int error = pa_drain_init();
 	bool serving = !error && bridge->settings->serving;
 	int no_server = serving ? bridge->spawn(run_server, NULL, "pprofagent-http") : 0;

@@ -15,6 +15,7 @@
 #define TIRED_NS (100 * PA_NS_PER_MS)
 /* Reads of what a client had still on the way when it was turned away. */
 #define READS_MAX 16
+#define ANSWER_BYTES 512
 
 struct visitor {
 	int fd;
@@ -104,13 +105,18 @@ static const struct refusal refusal_foreign = { "403 Forbidden",
 static const struct refusal refusal_too_long = { "431 Request Header Fields Too Large",
 	"the request header is longer than 8 KiB" };
 
-/* What came is read before the close: unread bytes would reset the connection under the answer. */
-static void answer(int fd, const struct refusal *refusal)
+/* What came is read before the close: unread bytes would reset the connection, answer and all. */
+static void discard(int fd)
 {
 	char bytes[PA_GATE_HEADER_BYTES];
 
 	for (int i = 0; i < READS_MAX && recv(fd, bytes, sizeof(bytes), MSG_DONTWAIT) > 0; i++)
 		;
+}
+
+static void answer(int fd, const struct refusal *refusal)
+{
+	char bytes[ANSWER_BYTES];
 	int length = snprintf(bytes, sizeof(bytes),
 		"HTTP/1.1 %s\r\n"
 		"Cache-Control: no-store\r\n"
@@ -152,6 +158,7 @@ static void dismiss(uint32_t at, const struct refusal *refusal)
 {
 	struct visitor gone = remove_at(at);
 
+	discard(gone.fd);
 	if (refusal)
 		answer(gone.fd, refusal);
 	close(gone.fd);

@@ -20,6 +20,9 @@
 /* How long a thread that waits for its client sleeps before it asks whether to go on. */
 #define NAP_NS (100 * PA_NS_PER_MS)
 
+/* civetweb's own choice is 100 KiB, of which the program's TLS may take any part. */
+#define STACK_BYTES ((size_t)1 << 20)
+
 /* At the limit of processes a thread may be had a moment later. */
 #define THREAD_TRIES 10
 #define THREAD_PAUSE_NS (50 * PA_NS_PER_MS)
@@ -93,18 +96,31 @@ PA_EXPORT int pthread_sigmask(int how, const sigset_t *set, sigset_t *old)
 	return pa_core_bridge ? pa_core_bridge->pthread_sigmask(how, set, old) : 0;
 }
 
+static void choose_stack(const pthread_attr_t *given, pthread_attr_t *attr)
+{
+	int detached = PTHREAD_CREATE_JOINABLE;
+
+	pthread_attr_init(attr);
+	pthread_attr_setstacksize(attr, STACK_BYTES);
+	if (given && pthread_attr_getdetachstate(given, &detached) == 0)
+		pthread_attr_setdetachstate(attr, detached);
+}
+
 PA_EXPORT int pthread_create(pthread_t *thread, const pthread_attr_t *attr, void *(*run)(void *),
 	void *arg)
 {
 	const struct timespec pause = { .tv_nsec = THREAD_PAUSE_NS };
+	pthread_attr_t chosen;
 	int error = EAGAIN;
 
+	choose_stack(attr, &chosen);
 	/* A server without its accepting thread would never answer, and civetweb does not look. */
 	for (int i = 0; error == EAGAIN && pa_core_bridge && i < THREAD_TRIES; i++) {
 		if (i)
 			clock_nanosleep(CLOCK_MONOTONIC, 0, &pause, NULL);
-		error = pa_core_bridge->thread_create(thread, attr, run, arg);
+		error = pa_core_bridge->thread_create(thread, &chosen, run, arg);
 	}
+	pthread_attr_destroy(&chosen);
 	return error;
 }
 

@@ -13,8 +13,8 @@
  * accept, poll: on that socket, go through the gate.
  * accept4, open, pipe, pipe2: close-on-exec, descriptors >= 100 where possible.
  * recv: notes whose request a thread is reading. send: no SIGPIPE, and patience as http.c says.
- * fork, vfork, popen, exec*, posix_spawn, system, kill, waitpid, ptrace, chdir, dup2, setuid, setgid,
- *     setgroups, dlopen: refused.
+ * fork, vfork, popen, exec*, posix_spawn, system, kill, waitpid, ptrace, chdir, dup2, setuid,
+ *     setgid, setgroups, dlopen: refused.
  * exit, _exit, abort, __assert_fail: the thread stops for ever, the program does not.
  * gmtime, localtime: do not write the program's static buffer.
  *

@@ -382,6 +382,7 @@ static int on_error(struct mg_connection *conn, int status, const char *message)
 		strspn(info->request_method, "ABCDEFGHIJKLMNOPQRSTUVWXYZ") ==
 			strlen(info->request_method);
 	pa_routes_refuse(&http, status == 400 && is_method ? 405 : status);
+	pa_guest_patience(NULL);
 	return 0;
 }
 
