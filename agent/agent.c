@@ -62,8 +62,8 @@ static struct {
 	struct pa_bridge bridge;
 	char core_path[PATH_BYTES];
 	core_main_fn *core_main;     /* set once, on the agent's thread; inherited by children */
-	struct pa_lock load_lock;    /* held while the loader or libc's thread start works for us */
-	unsigned *libc_threads;      /* libc's __nptl_nthreads, there for debuggers; NULL: unknown */
+	struct pa_lock load_lock;    /* held while the loader or libc works for us */
+	unsigned *libc_threads;      /* its __nptl_nthreads; NULL: unknown */
 	struct pa_hook_status hooks[HOOKS_MAX]; /* as found when the core was opened */
 	size_t hook_count;
 	/* between the fork handlers */
@@ -103,8 +103,8 @@ static void leave_realtime(void)
 }
 
 /*
- * libc ends the process when its last thread ends, by a count of them. Ours do not count: a main that
- * leaves by pthread_exit() ends the process with its last other thread, as without us.
+ * libc ends the process when its last thread ends, by a count of them. Ours do not count: a main
+ * that leaves by pthread_exit() ends the process with its last other thread, as without us.
  */
 static void stop_counting(void)
 {

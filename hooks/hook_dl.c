@@ -77,8 +77,8 @@ void *dlmopen(long space, const char *file, int flags)
 
 /*
  * What was recorded so far may lie in the library that is about to go: only the maps of now can say
- * so. Mostly nothing is waiting; else the collector is quick. It may be the loader's own thread that
- * we keep waiting, when it is called from a constructor, hence the bound.
+ * so. Mostly nothing is waiting; else the collector is quick. It may be the loader's own thread
+ * that we keep waiting, when it is called from a constructor, hence the bound.
  */
 static void let_collector_catch_up(void)
 {

@@ -2,8 +2,8 @@
  * The malloc family. Each hook has a fast half (count down, jump to the real function: no frame, no
  * call) and a slow half that knows its caller's frame and records.
  *
- * Cost of the fast halves over the real function: malloc 1 TLS load, 1 compare, 1 store; free 1 load
- * of the filter.
+ * Cost of the fast halves over the real function: malloc 1 TLS load, 1 compare, 1 store; free 1
+ * load of the filter.
  */
 #include <errno.h>
 #include <string.h>

@@ -1,7 +1,8 @@
 /*
  * Signal masks: our signal is left out of every mask that the program sets, so that CPU ticks reach
- * all threads, and reported back as the program set it. Temporary masks (sigsuspend, ppoll, pselect,
- * epoll_pwait) are left alone: a tick that waits until such a call is over interrupts nobody.
+ * all threads, and reported back as the program set it. Temporary masks (sigsuspend, ppoll,
+ * pselect, epoll_pwait) are left alone: a tick that waits until such a call is over interrupts
+ * nobody.
  */
 #include <errno.h>
 

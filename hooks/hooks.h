@@ -1,8 +1,8 @@
 /*
  * The one list of hooked symbols: PA_HOOK(name, result type, parameters, required).
  *
- * required: every libc that we run on has it; the others may be missing (a newer libc adds them) and
- * are looked up at their first call. Each name is exported by libpprofagent.so with
+ * required: every libc that we run on has it; the others may be missing (a newer libc adds them)
+ * and are looked up at their first call. Each name is exported by libpprofagent.so with
  * default visibility and no symbol version, so it serves callers of every version.
  *
  * exports.map repeats the names for the linker; `make lint` holds the two against each other.
@@ -51,8 +51,8 @@
 
 /*
  * The next definition of each symbol in lookup order: libc's, or that of another preloaded library
- * or allocator. Each pointer starts at a stub that resolves all of them at its first call, so the hot
- * path has no null test and ends in a tail jump. Any context.
+ * or allocator. Each pointer starts at a stub that resolves all of them at its first call, so the
+ * hot path has no null test and ends in a tail jump. Any context.
  */
 struct pa_real {
 #define POINTER(name, result, parameters, required) result(*name) parameters;

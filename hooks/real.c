@@ -139,8 +139,8 @@ static void *boot_pvalloc(size_t bytes)
 }
 
 /*
- * Functions of a newer libc, looked up at their first call: a dlsym that fails costs 12 us, which no
- * short-lived program should pay at its start. Without one, a call means a plain free.
+ * Functions of a newer libc, looked up at their first call: a dlsym that fails costs 12 us, which
+ * no short-lived program should pay at its start. Without one, a call means a plain free.
  */
 
 static void boot_free_sized(void *pointer, size_t bytes)
@@ -220,8 +220,9 @@ void pa_hooks_boot(struct pa_bridge *bridge)
 }
 
 /*
- * Why the program's calls of a symbol do not come to us, or NULL. RTLD_DEFAULT finds what the program
- * is bound to; our own symbol's address would not do for comparison, since it is bound like theirs.
+ * Why the program's calls of a symbol do not come to us, or NULL. RTLD_DEFAULT finds what the
+ * program is bound to; our own symbol's address would not do for comparison, since it is bound like
+ * theirs.
  */
 static const char *inactive_reason(const char *name, bool has_real, bool required)
 {

@@ -13,7 +13,8 @@ PA_APP void pa_real_resolve(void);
  * The real function of a hook that is not on a hot path. Those of the malloc family are called as
  * pa_real.malloc and so on: they start at stubs.
  */
-#define PA_REAL(name) (pa_likely(pa_real.name != NULL) ? pa_real.name : (pa_real_resolve(), pa_real.name))
+#define PA_REAL(name)                                                                             \
+	(pa_likely(pa_real.name != NULL) ? pa_real.name : (pa_real_resolve(), pa_real.name))
 
 /* True for memory of the bootstrap allocator, which serves while resolving and is never freed. */
 PA_SIGNAL bool pa_real_is_bootstrap(const void *pointer);

@@ -421,8 +421,8 @@ static bool step(struct walk *walk, const struct pa_rule *rule)
 }
 
 /*
- * A rule that was not known is stored as of the event's epoch: if something was unloaded since, what
- * was learnt now may be of other code at that address, and is dead on arrival.
+ * A rule that was not known is stored as of the event's epoch: if something was unloaded since,
+ * what was learnt now may be of other code at that address, and is dead on arrival.
  */
 static struct pa_rule rule_of(struct pa_frames *frames, uint32_t epoch, uintptr_t pc, bool leaf)
 {

@@ -29,9 +29,9 @@ static struct {
 	PA_ATOMIC(uint32_t) level_count;   /* levels that exist; statistics and a hint for lookup */
 } state;
 
-/* How long an allocation or a free waits for room in a full ring (longer while the collector is still
- * on its way: a program that fills the ring in its first milliseconds), and for how long nobody
- * waits again after it was in vain. */
+/* How long an allocation or a free waits for room in a full ring (longer while the collector is
+ * still on its way: a program that fills the ring in its first milliseconds), and for how long
+ * nobody waits again after it was in vain. */
 #define WAIT_ROOM_NS (100 * PA_NS_PER_MS)
 #define WAIT_FIRST_NS (2 * PA_NS_PER_S)
 #define WAIT_PAUSE_NS PA_NS_PER_S

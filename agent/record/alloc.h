@@ -1,7 +1,8 @@
 /*
  * Sampling of allocations: which ones, and which frees belong to them.
  *
- * Context: PA_APP, called from the slow halves of the malloc hooks; the fast halves are inline here.
+ * Context: PA_APP, called from the slow halves of the malloc hooks; the fast halves are
+ * inline here.
  *
  * A counting filter, one byte per page of addresses (addr >> 12, folded), answers "surely not a
  * sampled object" for nearly all frees with one load; behind it stands the exact set of sampled
@@ -28,7 +29,8 @@ PA_INLINE bool pa_alloc_maybe_sampled(const void *pointer)
 	return pa_load_relaxed(&pa_alloc_filter[slot]) != 0;
 }
 
-/* Counts bytes down; true when this allocation is not to be sampled. 1 TLS load, 1 compare, 1 store. */
+/* Counts bytes down; true when this allocation is not to be sampled. Costs 1 TLS load, 1 compare,
+ * 1 store. */
 PA_INLINE bool pa_alloc_skip(size_t bytes)
 {
 	uint64_t left = pa_thread_self.heap_left;

@@ -2,9 +2,9 @@
  * The bridge: all that the two shared objects know of each other.
  *
  * libpprofagent.so (hooks, record) fills one struct pa_bridge and hands it to the one exported
- * function of libpprofagent-core.so (profile, proto, serve), pa_core_main, on the agent's own thread.
- * Nothing else crosses the wall: no symbol of the core is visible to the program, and the core finds
- * nothing of ours by name. The functions in the bridge may be called from PA_AGENT.
+ * function of libpprofagent-core.so (profile, proto, serve), pa_core_main, on the agent's own
+ * thread. Nothing else crosses the wall: no symbol of the core is visible to the program, and the
+ * core finds nothing of ours by name. The functions in the bridge may be called from PA_AGENT.
  */
 #ifndef PA_BRIDGE_H
 #define PA_BRIDGE_H
@@ -75,12 +75,13 @@ struct pa_bridge {
 	int (*pthread_sigmask)(int, const sigset_t *, sigset_t *);
 
 	/*
-	 * Starts a detached thread of ours: role agent (hooks pass it through), all signals blocked,
-	 * SCHED_OTHER, 1 MiB stack. It shares the descriptor table of its creator. 0 or -errno.
+	 * Starts a detached thread of ours: role agent (hooks pass it through), all signals
+	 * blocked, SCHED_OTHER, 1 MiB stack. It shares the descriptor table of its creator. 0 or
+	 * -errno.
 	 */
 	int (*spawn)(void *(*run)(void *), void *arg, const char *name);
 
-	/* As spawn, but with the semantics of pthread_create (for civetweb): joinable as attr says. */
+	/* As spawn, but with the semantics of pthread_create (for civetweb). */
 	int (*thread_create)(pthread_t *thread, const pthread_attr_t *attr, void *(*run)(void *),
 		void *arg);
 
@@ -114,8 +115,8 @@ struct pa_bridge {
 
 	bool files_private; /* the agent's threads have a descriptor table of their own */
 	bool forked;        /* this process was forked from one with the agent */
-	/* CLOCK_MONOTONIC: no port before. Children wait, so that the sed of a script never has one and
-	 * a parent that is starting itself comes first. */
+	/* CLOCK_MONOTONIC: no port before. Children wait, so that the sed of a script never has one
+	 * and a parent that is starting itself comes first. */
 	int64_t serve_from_ns;
 	int64_t start_wall_ns;
 	int64_t start_mono_ns;

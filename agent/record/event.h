@@ -23,11 +23,11 @@ enum pa_event_kind {
 };
 
 enum pa_event_flag {
-	PA_EVENT_LEAF = 1 << 0,      /* pcs[0] is an interrupted instruction, not a return address */
-	PA_EVENT_COLD = 1 << 1,      /* the walk met an unknown pc: a struct pa_cold follows the pcs */
+	PA_EVENT_LEAF = 1 << 0,      /* pcs[0] is an interrupted instruction */
+	PA_EVENT_COLD = 1 << 1,      /* the walk met an unknown pc: a struct pa_cold follows */
 	PA_EVENT_CUT = 1 << 2,       /* depth limit reached, frames towards main are missing */
-	PA_EVENT_BROKEN = 1 << 3,    /* the walk ended before the stack's end: no unwind information,
-	                                unreadable stack, or no room for a copy */
+	PA_EVENT_BROKEN = 1 << 3,    /* the walk ended before the stack's end: unreadable, no
+	                                unwind information, or no room for a copy */
 	PA_EVENT_UNLOADED = 1 << 4   /* PA_EVENT_MODULES: something was unloaded */
 };
 
@@ -51,8 +51,8 @@ struct pa_event {
  */
 struct pa_cold {
 	struct pa_regs regs;
-	uintptr_t stack_at;   /* address of the first copied byte: sp rounded down to 8, with leaf the
-	                         red zone below it too where that is readable */
+	uintptr_t stack_at;   /* first copied byte: sp rounded down to 8, with leaf the red zone
+	                         below it too where that is readable */
 	uint32_t stack_bytes; /* copied bytes behind this struct; multiple of 8 */
 	uint8_t leaf;         /* regs.pc is an interrupted instruction, not a return address */
 	uint8_t to_stack_end; /* the copy reaches the known end of the stack */

@@ -50,7 +50,8 @@ static bool fits(const struct pa_rule *rule)
 		within(rule->bp_offset, -PA_RULE_BP_LIMIT, 8);
 }
 
-/* The entry to write: the same pc's, else the first dead one (lookups look there first), else the next in turn. */
+/* The entry to write: the same pc's, else the first dead one (lookups look there first), else the
+ * next in turn. */
 static struct frames_entry *victim_of(struct pa_frames *frames, uint64_t key, uint32_t epoch)
 {
 	struct frames_entry *set = (struct frames_entry *)frames_set(frames, key);

@@ -26,12 +26,12 @@ enum pa_rule_kind {
 	PA_RULE_BP,       /* cfa = bp + cfa_offset */
 	PA_RULE_SP_DEREF, /* cfa = *(sp + base_offset) + cfa_offset */
 	PA_RULE_BP_DEREF, /* cfa = *(bp + base_offset) + cfa_offset */
-	PA_RULE_REALIGNED, /* as PA_RULE_BP_DEREF, and the caller's bp is *bp: frames of functions that
-	                     align their stack themselves */
-	PA_RULE_SIGNAL,   /* the trampoline of a signal handler: registers at PA_SIGFRAME_* off sp */
-	PA_RULE_CHAIN,    /* no unwind information: as PA_RULE_BP 16 with bp at cfa-16, if plausible */
+	PA_RULE_REALIGNED, /* as _BP_DEREF, and the caller's bp is *bp: functions that align their
+	                      stack themselves */
+	PA_RULE_SIGNAL,   /* trampoline of a signal handler: registers at PA_SIGFRAME_* off sp */
+	PA_RULE_CHAIN,    /* no unwind information: frame pointers, if plausible */
 	PA_RULE_END,      /* outermost frame (_start, clone3): the stack ends here, complete */
-	PA_RULE_COMPLEX   /* known not to fit any of these: every sample of it is finished off line */
+	PA_RULE_COMPLEX   /* fits none of these: every sample of it is finished off line */
 };
 
 /*

@@ -1,7 +1,7 @@
 /*
- * The frame cache's layout, and the bodies of its lookup and its step, inline so that the live walker
- * pays no call a frame and unpacks only what the rule at hand needs. Include only in frames.c and
- * stack.c. Context: PA_SIGNAL.
+ * The frame cache's layout, and the bodies of its lookup and its step, inline so that the live
+ * walker pays no call a frame and unpacks only what the rule at hand needs. Include only in
+ * frames.c and stack.c. Context: PA_SIGNAL.
  */
 #ifndef PA_FRAMES_INLINE_H
 #define PA_FRAMES_INLINE_H
@@ -12,8 +12,8 @@
 #define FRAMES_SETS (PA_FRAMES_ENTRIES / FRAMES_WAYS)
 
 /*
- * Layout of the data word, low bits first. The cfa's offset is in bytes at the top, so that one shift
- * brings it down; the others are in words of 8 bytes.
+ * Layout of the data word, low bits first. The cfa's offset is in bytes at the top, so that one
+ * shift brings it down; the others are in words of 8 bytes.
  */
 enum { KIND_BITS = 4, EPOCH_BITS = 12, BP_BITS = 12, BASE_BITS = 12, CFA_BITS = 24 };
 enum {

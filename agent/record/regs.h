@@ -31,8 +31,8 @@ PA_INLINE long pa_regs_syscall(long number, long a, long b, long c, long d)
 
 /*
  * True when the kernel can read 8 bytes at the address: rt_sigprocmask copies the set in before it
- * finds that there is no such "how" (-EFAULT, else -EINVAL). It needs no descriptor, changes nothing,
- * and every seccomp filter has to allow it. 0.1 us.
+ * finds that there is no such "how" (-EFAULT, else -EINVAL). It needs no descriptor, changes
+ * nothing, and every seccomp filter has to allow it. 0.1 us.
  */
 PA_INLINE bool pa_regs_readable(uintptr_t at)
 {
@@ -40,9 +40,9 @@ PA_INLINE bool pa_regs_readable(uintptr_t at)
 }
 
 /*
- * False in a thread without TLS (raw clone with no CLONE_SETTLS in a program that cleared it): there
- * a handler of ours must not touch a thread variable. Uses the instruction where the kernel allows
- * it (bit 1 of AT_HWCAP2), else a system call.
+ * False in a thread without TLS (raw clone with no CLONE_SETTLS in a program that cleared it):
+ * there a handler of ours must not touch a thread variable. Uses the instruction where the kernel
+ * allows it (bit 1 of AT_HWCAP2), else a system call.
  */
 PA_INLINE bool pa_regs_has_tls(bool has_fsgsbase)
 {
@@ -76,8 +76,8 @@ struct pa_cursor {
 };
 
 /*
- * Bytes below sp that an interrupted function may still use. An epilogue that has popped bp already is
- * described as having it there.
+ * Bytes below sp that an interrupted function may still use. An epilogue that has popped bp already
+ * is described as having it there.
  */
 #define PA_RED_ZONE_BYTES 128
 
@@ -139,8 +139,8 @@ PA_INLINE long pa_regs_syscall(long number, long a, long b, long c, long d)
 
 /*
  * True when the kernel can read 8 bytes at the address: rt_sigprocmask copies the set in before it
- * finds that there is no such "how" (-EFAULT, else -EINVAL). It needs no descriptor, changes nothing,
- * and every seccomp filter has to allow it. 0.1 us.
+ * finds that there is no such "how" (-EFAULT, else -EINVAL). It needs no descriptor, changes
+ * nothing, and every seccomp filter has to allow it. 0.1 us.
  */
 PA_INLINE bool pa_regs_readable(uintptr_t at)
 {
@@ -148,9 +148,9 @@ PA_INLINE bool pa_regs_readable(uintptr_t at)
 }
 
 /*
- * False in a thread without TLS (raw clone with no CLONE_SETTLS in a program that cleared it): there
- * a handler of ours must not touch a thread variable. Uses the instruction where the kernel allows
- * it (bit 1 of AT_HWCAP2), else a system call.
+ * False in a thread without TLS (raw clone with no CLONE_SETTLS in a program that cleared it):
+ * there a handler of ours must not touch a thread variable. Uses the instruction where the kernel
+ * allows it (bit 1 of AT_HWCAP2), else a system call.
  */
 PA_INLINE bool pa_regs_has_tls(bool has_fsgsbase)
 {

@@ -175,7 +175,8 @@ void pa_ring_publish(struct pa_ring *ring, void *record, size_t reserved_bytes, 
 		pa_ring_kick(ring);
 }
 
-/* Room for n cells and then some: a writer that is woken for one cell at a time only waits again. */
+/* Room for n cells and then some: a writer that is woken for one cell at a time only waits again.
+ */
 PA_INLINE bool has_room(const struct pa_ring *ring, uint64_t n)
 {
 	uint64_t used = pa_load_relaxed(&ring->tail) - pa_load_acquire(&ring->head);

@@ -6,9 +6,9 @@
  * length in cells, and whether it is reserved, published or padding. Control words stand apart from
  * the data, so that no payload can look like a header.
  *
- * Writers (PA_SIGNAL): reserve -> fill -> publish. Reservation is a compare-exchange on the tail; the
- * loop ends since a failure means that another writer got through. Take the event's timestamp before
- * the reservation; the reader gets records in slot order, which is causal order.
+ * Writers (PA_SIGNAL): reserve -> fill -> publish. Reservation is a compare-exchange on the tail;
+ * the loop ends since a failure means that another writer got through. Take the event's timestamp
+ * before the reservation; the reader gets records in slot order, which is causal order.
  *
  * Full: reserve says NULL. The caller decides (drop and count, or pa_ring_wait_room in PA_APP).
  * A slot that is reserved and never published (its writer left by siglongjmp, or is a thread that
@@ -70,8 +70,8 @@ PA_AGENT bool pa_ring_passed(const struct pa_ring *ring, uint64_t position);
 PA_AGENT void pa_ring_done(struct pa_ring *ring);
 
 /*
- * Waits until all that was reserved before the call has been dealt with, timeout_ns at most; at once
- * when no reader is alive. True when it has. Not in a signal handler.
+ * Waits until all that was reserved before the call has been dealt with, timeout_ns at most; at
+ * once when no reader is alive. True when it has. Not in a signal handler.
  */
 PA_APP bool pa_ring_wait_done(struct pa_ring *ring, int64_t timeout_ns);
 

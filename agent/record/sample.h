@@ -15,7 +15,8 @@
  * head: kind, tid, time_ns (taken by the caller before this call), values, object and name are set;
  * depth and flags are filled in here. regs: the full interrupted registers when head->flags has
  * PA_EVENT_LEAF, else NULL. False: the ring is full, nothing was recorded. With can_retry that is
- * also the answer when an unknown stack has no room for its copy; without, it is recorded as broken.
+ * also the answer when an unknown stack has no room for its copy; without, it is recorded as
+ * broken.
  */
 PA_SIGNAL bool pa_sample_stack(const struct pa_event *head, const struct pa_thread *thread,
 	struct pa_cursor from, const struct pa_regs *regs, bool can_retry);

@@ -47,8 +47,8 @@ struct pa_walk pa_walk_start(const struct pa_thread *thread, struct pa_cursor cu
 	return walk;
 }
 
-PA_NO_ASAN enum pa_walk_end pa_walk_run(struct pa_walk *walk, const struct pa_frames *frames, uintptr_t *pcs,
-	uint32_t max, uint32_t *depth)
+PA_NO_ASAN enum pa_walk_end pa_walk_run(struct pa_walk *walk, const struct pa_frames *frames,
+	uintptr_t *pcs, uint32_t max, uint32_t *depth)
 {
 	/* Copies: only the window's address is given away, so the rest stays in registers. */
 	struct pa_cursor cursor = walk->cursor;

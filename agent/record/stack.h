@@ -28,7 +28,7 @@ struct pa_walk {
 	struct pa_cursor cursor; /* the frame to report next */
 	bool leaf;               /* cursor.pc is an interrupted instruction */
 	struct pa_window window;
-	uintptr_t own_lo, own_hi; /* the thread's own stack from where the walk began; 0: not on it */
+	uintptr_t own_lo, own_hi; /* the thread's own stack from the walk's start; 0: not on it */
 };
 
 /* Starts at cursor, on the calling thread. */
@@ -36,8 +36,8 @@ PA_SIGNAL struct pa_walk pa_walk_start(const struct pa_thread *thread, struct pa
 	bool leaf);
 
 /*
- * Writes at most max pcs, innermost first; *depth is how many. When the end is PA_WALK_COLD the walk
- * stands at the first frame that is not among them.
+ * Writes at most max pcs, innermost first; *depth is how many. When the end is PA_WALK_COLD the
+ * walk stands at the first frame that is not among them.
  */
 PA_SIGNAL enum pa_walk_end pa_walk_run(struct pa_walk *walk, const struct pa_frames *frames,
 	uintptr_t *pcs, uint32_t max, uint32_t *depth);

@@ -3,8 +3,8 @@
  * signal of our own, so a program that uses SIGPROF or ITIMER_PROF itself is not disturbed.
  *
  * Threads that exist when sampling starts get their timer from the agent's thread; those born while
- * it runs make their own. The first tick of each comes after a random part of the period, and what a
- * thread has used since its last tick is charged when it exits, so short threads count.
+ * it runs make their own. The first tick of each comes after a random part of the period, and what
+ * a thread has used since its last tick is charged when it exits, so short threads count.
  * Between profiles the signal has the disposition that it had before.
  */
 #ifndef PA_TICK_H
@@ -27,7 +27,8 @@ PA_AGENT int pa_tick_start(unsigned rate_hz);
 /* Sampling off; no timer and no signal of ours is left when it returns. */
 PA_AGENT void pa_tick_stop(void);
 
-/* In a new thread while ticks are on; and at its exit. start_routine: what a residue is charged to. */
+/* In a new thread while ticks are on; and at its exit. start_routine: what a residue is charged to.
+ */
 PA_APP void pa_tick_thread_begin(struct pa_thread *thread);
 PA_APP void pa_tick_thread_end(struct pa_thread *thread);
 

@@ -98,7 +98,8 @@ static void absurd_sizes_are_refused(void **unused)
 	struct pa_arena arena = PA_ARENA_INIT("test", SIZE_MAX);
 
 	(void)unused;
-	assert_non_null(pa_arena_alloc(&arena, 16)); /* room for a size that wraps around to little */
+	/* room for a size that wraps around to little */
+	assert_non_null(pa_arena_alloc(&arena, 16));
 	assert_null(pa_arena_alloc(&arena, SIZE_MAX));
 	assert_null(pa_arena_alloc(&arena, SIZE_MAX - 3));
 	assert_null(pa_arena_alloc(&arena, (size_t)PTRDIFF_MAX + 1));

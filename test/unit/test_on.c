@@ -48,7 +48,8 @@ static void child_that_shares_our_memory_changes_nothing(void **unused)
 	(void)unused;
 	fixture_boot(64 << 10, 1);
 	static char stack[64 << 10] __attribute__((aligned(16)));
-	pid_t child = clone(check_on, stack + sizeof(stack), CLONE_VM | CLONE_VFORK | SIGCHLD, NULL);
+	const int flags = CLONE_VM | CLONE_VFORK | SIGCHLD;
+	pid_t child = clone(check_on, stack + sizeof(stack), flags, NULL);
 	int status;
 	assert_int_equal(waitpid(child, &status, 0), child);
 	assert_int_equal(status, 0);

@@ -202,7 +202,8 @@ static void wild_registers_end_the_walk(void **unused)
 {
 	(void)unused;
 	fixture_boot(64 << 10, 1);
-	const uintptr_t wild[] = { 0, 8, 0x1000, 0x7ffffffff000, (uintptr_t)-16, 0x8000000000000000 };
+	const uintptr_t wild[] = { 0, 8, 0x1000, 0x7ffffffff000, (uintptr_t)-16,
+		0x8000000000000000 };
 	const struct pa_rule rule = { .kind = PA_RULE_BP, .cfa_offset = 16, .bp_offset = -16 };
 	assert_true(pa_frames_insert(pa_record.frames, 0x1234, false, &rule, 0));
 	for (size_t i = 0; i < PA_COUNT(wild); i++)
