@@ -11,7 +11,7 @@
 #include "agent/record/sample.h"
 #include "test/unit/record_fixture.h"
 
-static struct pa_thread *self(void)
+static __attribute__((noinline)) struct pa_thread *self(void)
 {
 	return &pa_thread_self;
 }
@@ -176,10 +176,10 @@ static void first_allocation_of_a_thread_is_sampled_by_its_size(void **unused)
 	boot(64 << 10, 65536);
 	int small = 0, large = 0;
 	for (int i = 0; i < 20000; i++) {
-		memset(self(), 0, sizeof(*self()));
+		*self() = (struct pa_thread){ 0 };
 		self()->random = 0;
 		small += allocate(64);
-		memset(self(), 0, sizeof(*self()));
+		*self() = (struct pa_thread){ 0 };
 		large += allocate(1 << 20);
 	}
 	assert_true(small < 100);

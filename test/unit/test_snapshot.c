@@ -355,10 +355,10 @@ static void threads_take_snapshots_while_events_come(void **unused)
 	pa_store_relaxed(&takers, 4);
 	for (int i = 0; i < 4; i++)
 		start_thread(take_often, NULL);
-	while (pa_load_acquire(&takers)) {
+	do {
 		send_alloc(PC(40), 64, OBJECT(200 + sent));
 		send_object(PA_EVENT_FREE, OBJECT(200 + sent++));
-	}
+	} while (pa_load_acquire(&takers));
 	snapshot = take(PA_KIND_HEAP);
 	assert_int_equal(sample_at(snapshot, PC(40))->values[0], sent);
 	assert_int_equal(sample_at(snapshot, PC(40))->values[2], 0);

@@ -41,6 +41,9 @@ static void bounds_of_a_new_thread_lie_inside_its_stack(void **unused)
 {
 	(void)unused;
 	fixture_boot(64 << 10, 1);
+#ifdef __SANITIZE_THREAD__
+	skip(); /* it makes stacks larger than it was asked to, for TLS of its own */
+#endif
 	const size_t sizes[] = { 16 << 10, 64 << 10, 1 << 20, 8 << 20 };
 	for (size_t i = 0; i < PA_COUNT(sizes); i++) {
 		pthread_t thread;
