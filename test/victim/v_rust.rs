@@ -1,8 +1,13 @@
 // Rust: a generic function keeps 8 MiB in boxes, another burns CPU time in a thread.
 // Prints "ready", lives until stdin ends.
-use std::hint::black_box;
 use std::io::Read;
 use std::io::Write;
+
+// std::hint::black_box came with Rust 1.66; Debian 12 has 1.63.
+fn black_box<T>(value: T) -> T {
+    let kept = std::mem::ManuallyDrop::new(value);
+    unsafe { std::ptr::read_volatile(&*kept) }
+}
 
 mod store {
     #[inline(never)]
