@@ -151,6 +151,7 @@ static bool draw_first(struct pa_thread *thread, size_t bytes)
 
 bool pa_alloc_due(struct pa_thread *thread, size_t bytes)
 {
+	thread->heap_left += bytes; /* as it was before pa_alloc_skip took it off */
 	if (thread->role == PA_ROLE_AGENT)
 		return false;
 	if (!pa_load_relaxed(&pa_on->heap)) {

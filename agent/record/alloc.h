@@ -26,23 +26,20 @@ extern PA_ATOMIC(uint8_t) pa_alloc_filter[PA_ALLOC_FILTER_BYTES] PA_HIDDEN;
 PA_INLINE bool pa_alloc_maybe_sampled(const void *pointer)
 {
 	size_t slot = (uintptr_t)pointer >> PA_PAGE_SHIFT & (PA_ALLOC_FILTER_BYTES - 1);
-	return pa_load_relaxed(&pa_alloc_filter[slot]) != 0;
+	return pa_regs_is_set(&pa_alloc_filter[slot]);
 }
 
-/* Counts bytes down; true when this allocation is not to be sampled. Costs 1 TLS load, 1 compare,
- * 1 store. */
+/* Counts bytes down; true when this allocation is not to be sampled. Costs 1 subtraction in TLS,
+ * 1 branch. After false, pa_alloc_due has to be asked: it sets the countdown right. */
 PA_INLINE bool pa_alloc_skip(size_t bytes)
 {
-	uint64_t left = pa_thread_self.heap_left;
-	if (pa_unlikely(bytes >= left))
-		return false;
-	pa_thread_self.heap_left = left - bytes;
-	return true;
+	return pa_regs_count_down(&pa_thread_self.heap_left, bytes);
 }
 
 /*
- * The countdown ran out at an allocation of bytes: true when it is to be recorded (then call record
- * with the result); false when recording is off, or this is our own work. Draws the next interval.
+ * pa_alloc_skip said false to an allocation of bytes: true when it is to be recorded (then call
+ * record with the result); false when recording is off, or this is our own work. Draws the next
+ * interval.
  */
 PA_APP bool pa_alloc_due(struct pa_thread *thread, size_t bytes);
 

@@ -12,54 +12,11 @@
 #include <sys/syscall.h>
 #include <ucontext.h>
 
+#include "../base/atomic.h"
 #include "../base/base.h"
 
 #if !defined(__x86_64__)
 #error "pprofagent: this architecture needs its own agent/record/regs.h"
-/* A system call of three or four arguments without libc: errno (which is TLS) stays untouched.
- * The result is the kernel's, -errno on failure. */
-PA_INLINE long pa_regs_syscall(long number, long a, long b, long c, long d)
-{
-	long result;
-	register long fourth __asm__("r10") = d;
-	__asm__ volatile("syscall"
-			 : "=a"(result)
-			 : "a"(number), "D"(a), "S"(b), "d"(c), "r"(fourth)
-			 : "rcx", "r11", "memory");
-	return result;
-}
-
-/*
- * True when the kernel can read 8 bytes at the address: rt_sigprocmask copies the set in before it
- * finds that there is no such "how" (-EFAULT, else -EINVAL). It needs no descriptor, changes
- * nothing, and every seccomp filter has to allow it. 0.1 us.
- */
-PA_INLINE bool pa_regs_readable(uintptr_t at)
-{
-	return pa_regs_syscall(SYS_rt_sigprocmask, -1, (long)at, 0, 8) != -14;
-}
-
-/*
- * False in a thread without TLS (raw clone with no CLONE_SETTLS in a program that cleared it):
- * there a handler of ours must not touch a thread variable. Uses the instruction where the kernel
- * allows it (bit 1 of AT_HWCAP2), else a system call.
- */
-PA_INLINE bool pa_regs_has_tls(bool has_fsgsbase)
-{
-	unsigned long base = 0;
-	if (has_fsgsbase)
-		__asm__ volatile("rdfsbase %0" : "=r"(base));
-	else
-		pa_regs_syscall(SYS_arch_prctl, 0x1003 /* ARCH_GET_FS */, (long)&base, 0, 0);
-	return base != 0;
-}
-
-/* May the instruction be used? Asked once, at boot. */
-PA_INLINE bool pa_regs_fsgsbase(void)
-{
-	return getauxval(AT_HWCAP2) & 2;
-}
-
 #endif
 
 enum { PA_REG_BP = 6, PA_REG_SP = 7, PA_REG_PC = 16, PA_REGS_COUNT = 17 };
@@ -123,6 +80,26 @@ enum {
 	PA_SIGFRAME_SP = offsetof(ucontext_t, uc_mcontext.gregs) + REG_RSP * 8,
 	PA_SIGFRAME_PC = offsetof(ucontext_t, uc_mcontext.gregs) + REG_RIP * 8,
 };
+
+/*
+ * Takes amount off *counter. True when more than amount was left; else *counter has wrapped below
+ * zero or is zero. In place: the two instructions of the hot path, which the compiler does not
+ * find.
+ */
+PA_INLINE bool pa_regs_count_down(uint64_t *counter, uint64_t amount)
+{
+	bool enough;
+	__asm__("subq %2, %0" : "+m"(*counter), "=@cca"(enough) : "r"(amount));
+	return enough;
+}
+
+/* True when *byte is not 0: one instruction with the load in it. Relaxed. */
+PA_INLINE bool pa_regs_is_set(const PA_ATOMIC(uint8_t) *byte)
+{
+	bool set;
+	__asm__("cmpb $0, %1" : "=@ccne"(set) : "m"(*byte));
+	return set;
+}
 
 /* A system call of three or four arguments without libc: errno (which is TLS) stays untouched.
  * The result is the kernel's, -errno on failure. */
