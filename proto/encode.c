@@ -9,7 +9,7 @@
 #include "numbering.h"
 #include "profile.pb.h"
 #include "strtab.h"
-#include "utf8.h"
+#include "../agent/base/utf8.h"
 
 typedef perftools_profiles_Function pb_function;
 typedef perftools_profiles_Label pb_label;

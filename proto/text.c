@@ -10,7 +10,7 @@
 #include "../agent/profile/symbols.h"
 #include "grow.h"
 #include "memstats.h"
-#include "utf8.h"
+#include "../agent/base/utf8.h"
 
 #define BUFFER_BYTES 4096
 /* For numbers only: texts of any length do not pass through it. */

@@ -10,6 +10,8 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "utf8.h"
+
 #define LINE_BYTES 512
 #define PREFIX "pprofagent: "
 #define QUOTED_INPUT_BYTES 64
@@ -71,33 +73,14 @@ PA_BOOT void pa_say(const char *format, ...)
 }
 
 /*
- * Length of the UTF-8 character at text that may be shown as it is, else 0: RFC 3629, section 4,
- * without the C0 and C1 controls. Reads no byte beyond a NUL.
+ * Length of the character at text that may be shown as it is, else 0: UTF-8 without the C0 and C1
+ * controls.
  */
 static size_t plain_length(const unsigned char *text)
 {
-	unsigned char lowest = 0x80, highest = 0xbf;
-	size_t length, i;
+	bool is_c1_control = text[0] == 0xc2 && text[1] < 0xa0;
 
-	if (text[0] < 0x80)
-		return text[0] >= 0x20 && text[0] != 0x7f;
-	if (text[0] < 0xc2 || text[0] > 0xf4)
-		return 0;
-	length = text[0] < 0xe0 ? 2 : text[0] < 0xf0 ? 3 : 4;
-	if (text[0] == 0xc2 || text[0] == 0xe0)
-		lowest = 0xa0;
-	else if (text[0] == 0xf0)
-		lowest = 0x90;
-	else if (text[0] == 0xed)
-		highest = 0x9f;
-	else if (text[0] == 0xf4)
-		highest = 0x8f;
-	if (text[1] < lowest || text[1] > highest)
-		return 0;
-	for (i = 2; i < length; i++)
-		if (text[i] < 0x80 || text[i] > 0xbf)
-			return 0;
-	return length;
+	return is_c1_control ? 0 : pa_utf8_char((const char *)text, SIZE_MAX, true);
 }
 
 PA_BOOT char *pa_say_quote(char *out, size_t size, const char *text)

@@ -4,6 +4,7 @@
 
 #include "../base/arena.h"
 #include "../base/clock.h"
+#include "../base/utf8.h"
 #include "tally.h"
 
 #define NAME_SLOTS (PA_CPU_NAMES * 2)
@@ -24,39 +25,19 @@ static struct {
 	uint16_t name_count;
 } state;
 
-/* Bytes of the UTF-8 character at text (n > 0 bytes long), 0 when it is none: Unicode 3.9, D92. */
-static size_t character_bytes(const unsigned char *text, size_t n)
-{
-	unsigned char first = text[0];
-	if (first < 0x80)
-		return 1;
-	size_t bytes = first >= 0xf0 ? 4 : first >= 0xe0 ? 3 : 2;
-	if (first < 0xc2 || first > 0xf4 || n < bytes)
-		return 0;
-	for (size_t i = 1; i < bytes; i++) {
-		if ((text[i] & 0xc0) != 0x80)
-			return 0;
-	}
-	bool is_overlong = (first == 0xe0 && text[1] < 0xa0) || (first == 0xf0 && text[1] < 0x90);
-	bool is_surrogate = first == 0xed && text[1] > 0x9f;
-	bool is_too_big = first == 0xf4 && text[1] > 0x8f;
-	return is_overlong || is_surrogate || is_too_big ? 0 : bytes;
-}
-
 /* The name as UTF-8, not NUL-terminated; returns its length. */
 static size_t clean_name(char out[NAME_MAX_BYTES], const char *name)
 {
-	const unsigned char *text = (const unsigned char *)name;
 	size_t left = strnlen(name, PA_THREAD_NAME_BYTES);
 	size_t written = 0;
 	while (left) {
-		size_t bytes = character_bytes(text, left);
-		const void *from = bytes ? (const void *)text : REPLACEMENT;
+		size_t bytes = pa_utf8_char(name, left, false);
+		const char *from = bytes ? name : REPLACEMENT;
 		size_t copied = bytes ? bytes : sizeof(REPLACEMENT) - 1;
 		memcpy(out + written, from, copied);
 		written += copied;
 		bytes += !bytes;
-		text += bytes;
+		name += bytes;
 		left -= bytes;
 	}
 	return written;

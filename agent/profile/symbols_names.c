@@ -3,6 +3,7 @@
 #include <string.h>
 
 #include "../base/arena.h"
+#include "../base/utf8.h"
 #include "demangle.h"
 
 /* A program has some ten thousand functions that are ever seen in a profile. */
@@ -121,35 +122,12 @@ static const char *intern(const char *text, size_t bytes)
 	return string->text;
 }
 
-/* The length of the UTF-8 character at text (of left bytes), 0 when it is none. */
-static size_t character_bytes(const unsigned char *text, size_t left)
-{
-	static const uint32_t least[] = { 0, 0, 0x80, 0x800, 0x10000 };
-	size_t bytes = text[0] < 0x80 ? 1 : text[0] >> 5 == 6 ? 2 : text[0] >> 4 == 14 ? 3 :
-		text[0] >> 3 == 30 ? 4 : 0;
-	uint32_t point;
-
-	if (bytes == 0 || bytes > left)
-		return 0;
-	if (bytes == 1)
-		return text[0] >= ' ' && text[0] != 0x7f;
-	point = text[0] & (0x7fu >> bytes);
-	for (size_t i = 1; i < bytes; i++) {
-		if ((text[i] & 0xc0) != 0x80)
-			return 0;
-		point = point << 6 | (text[i] & 0x3f);
-	}
-	if (point < least[bytes] || point > 0x10ffff || (point >= 0xd800 && point < 0xe000))
-		return 0;
-	return bytes;
-}
-
 PA_AGENT size_t pa_symbols_names_clean(char *out, size_t size, const char *text, size_t bytes)
 {
 	size_t length = 0;
 
 	while (bytes) {
-		size_t character = character_bytes((const unsigned char *)text, bytes);
+		size_t character = pa_utf8_char(text, bytes, true);
 		size_t used = character ? character : 1;
 
 		if (length + used >= size)

@@ -5,7 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "../../proto/utf8.h"
+#include "../base/utf8.h"
 
 #define FIRST_BYTES 4096
 

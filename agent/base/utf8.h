@@ -7,7 +7,14 @@
 #ifndef PA_UTF8_H
 #define PA_UTF8_H
 
-#include "../agent/base/base.h"
+#include "base.h"
+
+/*
+ * Bytes of the character at text, of which left bytes may be read (SIZE_MAX when a NUL ends it); 0
+ * when there is no good one: not UTF-8 (surrogates, overlong forms and what is above U+10FFFF are
+ * not), and with printable also ASCII control bytes.
+ */
+PA_SIGNAL size_t pa_utf8_char(const char *text, size_t left, bool printable);
 
 /* The next bytes of a cleaned text, and how many bytes of the text they stand for. */
 struct pa_utf8_piece {
@@ -19,9 +26,8 @@ struct pa_utf8_piece {
 
 /*
  * The longest good beginning of text, at most max bytes (no character is cut), or U+FFFD in place
- * of one bad byte. Bad: not UTF-8 (surrogates, overlong forms and what is above U+10FFFF are not),
- * and with printable also ASCII control bytes. A text that is good is one piece. source is 0 also
- * when the next character does not fit into max.
+ * of one bad byte. A text that is good is one piece. source is 0 also when the next character does
+ * not fit into max.
  */
 PA_SIGNAL struct pa_utf8_piece pa_utf8_piece(const char *text, size_t max, bool printable);
 

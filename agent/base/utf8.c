@@ -9,12 +9,12 @@ static bool in(unsigned char byte, unsigned char low, unsigned char high)
 }
 
 /*
- * Bytes of the character at p, 0 when there is no good one. Table 3-7 of the Unicode standard: only
- * the second byte's range depends on the first. A NUL is no good second byte, so nothing behind the
- * end is read.
+ * Table 3-7 of the Unicode standard: only the second byte's range depends on the first. A NUL is no
+ * good second byte, so nothing behind the end of a string is read.
  */
-static size_t rune_bytes(const unsigned char *p, bool printable)
+PA_SIGNAL size_t pa_utf8_char(const char *text, size_t left, bool printable)
 {
+	const unsigned char *p = (const unsigned char *)text;
 	unsigned char first = p[0], low = 0x80, high = 0xBF;
 	size_t count, i;
 
@@ -31,7 +31,7 @@ static size_t rune_bytes(const unsigned char *p, bool printable)
 		low = 0x90;
 	else if (first == 0xF4)
 		high = 0x8F;
-	if (!in(p[1], low, high))
+	if (count > left || !in(p[1], low, high))
 		return 0;
 	for (i = 2; i < count; i++)
 		if (!in(p[i], 0x80, 0xBF))
@@ -44,7 +44,7 @@ PA_SIGNAL struct pa_utf8_piece pa_utf8_piece(const char *text, size_t max, bool 
 	struct pa_utf8_piece piece = { .bytes = text };
 
 	while (text[piece.source]) {
-		size_t count = rune_bytes((const unsigned char *)text + piece.source, printable);
+		size_t count = pa_utf8_char(text + piece.source, SIZE_MAX, printable);
 
 		if (!count || piece.source + count > max)
 			break;
@@ -53,7 +53,7 @@ PA_SIGNAL struct pa_utf8_piece pa_utf8_piece(const char *text, size_t max, bool 
 	}
 	piece.count = piece.source;
 	if (piece.source || !*text || max < REPLACEMENT_BYTES
-		|| rune_bytes((const unsigned char *)text, printable))
+		|| pa_utf8_char(text, SIZE_MAX, printable))
 		return piece;
 	return (struct pa_utf8_piece){
 		.bytes = REPLACEMENT, .count = REPLACEMENT_BYTES, .runes = 1, .source = 1
