@@ -29,6 +29,15 @@ def test_forking_programs_end_as_without_the_agent(mode, rate):
     assert bare[0] == 0
 
 
+def test_child_forked_while_the_agent_starts_can_open_libraries():
+    # A child for which one of our threads held the loader's lock hangs until its alarm. Each run
+    # forks all the time from before the agent's thread wakes until its server is up.
+    for _ in range(30):
+        bare, agent = run_both([victim("v_fork"), "loader", "50"])
+        same(bare, agent)
+        assert bare[1] == b"loader wrong 0\n"
+
+
 def test_fork_of_python_passes_the_exit_code():
     code = ("import os,sys;p=os.fork();p or sys.exit(3);"
             "print(os.waitstatus_to_exitcode(os.waitpid(p,0)[1]))")

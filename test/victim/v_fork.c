@@ -4,11 +4,14 @@
  *   v_fork tree           a tree of children three deep, with exit codes; prints their sum
  *   v_fork storm N        four threads allocate while N children are forked, each allocates
  *   v_fork threads N      four threads fork N children in all
+ *   v_fork loader MS      forks for so long without a pause; the children open a library, look up
+ *                         a symbol and make a thread
  *   v_fork raw            _Fork, vfork and clone without handlers; children allocate, exit 7
  *   v_fork nochild        wait() must say ECHILD at once: we have no child of our own
  *   v_fork serve          keeps 8 MiB (keep_before), forks; the child keeps 4 MiB more
  *                         (keep_child), prints "child PID", and both live until stdin ends
  */
+#include <dlfcn.h>
 #include <errno.h>
 #include <pthread.h>
 #include <sched.h>
@@ -20,6 +23,7 @@
 #include <string.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
+#include <time.h>
 #include <unistd.h>
 
 static atomic_bool stop;
@@ -115,6 +119,45 @@ static int threads(int count)
 	return wrong_codes != 0;
 }
 
+static void *nothing(void *arg)
+{
+	return arg;
+}
+
+/* In a child: what takes the locks of the loader. An alarm ends one that hangs. */
+static void use_loader(void)
+{
+	pthread_t thread;
+	void *library;
+
+	alarm(10);
+	library = dlopen("libm.so.6", RTLD_NOW);
+	if (!library || !dlsym(library, "cos"))
+		_exit(1);
+	dlclose(library);
+	if (pthread_create(&thread, NULL, nothing, NULL) || pthread_join(thread, NULL))
+		_exit(2);
+	_exit(0);
+}
+
+static int loader(int run_ms)
+{
+	struct timespec now, end;
+	int wrong = 0;
+
+	clock_gettime(CLOCK_MONOTONIC, &end);
+	end.tv_nsec += run_ms * 1000000L;
+	do {
+		pid_t pid = fork();
+		if (pid == 0)
+			use_loader();
+		wrong += code_of(pid) != 0;
+		clock_gettime(CLOCK_MONOTONIC, &now);
+	} while ((now.tv_sec - end.tv_sec) * 1000000000L + now.tv_nsec - end.tv_nsec < 0);
+	printf("loader wrong %d\n", wrong);
+	return wrong != 0;
+}
+
 static int raw(void)
 {
 	pid_t pid = _Fork();
@@ -190,6 +233,8 @@ int main(int argc, char **argv)
 		return storm(n);
 	if (!strcmp(mode, "threads"))
 		return threads(n);
+	if (!strcmp(mode, "loader"))
+		return loader(n);
 	if (!strcmp(mode, "raw"))
 		return raw();
 	if (!strcmp(mode, "nochild"))
