@@ -48,6 +48,12 @@ class Background:
         return Profile(answer.body)
 
 
+def assert_most_of(seen_ns, used_ns):
+    """Never more than was used; less by what was used before and after the profile, which on a
+    machine that is busy with other things is not nothing."""
+    assert 0.75 * used_ns <= seen_ns <= 1.03 * used_ns, (seen_ns, used_ns)
+
+
 def test_three_to_one_is_seen_as_three_to_one(start):
     target = start([victim("v_spin")])
     target.expect("ready")
@@ -59,7 +65,7 @@ def test_three_to_one_is_seen_as_three_to_one(start):
     seen_one = profile.total("cpu", "spin_one")
     assert seen_three / seen_one == pytest.approx(three / one, rel=0.10)
     assert seen_three / seen_one == pytest.approx(3, rel=0.12)
-    assert seen_three + seen_one == pytest.approx(three + one, rel=0.10)
+    assert_most_of(seen_three + seen_one, three + one)
     assert target.finish() == 0
 
 
@@ -84,9 +90,12 @@ def test_four_threads_get_samples_in_proportion_to_their_cpu_time(start):
     profile = cpu(target, 4)
     after = times(target)
     seen = profile.by_label("thread", "cpu")
-    for name in before:
-        used = after[name] - before[name]
-        assert seen[name] == pytest.approx(used, rel=0.10, abs=50e6), (name, seen, used)
+    used = {name: after[name] - before[name] for name in before}
+    # Shares: what the threads use between the profile and our questions depends on the machine.
+    for name in used:
+        share = used[name] / sum(used.values())
+        assert seen[name] / sum(seen.values()) == pytest.approx(share, abs=0.04), (seen, used)
+    assert sum(seen.values()) <= sum(used.values()) * 1.02
 
 
 def test_labels_name_the_thread_and_its_tid(start):
@@ -126,7 +135,7 @@ def test_hz_sets_the_period(start):
     profile = cpu(target, 2)
     used = sum(split(target)) - sum(before)
     assert profile.proto.period == 1000000
-    assert profile.total("cpu") == pytest.approx(used, rel=0.10)
+    assert_most_of(profile.total("cpu"), used)
 
 
 def test_thread_that_blocks_every_signal_is_sampled(start):
