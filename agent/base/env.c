@@ -22,6 +22,7 @@ static const char launchers[] =
 	"nice,ionice,chrt,taskset,numactl,prlimit,setarch,nohup,setsid,stdbuf,xargs,flock,time,"
 	"watch,script,setpriv,capsh,unshare,nsenter,chroot,bwrap,sudo,su,runuser,doas,pkexec,"
 	"gosu,su-exec,tini,tini-static,dumb-init,catatonit,systemd-run,start-stop-daemon,"
+	"daemonize,pg_ctl,runsv,runsvdir,supervise,svscan,s6-supervise,s6-svscan,"
 	"strace,ltrace,gdb,gdbserver,lldb,lldb-server,rr,perf,"
 	"valgrind*,*-amd64-linux,*-arm64-linux";
 

@@ -42,8 +42,9 @@ static void launchers_hand_the_agent_on(void **unused)
 	static const char *const launchers[] = { "sh", "bash", "dash", "zsh", "ksh", "fish",
 		"busybox", "env", "timeout", "nice", "ionice", "nohup", "setsid", "stdbuf", "xargs",
 		"setpriv", "unshare", "nsenter", "chroot", "sudo", "su", "runuser", "doas", "gosu",
-		"su-exec", "tini", "dumb-init", "catatonit", "strace", "ltrace", "gdb", "taskset",
-		"chrt", "numactl", "prlimit", "flock", "time", "watch", "script", "systemd-run",
+		"su-exec", "tini", "dumb-init", "catatonit", "pg_ctl", "strace", "ltrace",
+		"gdb", "taskset", "chrt", "numactl", "prlimit", "flock", "time", "watch", "script",
+		"systemd-run",
 		"start-stop-daemon", "valgrind", "valgrind.bin", "memcheck-amd64-linux" };
 	static const char *const programs[] = { "shar", "bash2", "xbash", "redis-server", "su-x",
 		"arm64-linux-not", "" };
