@@ -77,23 +77,6 @@ static void lock_for_batch(void)
 
 /* ---- stacks ---- */
 
-/* Frames of the thread-start wrapper are ours: the program's stack is without them. */
-static uint32_t remove_wrapper(uintptr_t *pcs, uint32_t depth, bool *leaf)
-{
-	const struct pa_bridge *bridge = pa_core_bridge;
-	uint32_t kept = 0;
-	bool was_leaf = *leaf;
-	for (uint32_t i = 0; i < depth; i++) {
-		bool is_leaf = was_leaf && i == 0;
-		uintptr_t pc = is_leaf ? pcs[i] : pcs[i] - 1;
-		if (pc < bridge->wrapper_begin || pc >= bridge->wrapper_end)
-			pcs[kept++] = pcs[i];
-		else if (is_leaf)
-			*leaf = false;
-	}
-	return kept;
-}
-
 /* Nothing is mapped in the first page: such a pc is a walk that went astray. */
 static uint32_t cut_astray(const uintptr_t *pcs, uint32_t depth, enum pa_pseudo_pc *tail)
 {
@@ -147,7 +130,6 @@ static const struct pa_stack *stack_of(const struct pa_event *event)
 	bool leaf = has_leaf(event);
 	uint32_t depth = collect_pcs(event, &tail);
 	depth = cut_astray(state.pcs, depth, &tail);
-	depth = remove_wrapper(state.pcs, depth, &leaf);
 	if (tail == PA_PSEUDO_BROKEN)
 		pa_add_relaxed(&pa_core_bridge->counters->broken_stacks, 1);
 	if (tail == PA_PSEUDO_CUT)

@@ -106,10 +106,6 @@ struct pa_bridge {
 	/* True when a thread of the agent: not to be shown in profiles. */
 	bool (*is_agent_thread)(int32_t tid);
 
-	/* Code whose frames are not shown: [begin, end), empty when the thread-start wrapper leaves
-	 * no frame. */
-	uintptr_t wrapper_begin, wrapper_end;
-
 	/* Bytes mapped by libpprofagent.so itself. */
 	size_t (*memory_bytes)(void);
 

@@ -1,5 +1,7 @@
 """Libraries that come and go: names stay with the code that they belong to."""
-from harness import EXACT, victim
+import subprocess
+
+from harness import EXACT, run_both, victim
 from profiles import heap
 
 
@@ -33,3 +35,20 @@ def test_both_libraries_are_mappings_of_the_profile(start):
     assert files[0] == victim("v_plugin")
     assert any(f.endswith("libc.so.6") for f in files)
     assert any(f.endswith("p_two.so") for f in files)
+
+
+def test_library_is_found_by_the_runpath_of_its_caller(tmp_path):
+    # The loader looks at who called dlopen: our hook must not be that caller.
+    (tmp_path / "lib").mkdir()
+    (tmp_path / "part.c").write_text("int part(void) { return 42; }\n")
+    (tmp_path / "main.c").write_text(
+        "#include <dlfcn.h>\n#include <stdio.h>\n"
+        "int main(void) { void *p = dlopen(\"libpart.so\", RTLD_NOW);\n"
+        "int (*part)(void) = p ? (int (*)(void))dlsym(p, \"part\") : 0;\n"
+        "printf(\"%d\\n\", part ? part() : 0); return p ? dlclose(p) : 1; }\n")
+    for argv in (["-shared", "-fPIC", "-o", "lib/libpart.so", "part.c"],
+                 ["-o", "main", "main.c", "-Wl,--enable-new-dtags,-rpath,$ORIGIN/lib"]):
+        subprocess.run(["gcc", *argv], cwd=tmp_path, check=True)
+    bare, agent = run_both([str(tmp_path / "main")])
+    assert bare == (0, b"42\n", b"")
+    assert agent == bare

@@ -18,8 +18,6 @@
 
 #define TEXT 0x400000
 #define TEXT_END 0x500000
-#define WRAPPER 0x480000
-#define WRAPPER_END 0x480100
 #define AGENT_TID 4242
 
 /* Each test has stacks and objects of its own: the tables live as long as the process. */
@@ -108,7 +106,6 @@ static void start_collector(size_t ring_bytes)
 		.version = PA_BRIDGE_VERSION, .settings = &settings, .counters = &counters,
 		.tick_start = tick_start, .tick_stop = tick_stop,
 		.is_agent_thread = is_agent_thread,
-		.wrapper_begin = WRAPPER, .wrapper_end = WRAPPER_END,
 	};
 	bridge.ring = pa_ring_create(ring_bytes);
 	pa_core_bridge = &bridge;

@@ -61,30 +61,6 @@ static void broken_and_cut_stacks_say_so_and_are_counted(void **unused)
 	assert_int_equal(pa_load_relaxed(&counters.cut_stacks), cut_before + 1);
 }
 
-static void frames_of_the_thread_wrapper_are_removed(void **unused)
-{
-	/* Return addresses: the first of the wrapper belongs to what lies before it. */
-	uintptr_t sent[] = { PC(20), WRAPPER_END, WRAPPER, WRAPPER + 8, PC(21) };
-	uintptr_t shown[] = { PC(20), WRAPPER, PC(21) };
-	(void)unused;
-	send_stack(0, sent, 5, OBJECT(20));
-	assert_stack(shown, 3);
-}
-
-static void a_leaf_inside_the_wrapper_leaves_a_return_address_first(void **unused)
-{
-	uintptr_t sent[] = { WRAPPER, PC(22) };
-	struct pa_snapshot *snapshot;
-	const struct pa_sample *sample;
-	(void)unused;
-	send_stack(PA_EVENT_LEAF, sent, 2, OBJECT(22));
-	snapshot = take_heap();
-	sample = find_sample(snapshot, PC(22));
-	assert_non_null(sample);
-	assert_int_equal(pa_sites_loc(sample->stack->locs[0])->pc, PC(22) - 1);
-	pa_snapshot_free(snapshot);
-}
-
 static void pcs_that_cannot_be_code_break_the_stack(void **unused)
 {
 	uintptr_t sent[] = { PC(23), 2, PC(24) };
@@ -362,8 +338,6 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(events_reach_the_heap_in_order),
 		cmocka_unit_test(broken_and_cut_stacks_say_so_and_are_counted),
-		cmocka_unit_test(frames_of_the_thread_wrapper_are_removed),
-		cmocka_unit_test(a_leaf_inside_the_wrapper_leaves_a_return_address_first),
 		cmocka_unit_test(pcs_that_cannot_be_code_break_the_stack),
 		cmocka_unit_test(cold_stacks_are_finished_by_the_unwinder),
 		cmocka_unit_test(cold_stacks_may_stay_broken_or_be_cut),
