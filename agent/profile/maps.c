@@ -120,7 +120,6 @@ static struct pa_module *make_module(const struct pa_maps_draft *draft)
 		module->segments[0] = (struct pa_segment){ draft->start, draft->limit, 0 };
 	module->build_id_bytes = draft->build_id_bytes;
 	memcpy(module->build_id, draft->build_id, sizeof(module->build_id));
-	module->all_named = true;
 	return module;
 }
 

@@ -42,8 +42,6 @@ struct pa_module {
 	uint8_t build_id[PA_BUILD_ID_BYTES];
 	uint32_t build_id_bytes; /* 0: none */
 	struct pa_symbols *symbols; /* owned by symbols.c; guard: the render thread alone */
-	bool all_named;       /* every location looked up in it so far had a name; guard: render
-	                         thread */
 };
 
 /*

@@ -308,8 +308,6 @@ PA_AGENT uint32_t pa_symbols_lookup(const struct pa_loc *loc, struct pa_frame *f
 		count = lookup(loc, found);
 		pa_store_relaxed(&state.busy, false);
 	}
-	if (count == 0)
-		loc->module->all_named = false;
 	/* Too many: the inner ones go, since all of them lie in the outermost one's code. */
 	uint32_t first = count > max ? count - max : 0;
 	memcpy(frames, found + first, (count - first) * sizeof(*frames));
@@ -360,11 +358,6 @@ PA_AGENT struct pa_function *pa_symbols_at(uintptr_t address)
 		function = function_by_table(module, symbols, address);
 	pa_store_relaxed(&state.busy, false);
 	return function;
-}
-
-PA_AGENT bool pa_symbols_all_named(const struct pa_module *module)
-{
-	return module->all_named && module->symbols != NULL;
 }
 
 /* ---------------------------------------------------------------- giving back */

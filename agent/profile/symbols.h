@@ -46,12 +46,6 @@ PA_AGENT uint32_t pa_symbols_lookup(const struct pa_loc *loc, struct pa_frame *f
 PA_AGENT struct pa_function *pa_symbols_at(uintptr_t address);
 
 /*
- * What the profile may claim of a module: names were found for every location that
- * pa_symbols_lookup was asked for in it.
- */
-PA_AGENT bool pa_symbols_all_named(const struct pa_module *module);
-
-/*
  * A request is done: gives back the memory of debug information, which may be as large as its
  * files, and of symbol tables above a few MiB. What was looked up stays known. The next request has
  * its full share of time for debug information again (so has one after a second of silence).

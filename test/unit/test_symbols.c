@@ -206,24 +206,6 @@ static void pseudo_locations_have_constant_names(void **unused)
 	assert_int_equal(look_up(NULL, frames), 0);
 }
 
-static void one_nameless_location_and_the_module_is_not_all_named(void **unused)
-{
-	char *memory = mmap(NULL, PAGE, PROT_READ | PROT_EXEC, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
-	struct pa_module *module;
-
-	(void)unused;
-	assert_int_equal(pa_maps_refresh(), 0);
-	module = pa_maps_find((uintptr_t)memory);
-	assert_non_null(module);
-	assert_false(pa_symbols_all_named(module));
-	assert_int_equal(look_up(memory, frames), 0);
-	assert_false(pa_symbols_all_named(module));
-	module = pa_maps_find((uintptr_t)symbol_in(library, "outer"));
-	look_up(symbol_in(library, "outer"), frames);
-	assert_true(pa_symbols_all_named(module));
-	munmap(memory, PAGE);
-}
-
 static void a_location_outside_modules_has_no_frames(void **unused)
 {
 	struct pa_loc loc = { .pc = (uintptr_t)frames };
@@ -261,7 +243,6 @@ static void none_mode_gives_no_frames(void **unused)
 	assert_int_equal(look_up(symbol_in(nothing, "outer"), frames), 0);
 	assert_null(pa_symbols_at((uintptr_t)symbol_in(nothing, "outer")));
 	pa_symbols_init(PA_SYMBOLS_LINES);
-	assert_false(pa_symbols_all_named(pa_maps_find((uintptr_t)symbol_in(nothing, "outer"))));
 }
 
 /* ---------------------------------------------------------------- by address */
@@ -384,7 +365,6 @@ int main(void)
 		cmocka_unit_test(assembly_without_types_has_names_and_lines),
 		cmocka_unit_test(libc_functions_have_the_names_that_people_use),
 		cmocka_unit_test(pseudo_locations_have_constant_names),
-		cmocka_unit_test(one_nameless_location_and_the_module_is_not_all_named),
 		cmocka_unit_test(a_location_outside_modules_has_no_frames),
 		cmocka_unit_test(names_mode_reads_tables_only),
 		cmocka_unit_test(none_mode_gives_no_frames),
