@@ -66,13 +66,18 @@ static struct {
 	unsigned *libc_threads;      /* its __nptl_nthreads; NULL: unknown */
 	struct pa_hook_status hooks[HOOKS_MAX]; /* as found when the core was opened */
 	size_t hook_count;
-	/* between the fork handlers */
-	bool load_held, tables_held;
-	/* in a forked child */
-	bool heap_was_on;
-	bool start_pending;          /* the agent's thread is to be started again */
+	bool start_pending;          /* in a forked child: the agent's thread is to start again */
 	char marker[sizeof(PA_ENV_MARKER) + 16];
 } state = { .load_lock = PA_LOCK_INIT(PA_LOCK_LOAD) };
+
+/*
+ * Between the fork handlers of one fork. The thread's own: a fork that ran out of patience for the
+ * locks goes on beside another one that holds them.
+ */
+static PA_TLS struct {
+	bool load_held, tables_held;
+	bool heap_was_on;
+} forking;
 
 static bool is_child(void)
 {
@@ -263,17 +268,17 @@ static void *run_agent(void *unused)
 
 static void before_fork(void)
 {
-	state.load_held = pa_lock_timed(&state.load_lock, FORK_LOAD_WAIT_NS);
-	state.tables_held = state.bridge.atfork.prepare &&
+	forking.load_held = pa_lock_timed(&state.load_lock, FORK_LOAD_WAIT_NS);
+	forking.tables_held = state.bridge.atfork.prepare &&
 		state.bridge.atfork.prepare(FORK_TABLES_WAIT_NS);
-	state.heap_was_on = pa_load_relaxed(&pa_on->heap);
+	forking.heap_was_on = pa_load_relaxed(&pa_on->heap);
 }
 
 static void after_fork_parent(void)
 {
-	if (state.tables_held)
+	if (forking.tables_held)
 		state.bridge.atfork.parent();
-	if (state.load_held)
+	if (forking.load_held)
 		pa_unlock(&state.load_lock);
 }
 
@@ -284,12 +289,12 @@ static void after_fork_child(void)
 	pa_thread_atfork_child();
 	pa_ring_atfork_child(pa_record.ring);
 	if (state.bridge.atfork.child)
-		state.bridge.atfork.child(state.tables_held);
+		state.bridge.atfork.child(forking.tables_held);
 	state.bridge.forked = true;
 	/* The loader was at work for us and is dead in here: never touch it again. */
-	bool usable = state.core_main || state.load_held;
+	bool usable = state.core_main || forking.load_held;
 	bool wanted = state.settings.children && usable;
-	pa_store_relaxed(&pa_on->heap, wanted && state.heap_was_on);
+	pa_store_relaxed(&pa_on->heap, wanted && forking.heap_was_on);
 	pa_store_release(&pa_on->booted, 1);
 	state.start_pending = wanted;
 }
