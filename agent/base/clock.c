@@ -21,11 +21,6 @@ PA_SIGNAL int64_t pa_clock_mono_ns(void)
 	return read_clock(CLOCK_MONOTONIC);
 }
 
-PA_SIGNAL int64_t pa_clock_coarse_ns(void)
-{
-	return read_clock(CLOCK_MONOTONIC_COARSE);
-}
-
 PA_SIGNAL int64_t pa_clock_wall_ns(void)
 {
 	return read_clock(CLOCK_REALTIME);

@@ -9,9 +9,6 @@
 /* CLOCK_MONOTONIC in ns: the time base of all events. 20 ns. */
 PA_SIGNAL int64_t pa_clock_mono_ns(void);
 
-/* CLOCK_MONOTONIC_COARSE in ns, up to 4 ms old. 3 ns. */
-PA_SIGNAL int64_t pa_clock_coarse_ns(void);
-
 /* Wall clock, ns since 1970: only for time_nanos and the pages. */
 PA_SIGNAL int64_t pa_clock_wall_ns(void);
 

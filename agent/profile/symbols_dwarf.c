@@ -253,12 +253,6 @@ PA_AGENT struct pa_symbols_dwarf *pa_symbols_dwarf_open(const struct pa_symbols_
 	return NULL;
 }
 
-PA_AGENT size_t pa_symbols_dwarf_bytes(const struct pa_symbols_dwarf *dwarf)
-{
-	return dwarf->own.image.bytes + dwarf->own.image.unpacked + dwarf->shared.image.bytes +
-		dwarf->shared.image.unpacked + dwarf->arena.mapped_bytes;
-}
-
 PA_AGENT void pa_symbols_dwarf_close(struct pa_symbols_dwarf *dwarf)
 {
 	if (!dwarf->lost)

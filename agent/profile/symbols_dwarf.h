@@ -46,9 +46,6 @@ PA_AGENT struct pa_symbols_dwarf *pa_symbols_dwarf_open(const struct pa_symbols_
 PA_AGENT uint32_t pa_symbols_dwarf_find(struct pa_symbols_dwarf *dwarf, uint64_t address,
 	struct pa_symbols_scope *scopes, uint32_t max, int64_t deadline_ns);
 
-/* Memory of its sections. */
-PA_AGENT size_t pa_symbols_dwarf_bytes(const struct pa_symbols_dwarf *dwarf);
-
 PA_AGENT void pa_symbols_dwarf_close(struct pa_symbols_dwarf *dwarf);
 
 #endif

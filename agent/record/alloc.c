@@ -37,15 +37,9 @@ static struct {
 #define WAIT_PAUSE_NS PA_NS_PER_S
 static PA_ATOMIC(int64_t) wait_not_before_ns; /* relaxed: a hint */
 
-PA_INLINE PA_ATOMIC(uint8_t) *filter_of(const void *pointer)
-{
-	size_t slot = (uintptr_t)pointer >> PA_PAGE_SHIFT & (PA_ALLOC_FILTER_BYTES - 1);
-	return &pa_alloc_filter[slot];
-}
-
 static void filter_add(const void *pointer)
 {
-	PA_ATOMIC(uint8_t) *count = filter_of(pointer);
+	PA_ATOMIC(uint8_t) *count = pa_alloc_filter_of(pointer);
 	uint8_t seen = pa_load_relaxed(count);
 	/* Ends: a failed exchange is another thread's progress. */
 	while (seen != STICKY && !pa_cas_relaxed(count, &seen, seen + 1))
@@ -54,7 +48,7 @@ static void filter_add(const void *pointer)
 
 static void filter_sub(const void *pointer)
 {
-	PA_ATOMIC(uint8_t) *count = filter_of(pointer);
+	PA_ATOMIC(uint8_t) *count = pa_alloc_filter_of(pointer);
 	uint8_t seen = pa_load_relaxed(count);
 	while (seen != STICKY && seen != 0 && !pa_cas_relaxed(count, &seen, seen - 1))
 		;
@@ -64,7 +58,7 @@ void pa_alloc_mark_range(const void *begin, size_t bytes)
 {
 	uintptr_t page = (uintptr_t)begin & ~(PA_PAGE_BYTES - 1);
 	for (; page < (uintptr_t)begin + bytes; page += PA_PAGE_BYTES)
-		pa_store_relaxed(filter_of((const void *)page), STICKY);
+		pa_store_relaxed(pa_alloc_filter_of((const void *)page), STICKY);
 }
 
 PA_INLINE size_t level_bytes(int level)

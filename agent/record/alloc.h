@@ -22,11 +22,17 @@
 /* Relaxed: an address is freed only after the program got it, and so after its count was raised. */
 extern PA_ATOMIC(uint8_t) pa_alloc_filter[PA_ALLOC_FILTER_BYTES] PA_HIDDEN;
 
+/* The count of the page that pointer is on. */
+PA_INLINE PA_ATOMIC(uint8_t) *pa_alloc_filter_of(const void *pointer)
+{
+	size_t slot = (uintptr_t)pointer >> PA_PAGE_SHIFT & (PA_ALLOC_FILTER_BYTES - 1);
+	return &pa_alloc_filter[slot];
+}
+
 /* 1 load, 1 shift, 1 mask: true when the pointer may be a sampled object (or bootstrap memory). */
 PA_INLINE bool pa_alloc_maybe_sampled(const void *pointer)
 {
-	size_t slot = (uintptr_t)pointer >> PA_PAGE_SHIFT & (PA_ALLOC_FILTER_BYTES - 1);
-	return pa_regs_is_set(&pa_alloc_filter[slot]);
+	return pa_regs_is_set(pa_alloc_filter_of(pointer));
 }
 
 /* Counts bytes down; true when this allocation is not to be sampled. Costs 1 subtraction in TLS,

@@ -22,7 +22,6 @@ struct pa_thread {
 	uint8_t role;        /* enum pa_role */
 	uint8_t met;         /* tid and bounds below are set */
 	uint8_t masks_signal; /* the program believes that our signal is blocked here */
-	uint8_t exits_seen;  /* the exit handler of this thread is armed */
 	int32_t tid;
 	uint32_t tick_slot;  /* record/tick.c: own timer's slot + 1, 0 = none */
 	uint64_t random;     /* state of the generator; 0 = not seeded */
