@@ -47,7 +47,7 @@ SRC_RECORD  := $(sort $(wildcard agent/record/*.c))
 SRC_PROFILE := $(sort $(wildcard agent/profile/*.c))
 SRC_PROTO   := $(sort $(wildcard proto/*.c))
 SRC_SERVE   := $(sort $(wildcard agent/serve/*.c))
-SRC_BOOT    := $(wildcard agent/agent.c)
+SRC_BOOT    := $(sort $(wildcard agent/*.c))
 PROTOS      := $(wildcard proto/*.proto)
 
 obj = $(patsubst %.c,$(B)/obj/%.o,$(1))
@@ -55,7 +55,7 @@ OBJ_PB    := $(patsubst proto/%.proto,$(B)/proto/%.pb.o,$(PROTOS))
 HDR_PB    := $(OBJ_PB:.o=.h)
 OBJ_AGENT := $(call obj,$(SRC_HOOKS) $(SRC_BASE) $(SRC_RECORD) $(SRC_BOOT))
 # Where the two objects meet: code without state of its own, for memory that both see.
-SRC_MEET  := agent/record/ring.c agent/record/frames.c
+SRC_MEET  := agent/record/ring.c agent/record/frames.c agent/record/tasks.c
 OBJ_CORE  := $(call obj,$(SRC_BASE) $(SRC_MEET) $(SRC_PROFILE) $(SRC_PROTO) $(SRC_SERVE)) $(OBJ_PB)
 OBJ_UNITS := $(call obj,$(SRC_BASE) $(SRC_RECORD) $(SRC_PROFILE) $(SRC_PROTO) $(SRC_SERVE)) \
 	$(OBJ_PB)

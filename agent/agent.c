@@ -13,11 +13,9 @@
 #include <dlfcn.h>
 #include <errno.h>
 #include <linux/close_range.h>
-#include <sched.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/auxv.h>
-#include <sys/prctl.h>
 #include <sys/resource.h>
 #include <sys/syscall.h>
 #include <unistd.h>
@@ -27,16 +25,19 @@
 #include "base/lock.h"
 #include "base/say.h"
 #include "record/alloc.h"
+#include "record/contend.h"
 #include "record/on.h"
 #include "record/process.h"
 #include "record/sample.h"
+#include "record/signal.h"
 #include "record/thread.h"
 #include "record/tick.h"
+#include "spawn.h"
 
 extern void *__libc_stack_end; /* ld.so: where the main thread's stack began */
 extern char **environ;
+extern const char __ehdr_start[] PA_HIDDEN; /* the linker's: where this object begins */
 
-#define AGENT_STACK_BYTES ((size_t)1 << 20)
 #define PATH_BYTES 4096
 #define CORE_NAME "libpprofagent-core.so"
 #define AGENT_NAME "libpprofagent.so"
@@ -49,7 +50,7 @@ extern char **environ;
 #define FIRST_DELAY_NS (20 * PA_NS_PER_MS)
 #define CHILD_DELAY_NS (250 * PA_NS_PER_MS)
 
-#define HOOKS_MAX 64
+#define HOOKS_MAX 128
 
 /* The longest that a fork waits for our threads to come to rest. */
 #define FORK_LOAD_WAIT_NS (2 * PA_NS_PER_S)
@@ -63,7 +64,6 @@ static struct {
 	char core_path[PATH_BYTES];
 	core_main_fn *core_main;     /* set once, on the agent's thread; inherited by children */
 	struct pa_lock load_lock;    /* held while the loader or libc works for us */
-	unsigned *libc_threads;      /* its __nptl_nthreads; NULL: unknown */
 	struct pa_hook_status hooks[HOOKS_MAX]; /* as found when the core was opened */
 	size_t hook_count;
 	bool start_pending;          /* in a forked child: the agent's thread is to start again */
@@ -90,100 +90,6 @@ static void note_start(void)
 	bridge->start_wall_ns = pa_clock_wall_ns();
 	bridge->start_mono_ns = pa_clock_mono_ns();
 	bridge->serve_from_ns = bridge->start_mono_ns + (is_child() ? CHILD_DELAY_NS : 0);
-}
-
-/* ---- threads of ours ---- */
-
-struct trampoline {
-	void *(*run)(void *);
-	void *arg;
-	char name[PA_THREAD_NAME_BYTES];
-};
-
-static void leave_realtime(void)
-{
-	const struct sched_param none = { 0 };
-	if (sched_getscheduler(0) != SCHED_OTHER)
-		sched_setscheduler(0, SCHED_OTHER, &none);
-}
-
-/*
- * libc ends the process when its last thread ends, by a count of them. Ours do not count: a main
- * that leaves by pthread_exit() ends the process with its last other thread, as without us.
- */
-static void stop_counting(void)
-{
-	unsigned *count = state.libc_threads;
-	/* The program's last thread went before we came so far: what it would have done is ours. */
-	if (count && __atomic_sub_fetch(count, 1, __ATOMIC_ACQ_REL) == 0)
-		exit(0);
-}
-
-static void count_again(void)
-{
-	unsigned *count = state.libc_threads;
-	if (count)
-		__atomic_add_fetch(count, 1, __ATOMIC_ACQ_REL);
-}
-
-static void *run_agent_thread(void *given)
-{
-	struct trampoline start = *(struct trampoline *)given;
-	pa_thread_become_agent();
-	stop_counting();
-	state.bridge.memory.free(given);
-	leave_realtime();
-	prctl(PR_SET_NAME, start.name);
-	void *result = start.run(start.arg);
-	count_again();
-	return result;
-}
-
-/* pthread_create with all signals blocked from the thread's first instruction on. By the libc
- * function: the raw call would also block the signal by which setuid() reaches all threads. */
-static int create_masked(pthread_t *thread, const pthread_attr_t *attr, struct trampoline *start)
-{
-	sigset_t all, before;
-	sigfillset(&all);
-	state.bridge.pthread_sigmask(SIG_SETMASK, &all, &before);
-	pa_lock(&state.load_lock);
-	int error = pa_hooks_thread_create(thread, attr, run_agent_thread, start);
-	pa_unlock(&state.load_lock);
-	state.bridge.pthread_sigmask(SIG_SETMASK, &before, NULL);
-	return error;
-}
-
-static int create_agent_thread(pthread_t *thread, const pthread_attr_t *attr,
-	void *(*run)(void *), void *arg, const char *name)
-{
-	struct trampoline *start = state.bridge.memory.malloc(sizeof(*start));
-	if (!start)
-		return ENOMEM;
-	*start = (struct trampoline){ .run = run, .arg = arg };
-	strncpy(start->name, name, sizeof(start->name) - 1);
-	int error = create_masked(thread, attr, start);
-	if (error)
-		state.bridge.memory.free(start);
-	return error;
-}
-
-static int bridge_thread_create(pthread_t *thread, const pthread_attr_t *attr,
-	void *(*run)(void *), void *arg)
-{
-	return create_agent_thread(thread, attr, run, arg, "pprofagent-http");
-}
-
-static int bridge_spawn(void *(*run)(void *), void *arg, const char *name)
-{
-	pthread_attr_t attr;
-	pthread_t thread;
-	if (pthread_attr_init(&attr) != 0)
-		return -ENOMEM;
-	pthread_attr_setdetachstate(&attr, PTHREAD_CREATE_DETACHED);
-	pthread_attr_setstacksize(&attr, AGENT_STACK_BYTES);
-	int error = create_agent_thread(&thread, &attr, run, arg, name);
-	pthread_attr_destroy(&attr);
-	return -error;
 }
 
 /* ---- boot2, on the agent's thread ---- */
@@ -264,6 +170,14 @@ static void *run_agent(void *unused)
 	return NULL;
 }
 
+/* ---- contention ---- */
+
+static void set_contend_rates(uint64_t block_rate_ns, uint64_t mutex_fraction)
+{
+	pa_contend_rates(block_rate_ns, mutex_fraction);
+	pa_hooks_watch(block_rate_ns || mutex_fraction);
+}
+
 /* ---- fork ---- */
 
 static void before_fork(void)
@@ -286,6 +200,8 @@ static void after_fork_child(void)
 {
 	pa_lock_reset(&state.load_lock);
 	pa_tick_atfork_child();
+	pa_signal_atfork_child();
+	pa_rollcall_atfork_child();
 	pa_thread_atfork_child();
 	pa_ring_atfork_child(pa_record.ring);
 	if (state.bridge.atfork.child)
@@ -295,6 +211,8 @@ static void after_fork_child(void)
 	bool usable = state.core_main || forking.load_held;
 	bool wanted = state.settings.children && usable;
 	pa_store_relaxed(&pa_on->heap, wanted && forking.heap_was_on);
+	set_contend_rates(wanted ? state.settings.block_rate_ns : 0,
+		wanted ? state.settings.mutex_fraction : 0);
 	pa_store_release(&pa_on->booted, 1);
 	state.start_pending = wanted;
 }
@@ -306,7 +224,7 @@ void pa_process_forked(void)
 	state.start_pending = false;
 	int saved_errno = errno;
 	note_start();
-	bridge_spawn(run_agent, NULL, "pprofagent");
+	pa_spawn(run_agent, NULL, "pprofagent");
 	errno = saved_errno;
 }
 
@@ -417,7 +335,7 @@ static bool set_up_record(void)
 {
 	const struct pa_settings *settings = &state.settings;
 	pa_record.ring = pa_ring_create(settings->buffer_bytes);
-	if (!pa_record.ring || !pa_on_boot())
+	if (!pa_record.ring || !pa_on_boot() || !pa_contend_boot())
 		return false;
 	pa_record.frames = pa_frames_create();
 	pa_record.heap_rate_bytes = settings->heap_rate_bytes;
@@ -426,8 +344,9 @@ static bool set_up_record(void)
 	pa_record.pid = getpid();
 	set_stack_bounds();
 	set_default_stack_size();
-	pa_tick_boot(state.bridge.sigaction);
-	state.libc_threads = dlsym(RTLD_DEFAULT, "__nptl_nthreads");
+	pa_signal_boot(state.bridge.sigaction);
+	pa_spawn_boot(&state.bridge, &state.load_lock);
+	pa_thread_meet(&pa_thread_self);
 	return true;
 }
 
@@ -445,10 +364,15 @@ static void fill_bridge(void)
 	bridge->ring = pa_record.ring;
 	bridge->frames = pa_record.frames;
 	bridge->counters = &pa_record.counters;
-	bridge->spawn = bridge_spawn;
-	bridge->thread_create = bridge_thread_create;
+	bridge->spawn = pa_spawn;
+	bridge->thread_create = pa_spawn_joinable;
 	bridge->tick_start = pa_tick_start;
 	bridge->tick_stop = pa_tick_stop;
+	bridge->contend_rates = set_contend_rates;
+	bridge->roll_begin = pa_rollcall_begin;
+	bridge->roll_call = pa_rollcall_call;
+	bridge->text_lo = (uintptr_t)__ehdr_start;
+	bridge->text_hi = (uintptr_t)&state; /* data lies behind the code */
 	bridge->loader_enter = loader_enter;
 	bridge->loader_leave = loader_leave;
 	bridge->hook_status = hook_status;
@@ -481,8 +405,9 @@ __attribute__((constructor)) static void boot1(void)
 			leave_preload();
 		pthread_atfork(before_fork, after_fork_parent, after_fork_child);
 		pa_store_relaxed(&pa_on->heap, pa_record.heap_rate_bytes != 0);
+		set_contend_rates(state.settings.block_rate_ns, state.settings.mutex_fraction);
 		pa_store_release(&pa_on->booted, 1);
-		bridge_spawn(run_agent, NULL, "pprofagent");
+		pa_spawn(run_agent, NULL, "pprofagent");
 	} else {
 		pa_store_relaxed(&pa_on->inert, 1);
 	}

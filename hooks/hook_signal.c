@@ -1,14 +1,14 @@
 /*
- * Signal masks: our signal is left out of every mask that the program sets, so that CPU ticks reach
+ * Signal masks: our signal is left out of every mask that the program sets, so that it reaches
  * all threads, and reported back as the program set it. Temporary masks (sigsuspend, ppoll,
- * pselect, epoll_pwait) are left alone: a tick that waits until such a call is over interrupts
+ * pselect, epoll_pwait) are left alone: one that waits until such a call is over interrupts
  * nobody.
  */
 #include <errno.h>
 
 #include "../agent/record/on.h"
+#include "../agent/record/signal.h"
 #include "../agent/record/thread.h"
-#include "../agent/record/tick.h"
 #include "real.h"
 
 #include "../agent/base/banned.h"
@@ -30,7 +30,7 @@ static bool has_it_by_the_way(const sigset_t *set)
 		return false;
 	if (sigismember(set, neighbour) == 1)
 		return true;
-	pa_tick_signal_is_taken();
+	pa_signal_is_taken();
 	return false;
 }
 
@@ -90,7 +90,7 @@ int pthread_sigmask(int how, const sigset_t *set, sigset_t *old)
 	return change_mask(PA_REAL(pthread_sigmask), how, set, old);
 }
 
-/* Waiting for all signals must not swallow our ticks. */
+/* Waiting for all signals must not swallow our signal. */
 
 int sigwait(const sigset_t *set, int *signal)
 {
@@ -122,7 +122,7 @@ int signalfd(int fd, const sigset_t *set, int flags)
 
 int sigaction(int signal, const struct sigaction *action, struct sigaction *old)
 {
-	if (is_active() && signal == pa_record.signal && pa_tick_sigaction(action, old))
+	if (is_active() && signal == pa_record.signal && pa_signal_sigaction(action, old))
 		return 0;
 	return PA_REAL(sigaction)(signal, action, old);
 }

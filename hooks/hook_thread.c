@@ -1,9 +1,11 @@
 /*
- * pthread_create and fork: threads are met at their start, forked children get the agent back.
+ * pthread_create, thrd_create and fork: threads are met at their start, their creation is recorded,
+ * forked children get the agent back.
  */
 #include <errno.h>
 #include <sched.h>
 
+#include "../agent/record/contend.h"
 #include "../agent/record/on.h"
 #include "../agent/record/process.h"
 #include "../agent/record/thread.h"
@@ -14,20 +16,28 @@
 
 /* What a new thread needs, from its creator; lives in the program's allocator until it starts. */
 struct start {
-	void *(*run)(void *);
+	union {
+		void *(*run)(void *);
+		thrd_start_t run_c11;
+	};
 	void *arg;
 	size_t stack_bytes, guard_bytes;
+	uintptr_t creator_pc;
+	int32_t creator_tid;
 	bool masks_signal; /* the creator's mask, as the program sees it, is inherited */
 };
 
 static struct {
-	pthread_key_t exit_key; /* its destructor runs at the exit of threads that have a timer */
+	pthread_key_t exit_key; /* its destructor runs at the exit of threads that are noted */
 	bool have_key;
 } state;
 
-static void on_thread_exit(void *thread)
+static void on_thread_exit(void *given)
 {
+	struct pa_thread *thread = given;
+	thread->exit_noted = 0;
 	pa_tick_thread_end(thread);
+	pa_contend_thread_end(thread);
 }
 
 void pa_hooks_thread_boot(void)
@@ -36,32 +46,57 @@ void pa_hooks_thread_boot(void)
 		state.have_key = pthread_key_create(&state.exit_key, on_thread_exit) == 0;
 }
 
+void pa_hooks_note_exit(struct pa_thread *self)
+{
+	int saved_errno = errno;
+	self->exit_noted = 1;
+	self->depth++; /* it may allocate */
+	if (state.have_key)
+		pthread_setspecific(state.exit_key, self);
+	self->depth--;
+	errno = saved_errno;
+}
+
 int pa_hooks_thread_create(pthread_t *thread, const pthread_attr_t *attr, void *(*run)(void *),
 	void *arg)
 {
 	return PA_REAL(pthread_create)(thread, attr, run, arg);
 }
 
-static void begin_ticks(struct pa_thread *self, void *(*run)(void *))
+static void begin_ticks(struct pa_thread *self)
 {
-	self->start_routine = (uintptr_t)run;
 	pa_tick_thread_begin(self);
-	if (self->tick_slot && state.have_key)
-		pthread_setspecific(state.exit_key, self);
+	if (self->tick_slot)
+		pa_hooks_note_exit(self);
 }
 
-/* First code of every thread of the program; the jump at the end leaves no frame of ours on its
- * stack. */
-static void *run_thread(void *given)
+/* In the new thread, before anything of the program. */
+static struct start begin(void *given)
 {
 	struct start start = *(struct start *)given;
 	struct pa_thread *self = &pa_thread_self;
 	pa_real.free(given);
 	self->masks_signal = start.masks_signal;
+	self->start_routine = (uintptr_t)start.run;
+	self->creator_pc = start.creator_pc;
+	self->creator_tid = start.creator_tid;
 	pa_thread_started(self, start.stack_bytes, start.guard_bytes);
 	if (pa_unlikely(pa_load_relaxed(&pa_on->cpu)))
-		begin_ticks(self, start.run);
+		begin_ticks(self);
+	return start;
+}
+
+/* First code of the program's threads; the jump at the end leaves no frame of ours on the stack. */
+static void *run_thread(void *given)
+{
+	struct start start = begin(given);
 	return start.run(start.arg);
+}
+
+static int run_thread_c11(void *given)
+{
+	struct start start = begin(given);
+	return start.run_c11(start.arg);
 }
 
 static void read_stack_size(struct start *start, const pthread_attr_t *attr)
@@ -75,21 +110,56 @@ static void read_stack_size(struct start *start, const pthread_attr_t *attr)
 		start->stack_bytes = 0;
 }
 
+/* NULL: the thread starts without us. */
+static struct start *prepare(const pthread_attr_t *attr, void *arg, struct pa_cursor caller)
+{
+	struct pa_thread *self = &pa_thread_self;
+	if (!pa_load_acquire(&pa_on->booted) || self->role == PA_ROLE_AGENT)
+		return NULL;
+	struct start *start = pa_real.malloc(sizeof(*start));
+	if (!start)
+		return NULL;
+	*start = (struct start){
+		.arg = arg,
+		.creator_pc = caller.pc,
+		.creator_tid = pa_thread_tid(self),
+		.masks_signal = self->masks_signal,
+	};
+	read_stack_size(start, attr);
+	return start;
+}
+
+/* The real call came back. */
+static void conclude(struct start *start, bool created, struct pa_cursor caller)
+{
+	if (created)
+		pa_thread_created(&pa_thread_self, caller);
+	else
+		pa_real.free(start);
+}
+
 int pthread_create(pthread_t *thread, const pthread_attr_t *attr, void *(*run)(void *), void *arg)
 {
-	struct start *start = NULL;
-	if (pa_load_acquire(&pa_on->booted) && pa_thread_self.role != PA_ROLE_AGENT)
-		start = pa_real.malloc(sizeof(*start));
+	struct pa_cursor caller = PA_CURSOR_OF_CALLER();
+	struct start *start = prepare(attr, arg, caller);
 	if (!start)
 		return PA_REAL(pthread_create)(thread, attr, run, arg);
-
-	*start = (struct start){ .run = run, .arg = arg };
-	start->masks_signal = pa_thread_self.masks_signal;
-	read_stack_size(start, attr);
+	start->run = run;
 	int error = pa_real.pthread_create(thread, attr, run_thread, start);
-	if (error)
-		pa_real.free(start);
+	conclude(start, error == 0, caller);
 	return error;
+}
+
+int thrd_create(thrd_t *thread, thrd_start_t run, void *arg)
+{
+	struct pa_cursor caller = PA_CURSOR_OF_CALLER();
+	struct start *start = prepare(NULL, arg, caller);
+	if (!start)
+		return PA_REAL(thrd_create)(thread, run, arg);
+	start->run_c11 = run;
+	int result = pa_real.thrd_create(thread, run_thread_c11, start);
+	conclude(start, result == thrd_success, caller);
+	return result;
 }
 
 pid_t fork(void)

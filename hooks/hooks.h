@@ -3,22 +3,78 @@
  *
  * required: every libc that we run on has it; the others may be missing (a newer libc adds them)
  * and are looked up at their first call. Each name is exported by libpprofagent.so with
- * default visibility and no symbol version, so it serves callers of every version.
+ * default visibility. Those that libc has in two incompatible versions have a symbol version, in
+ * exports.map, so callers of the old one go on to libc; all others have none and serve every
+ * caller.
  *
- * exports.map repeats the names for the linker; `make lint` holds the two against each other.
+ * Functions that never wait (trylock and its like) need no hook, and have none: PA_NEXT lists what
+ * the hooks call all the same.
  */
 #ifndef PA_HOOKS_H
 #define PA_HOOKS_H
 
 #include <pthread.h>
+#include <semaphore.h>
 #include <signal.h>
 #include <stddef.h>
 #include <sys/types.h>
+#include <threads.h>
 #include <time.h>
 
 #include "../agent/base/base.h"
+#include "../agent/record/thread.h"
 
 /* clang-format off */
+/* Functions in which a thread waits, or gives up what others wait for. */
+#define PA_WAIT_HOOKS(PA_HOOK)                                                                    \
+	PA_HOOK(pthread_mutex_lock, int, (pthread_mutex_t *), true)                               \
+	PA_HOOK(pthread_mutex_timedlock, int,                                                     \
+		(pthread_mutex_t *, const struct timespec *), true)                               \
+	PA_HOOK(pthread_mutex_clocklock, int,                                                     \
+		(pthread_mutex_t *, clockid_t, const struct timespec *), true)                    \
+	PA_HOOK(pthread_mutex_unlock, int, (pthread_mutex_t *), true)                             \
+	PA_HOOK(pthread_rwlock_rdlock, int, (pthread_rwlock_t *), true)                           \
+	PA_HOOK(pthread_rwlock_timedrdlock, int,                                                  \
+		(pthread_rwlock_t *, const struct timespec *), true)                              \
+	PA_HOOK(pthread_rwlock_clockrdlock, int,                                                  \
+		(pthread_rwlock_t *, clockid_t, const struct timespec *), true)                   \
+	PA_HOOK(pthread_rwlock_wrlock, int, (pthread_rwlock_t *), true)                           \
+	PA_HOOK(pthread_rwlock_timedwrlock, int,                                                  \
+		(pthread_rwlock_t *, const struct timespec *), true)                              \
+	PA_HOOK(pthread_rwlock_clockwrlock, int,                                                  \
+		(pthread_rwlock_t *, clockid_t, const struct timespec *), true)                   \
+	PA_HOOK(pthread_rwlock_unlock, int, (pthread_rwlock_t *), true)                           \
+	PA_HOOK(pthread_spin_lock, int, (pthread_spinlock_t *), true)                             \
+	PA_HOOK(pthread_spin_unlock, int, (pthread_spinlock_t *), true)                           \
+	PA_HOOK(pthread_cond_wait, int, (pthread_cond_t *, pthread_mutex_t *), true)              \
+	PA_HOOK(pthread_cond_timedwait, int,                                                      \
+		(pthread_cond_t *, pthread_mutex_t *, const struct timespec *), true)             \
+	PA_HOOK(pthread_cond_clockwait, int,                                                      \
+		(pthread_cond_t *, pthread_mutex_t *, clockid_t, const struct timespec *), true)  \
+	PA_HOOK(sem_wait, int, (sem_t *), true)                                                   \
+	PA_HOOK(sem_timedwait, int, (sem_t *, const struct timespec *), true)                     \
+	PA_HOOK(sem_clockwait, int, (sem_t *, clockid_t, const struct timespec *), true)          \
+	PA_HOOK(pthread_barrier_wait, int, (pthread_barrier_t *), true)                           \
+	PA_HOOK(pthread_join, int, (pthread_t, void **), true)                                    \
+	PA_HOOK(pthread_timedjoin_np, int, (pthread_t, void **, const struct timespec *), true)   \
+	PA_HOOK(pthread_clockjoin_np, int,                                                        \
+		(pthread_t, void **, clockid_t, const struct timespec *), true)                   \
+	PA_HOOK(mtx_lock, int, (mtx_t *), true)                                                   \
+	PA_HOOK(mtx_timedlock, int, (mtx_t *, const struct timespec *), true)                     \
+	PA_HOOK(mtx_unlock, int, (mtx_t *), true)                                                 \
+	PA_HOOK(cnd_wait, int, (cnd_t *, mtx_t *), true)                                          \
+	PA_HOOK(cnd_timedwait, int, (cnd_t *, mtx_t *, const struct timespec *), true)            \
+	PA_HOOK(thrd_join, int, (thrd_t, int *), true)
+
+#define PA_NEXTS(PA_NEXT)                                                                         \
+	PA_NEXT(pthread_mutex_trylock, int, (pthread_mutex_t *))                                  \
+	PA_NEXT(pthread_rwlock_tryrdlock, int, (pthread_rwlock_t *))                              \
+	PA_NEXT(pthread_rwlock_trywrlock, int, (pthread_rwlock_t *))                              \
+	PA_NEXT(pthread_spin_trylock, int, (pthread_spinlock_t *))                                \
+	PA_NEXT(sem_trywait, int, (sem_t *))                                                      \
+	PA_NEXT(pthread_tryjoin_np, int, (pthread_t, void **))                                    \
+	PA_NEXT(mtx_trylock, int, (mtx_t *))
+
 #define PA_HOOKS(PA_HOOK)                                                                         \
 	PA_HOOK(malloc, void *, (size_t), true)                                                   \
 	PA_HOOK(calloc, void *, (size_t, size_t), true)                                           \
@@ -34,6 +90,7 @@
 	PA_HOOK(pvalloc, void *, (size_t), true)                                                  \
 	PA_HOOK(pthread_create, int,                                                              \
 		(pthread_t *, const pthread_attr_t *, void *(*)(void *), void *), true)           \
+	PA_HOOK(thrd_create, int, (thrd_t *, thrd_start_t, void *), true)                         \
 	PA_HOOK(fork, pid_t, (void), true)                                                        \
 	PA_HOOK(daemon, int, (int, int), true)                                                    \
 	PA_HOOK(dlopen, void *, (const char *, int), true)                                        \
@@ -46,7 +103,8 @@
 	PA_HOOK(sigwaitinfo, int, (const sigset_t *, siginfo_t *), true)                          \
 	PA_HOOK(sigtimedwait, int,                                                                \
 		(const sigset_t *, siginfo_t *, const struct timespec *), true)                   \
-	PA_HOOK(signalfd, int, (int, const sigset_t *, int), true)
+	PA_HOOK(signalfd, int, (int, const sigset_t *, int), true)                                \
+	PA_WAIT_HOOKS(PA_HOOK)
 /* clang-format on */
 
 /*
@@ -55,11 +113,28 @@
  * hot path has no null test and ends in a tail jump. Any context.
  */
 struct pa_real {
-#define POINTER(name, result, parameters, required) result(*name) parameters;
+#define POINTER(name, result, parameters, ...) result(*name) parameters;
 	PA_HOOKS(POINTER)
+	PA_NEXTS(POINTER)
 #undef POINTER
 };
 extern struct pa_real pa_real PA_HIDDEN;
+
+/*
+ * Where the wait hooks jump to: to the real function while no contention is recorded, so that an
+ * uncontended lock costs one jump more than without us; else, and before boot, to their watched
+ * half, which records, or passes on when this is not our process any more.
+ */
+struct pa_wait_targets {
+#define POINTER(name, result, parameters, required) result(*name) parameters;
+	PA_WAIT_HOOKS(POINTER)
+#undef POINTER
+};
+extern struct pa_wait_targets pa_wait_targets PA_HIDDEN;
+
+#define DECLARE(name, result, parameters, required) PA_HIDDEN result pa_watched_##name parameters;
+PA_WAIT_HOOKS(DECLARE)
+#undef DECLARE
 
 /* The hooks themselves. */
 #define DECLARE(name, result, parameters, required) PA_EXPORT result name parameters;
@@ -68,5 +143,8 @@ PA_HOOKS(DECLARE)
 
 /* hook_thread.c: what has to exist before the first thread is wrapped. */
 PA_BOOT void pa_hooks_thread_boot(void);
+
+/* hook_thread.c: hear of the calling thread's end. errno kept. */
+PA_APP void pa_hooks_note_exit(struct pa_thread *self);
 
 #endif

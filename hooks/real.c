@@ -178,6 +178,19 @@ struct pa_real pa_real = {
 	.pvalloc = boot_pvalloc,
 };
 
+/* Where libc has an old version with another layout of pthread_cond_t: the one that our callers,
+ * who are bound to the new version, mean. */
+static void find_versioned(struct pa_real *found)
+{
+	static const char version[] = "GLIBC_2.3.2";
+	void *wait = dlvsym(RTLD_NEXT, "pthread_cond_wait", version);
+	void *timedwait = dlvsym(RTLD_NEXT, "pthread_cond_timedwait", version);
+	if (wait)
+		*(void **)&found->pthread_cond_wait = wait;
+	if (timedwait)
+		*(void **)&found->pthread_cond_timedwait = timedwait;
+}
+
 /*
  * Several threads may be here at once before boot: each finds the same pointers. A symbol that is
  * nowhere keeps its stub, or stays NULL.
@@ -194,10 +207,15 @@ void pa_real_resolve(void)
 		*(void **)&found.name = dlsym(RTLD_NEXT, #name);
 	PA_HOOKS(FIND)
 #undef FIND
-#define STORE(name, result, parameters, required)                                                 \
+#define FIND(name, result, parameters) *(void **)&found.name = dlsym(RTLD_NEXT, #name);
+	PA_NEXTS(FIND)
+#undef FIND
+	find_versioned(&found);
+#define STORE(name, ...)                                                                          \
 	if (found.name)                                                                           \
 		pa_store_release(&pa_real.name, found.name);
 	PA_HOOKS(STORE)
+	PA_NEXTS(STORE)
 #undef STORE
 	resolving = false;
 	errno = saved_errno;
@@ -217,6 +235,7 @@ void pa_hooks_boot(struct pa_bridge *bridge)
 	bridge->sigaction = pa_real.sigaction;
 	bridge->pthread_sigmask = pa_real.pthread_sigmask;
 	pa_hooks_thread_boot();
+	pa_hooks_watch(false);
 }
 
 /*

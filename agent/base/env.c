@@ -36,6 +36,7 @@ struct row {
 	const char *preset;  /* as one would write it */
 	const char *rule;    /* what a good value is, for the line about a bad one */
 	const char *instead; /* the end of that line; NULL: that the preset is used */
+	const char *empty;   /* what it means when set to nothing; NULL: as if it was not set */
 	bool secret;         /* not even a bad value is shown */
 
 	size_t field;             /* offset in struct pa_settings */
@@ -102,6 +103,28 @@ static bool parse_count(const struct row *row, struct pa_settings *settings, con
 static void show_count(const struct row *row, const struct pa_settings *settings, char *out)
 {
 	snprintf(out, PA_ENV_TEXT_BYTES, "%u", *(const unsigned *)value_of(row, settings));
+}
+
+/* What is no whole number from the row's lowest up is 0, and so is the preset "off". */
+static bool parse_whole(const struct row *row, struct pa_settings *settings, const char *text,
+	char *why)
+{
+	uint64_t value;
+	bool good = pa_value_number(text, row->lowest, INT64_MAX, &value);
+
+	(void)why;
+	*(uint64_t *)field_of(row, settings) = good ? value : 0;
+	return good;
+}
+
+static void show_whole(const struct row *row, const struct pa_settings *settings, char *out)
+{
+	uint64_t value = *(const uint64_t *)value_of(row, settings);
+
+	if (value < row->lowest)
+		show_string(out, "off");
+	else
+		snprintf(out, PA_ENV_TEXT_BYTES, "%ju", (uintmax_t)value);
 }
 
 /* The place of text among the row's words, or -1. */
@@ -235,6 +258,12 @@ static const char not_serving[] = "not serving";
 static const struct row table[] = {
 	{ "PPROFAGENT_ADDRESS", "localhost:6053", .instead = not_serving,
 		.parse = parse_address, .show = show_address },
+	/* CoreDNS: "block" without a rate is rate 1. */
+	{ "PPROFAGENT_BLOCK_RATE", "off", "rate must be a positive integer",
+		FIELD(block_rate_ns), .instead = "block profiling off", .empty = "1",
+		.lowest = 1, .parse = parse_whole, .show = show_whole },
+	{ "PPROFAGENT_MUTEX_FRACTION", "0", "must be an integer >= 0", FIELD(mutex_fraction),
+		.parse = parse_whole, .show = show_whole },
 	{ "PPROFAGENT_HEAP_RATE", "524288", "must be a size >= 0 bytes",
 		.parse = parse_heap_rate, .show = show_heap_rate },
 	{ "PPROFAGENT_CPU_HZ", "100", "must be 1-1000", FIELD(cpu_hz),
@@ -321,12 +350,13 @@ static void read_row(struct reading *reading, size_t i)
 	const struct row *row = &table[i];
 	const char *value = reading->values[i];
 	char why[PA_VALUE_WHY_BYTES] = "", unused[PA_VALUE_WHY_BYTES];
-	bool given = value && *value;
 
-	if (given && row->parse(row, reading->settings, value, why))
+	if (value && !*value)
+		value = row->empty;
+	if (value && row->parse(row, reading->settings, value, why))
 		return;
 	row->parse(row, reading->settings, row->preset, unused);
-	if (!given)
+	if (!value)
 		return;
 	if (row->instead == not_serving)
 		reading->shut = true;

@@ -25,6 +25,8 @@ struct pa_settings {
 	enum pa_log_level log;
 	enum pa_symbols_mode symbols;
 	uint64_t heap_rate_bytes; /* mean bytes between heap samples; 1 = all, 0 = off */
+	uint64_t block_rate_ns;   /* ns of waiting for one recorded wait; 1 = all, 0 = off */
+	uint64_t mutex_fraction;  /* one in so many contended critical sections; 1 = all, 0 = off */
 	unsigned cpu_hz;          /* 1..1000 */
 	unsigned stack_depth;     /* 1..512 frames */
 	size_t buffer_bytes;      /* ring, power of two */

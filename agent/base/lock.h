@@ -17,8 +17,10 @@
 enum pa_lock_rank {
 	PA_LOCK_LOAD,    /* agent.c: the loader works for us (its own lock is held meanwhile) */
 	PA_LOCK_COLLECT, /* serve/collect.c: the queue of render jobs */
+	PA_LOCK_ROLL,    /* profile/: rollcalls and the switching of contention, one at a time */
 	PA_LOCK_TABLES,  /* profile/: all tables of the collector; the one that fork takes */
-	PA_LOCK_CONFIG,  /* record/tick.c and friends: start and stop of recording modes */
+	PA_LOCK_CONFIG,  /* record/tick.c: start and stop of CPU ticks */
+	PA_LOCK_SIGNAL,  /* record/signal.c: the signal's disposition */
 	PA_LOCK_RANKS
 };
 

@@ -5,31 +5,61 @@
 
 #include "../base/arena.h"
 #include "../base/clock.h"
+#include "contention.h"
 #include "core.h"
 #include "cpu.h"
 #include "drain.h"
 #include "heap.h"
+#include "snapshot_record.h"
+#include "tally.h"
+#include "threads.h"
 
 #define COMMENTS 32
 #define COMMENT_BYTES 96
 
+/* Events that came to nothing, and the time that they stand for. */
+struct loss {
+	uint64_t events, ns;
+};
+
+static struct {
+	/* By kind, of those that a forked child begins anew: what its parent had lost. */
+	struct loss before[PA_KIND_COUNT];
+} state;
+
 static size_t table_count(enum pa_kind_id kind)
 {
-	return kind == PA_KIND_CPU ? pa_cpu_count() : pa_heap_count();
+	switch (kind) {
+	case PA_KIND_BLOCK:
+	case PA_KIND_MUTEX:
+		return pa_contention_count(kind);
+	case PA_KIND_GOROUTINE:
+		return pa_threads_roll_count();
+	case PA_KIND_CPU:
+		return pa_cpu_count();
+	case PA_KIND_THREADCREATE:
+		return pa_threads_create_count();
+	default:
+		return pa_heap_count();
+	}
 }
 
+/* Behind the snapshot: what is known of its threads, its samples, its comments. */
 struct pa_snapshot *pa_copy_new(enum pa_kind_id kind)
 {
+	size_t count = table_count(kind);
+	size_t abouts = kind == PA_KIND_GOROUTINE ? count : 0;
 	/* One more: what was lost. */
-	size_t samples_bytes = (table_count(kind) + 1) * sizeof(struct pa_sample);
+	size_t samples_bytes = (count + 1) * sizeof(struct pa_sample);
 	size_t comments_bytes = COMMENTS * (sizeof(char *) + COMMENT_BYTES);
-	size_t bytes = sizeof(struct pa_snapshot) + samples_bytes + comments_bytes;
+	size_t bytes = sizeof(struct pa_snapshot) + abouts * sizeof(struct pa_about) +
+		samples_bytes + comments_bytes;
 	struct pa_snapshot *snapshot = pa_map(bytes);
 	if (!snapshot)
 		return NULL;
 	snapshot->kind = &pa_kinds[kind];
 	snapshot->bytes = bytes;
-	snapshot->samples = (struct pa_sample *)(snapshot + 1);
+	snapshot->samples = (struct pa_sample *)((struct pa_about *)(snapshot + 1) + abouts);
 	snapshot->comments = (char **)((char *)snapshot->samples + samples_bytes);
 	return snapshot;
 }
@@ -46,17 +76,11 @@ static void comment(struct pa_snapshot *snapshot, uint64_t count, const char *te
 	snapshot->comments[snapshot->comment_count++] = to;
 }
 
-/* Those of PA_COUNTERS that are no loss: what was seen, and what shows in the stacks themselves. */
-static bool is_loss(const char *name)
-{
-	return strncmp(name, "lost_", strlen("lost_")) == 0 || strcmp(name, "timers_failed") == 0;
-}
-
 static void comment_recording(struct pa_snapshot *snapshot)
 {
 	const struct pa_counters *counters = pa_core_bridge->counters;
 #define X(name, text)                                                                             \
-	if (is_loss(#name))                                                                       \
+	if (pa_counter_is_loss(#name))                                                            \
 		comment(snapshot, pa_load_relaxed(&counters->name), text);
 	PA_COUNTERS(X)
 #undef X
@@ -68,6 +92,8 @@ static void comment_collecting(struct pa_snapshot *snapshot)
 {
 	struct pa_heap_stats heap = pa_heap_stats();
 	struct pa_cpu_stats cpu = pa_cpu_stats();
+	uint64_t blocks = pa_contention_stats(PA_KIND_BLOCK).dropped;
+	uint64_t mutexes = pa_contention_stats(PA_KIND_MUTEX).dropped;
 	comment(snapshot, pa_drain_stats().events_bad, "events dropped: damaged");
 	comment(snapshot, heap.dropped_objects, "allocations dropped: bucket table full");
 	comment(snapshot, heap.live_dropped, "allocations not seen in use: live-object table full");
@@ -75,6 +101,10 @@ static void comment_collecting(struct pa_snapshot *snapshot)
 	comment(snapshot, heap.revives_unknown, "objects taken for freed: realloc failed");
 	comment(snapshot, cpu.all_ticks_dropped, "CPU ticks dropped: sample table full");
 	comment(snapshot, cpu.names_dropped, "thread names dropped: name table full");
+	comment(snapshot, blocks, "waits dropped: sample table full");
+	comment(snapshot, mutexes, "contended critical sections dropped: sample table full");
+	comment(snapshot, pa_threads_stats().dropped,
+		"creations of threads dropped: sample table full");
 	comment(snapshot, pa_sites_stats().overflowed, "stacks dropped: stack table full");
 }
 
@@ -140,12 +170,104 @@ static void fill_cpu(struct pa_snapshot *snapshot, int64_t end_ns)
 	add_lost_cpu(snapshot, &cpu);
 }
 
+/* By the recording side, since the start of the program. */
+static struct loss lost_so_far(enum pa_kind_id kind)
+{
+	const struct pa_counters *counters = pa_core_bridge->counters;
+	switch (kind) {
+	case PA_KIND_BLOCK:
+		return (struct loss){ pa_load_relaxed(&counters->lost_block_ring),
+			pa_load_relaxed(&counters->ns_of_lost_blocks) };
+	case PA_KIND_MUTEX:
+		return (struct loss){ pa_load_relaxed(&counters->lost_mutex_ring),
+			pa_load_relaxed(&counters->ns_of_lost_mutexes) };
+	case PA_KIND_THREADCREATE:
+		return (struct loss){ .events = pa_load_relaxed(&counters->lost_create_ring) };
+	default:
+		return (struct loss){ 0 };
+	}
+}
+
+/* dropped: by the table, which was full. */
+static void add_lost(struct pa_snapshot *snapshot, struct loss dropped)
+{
+	struct loss before = state.before[snapshot->kind->id];
+	struct loss lost = lost_so_far(snapshot->kind->id);
+	uint64_t events = lost.events - before.events + dropped.events;
+	uint64_t ns = pa_tally_plus(lost.ns - before.ns, dropped.ns);
+	if (!events)
+		return;
+	snapshot->samples[snapshot->sample_count++] = (struct pa_sample){
+		.stack = pa_sites_overflow(),
+		.values = { pa_tally_times(events, 1), pa_tally_times(ns, 1) },
+		.bytes_label = -1,
+	};
+}
+
+static void fill_contention(struct pa_snapshot *snapshot)
+{
+	enum pa_kind_id kind = snapshot->kind->id;
+	struct pa_contention_stats stats = pa_contention_stats(kind);
+	if (kind == PA_KIND_MUTEX)
+		snapshot->fraction = pa_tally_times(pa_snapshot_record_fraction(), 1);
+	snapshot->sample_count = pa_contention_count(kind);
+	pa_contention_samples(kind, snapshot->samples);
+	add_lost(snapshot, (struct loss){ stats.dropped, stats.dropped_ns });
+}
+
+static void fill_creations(struct pa_snapshot *snapshot)
+{
+	snapshot->sample_count = pa_threads_create_count();
+	pa_threads_create_samples(snapshot->samples);
+	add_lost(snapshot, (struct loss){ .events = pa_threads_stats().dropped });
+}
+
+/* Under the lock: it interns who created the threads. */
+static void fill_threads(struct pa_snapshot *snapshot)
+{
+	pa_drain_lock();
+	snapshot->sample_count = pa_threads_roll_count();
+	pa_threads_roll_samples(snapshot->samples, (struct pa_about *)(snapshot + 1));
+	pa_drain_unlock();
+}
+
+static void fill_counts(struct pa_snapshot *snapshot)
+{
+	snapshot->time_ns = pa_clock_wall_ns();
+	snapshot->period = 1;
+	switch (snapshot->kind->id) {
+	case PA_KIND_GOROUTINE:
+		fill_threads(snapshot);
+		break;
+	case PA_KIND_THREADCREATE:
+		fill_creations(snapshot);
+		break;
+	default:
+		fill_contention(snapshot);
+		break;
+	}
+}
+
 void pa_copy_fill(struct pa_snapshot *snapshot, int64_t end_ns)
 {
-	if (snapshot->kind->id == PA_KIND_CPU)
+	switch (snapshot->kind->id) {
+	case PA_KIND_CPU:
 		fill_cpu(snapshot, end_ns);
-	else
+		break;
+	case PA_KIND_ALLOCS:
+	case PA_KIND_HEAP:
 		fill_heap(snapshot);
+		break;
+	default:
+		fill_counts(snapshot);
+		break;
+	}
 	comment_recording(snapshot);
 	comment_collecting(snapshot);
+}
+
+void pa_copy_atfork_child(void)
+{
+	for (int kind = 0; kind < PA_KIND_COUNT; kind++)
+		state.before[kind] = lost_so_far((enum pa_kind_id)kind);
 }

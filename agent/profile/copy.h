@@ -1,7 +1,8 @@
 /*
  * Snapshots out of the tables: the collector's half of snapshot.h.
  *
- * Context: PA_AGENT, the collector only. It needs no lock: nobody else writes the tables.
+ * Context: PA_AGENT, the collector only. It needs no lock (but for the creators of threads, whose
+ * stacks are new; it takes PA_LOCK_TABLES for them): nobody else writes the tables.
  */
 #ifndef PA_COPY_H
 #define PA_COPY_H
@@ -16,5 +17,8 @@ PA_AGENT struct pa_snapshot *pa_copy_new(enum pa_kind_id kind);
  * CPU profile, CLOCK_MONOTONIC. Nothing may have been added to the tables since pa_copy_new.
  */
 PA_AGENT void pa_copy_fill(struct pa_snapshot *snapshot, int64_t end_ns);
+
+/* In a forked child: what its parent lost of waits and threads is no loss of its own. */
+PA_BOOT void pa_copy_atfork_child(void);
 
 #endif

@@ -4,13 +4,10 @@
 
 #include "../base/arena.h"
 #include "../base/clock.h"
-#include "../base/utf8.h"
+#include "names.h"
 #include "tally.h"
 
 #define NAME_SLOTS (PA_CPU_NAMES * 2)
-/* Each byte of a name may become a replacement character. */
-#define REPLACEMENT "\xef\xbf\xbd"
-#define NAME_MAX_BYTES (PA_THREAD_NAME_BYTES * (sizeof(REPLACEMENT) - 1))
 #define NAMES_BYTES ((size_t)PA_CPU_NAMES * 64 + 4 * PA_PAGE_BYTES)
 
 /* Names that need no memory of ours. */
@@ -24,24 +21,6 @@ static struct {
 	uint16_t slots[NAME_SLOTS];       /* by hash: id, 0 = free; open addressing */
 	uint16_t name_count;
 } state;
-
-/* The name as UTF-8, not NUL-terminated; returns its length. */
-static size_t clean_name(char out[NAME_MAX_BYTES], const char *name)
-{
-	size_t left = strnlen(name, PA_THREAD_NAME_BYTES);
-	size_t written = 0;
-	while (left) {
-		size_t bytes = pa_utf8_char(name, left, false);
-		const char *from = bytes ? name : REPLACEMENT;
-		size_t copied = bytes ? bytes : sizeof(REPLACEMENT) - 1;
-		memcpy(out + written, from, copied);
-		written += copied;
-		bytes += !bytes;
-		name += bytes;
-		left -= bytes;
-	}
-	return written;
-}
 
 static uint32_t hash_name(const char *name, size_t length)
 {
@@ -71,8 +50,8 @@ static uint16_t add_name(const char *name, size_t length)
 
 static uint16_t intern_name(const char *raw)
 {
-	char name[NAME_MAX_BYTES];
-	size_t length = clean_name(name, raw);
+	char name[PA_NAMES_BYTES];
+	size_t length = pa_names_clean(name, sizeof(name), raw);
 	if (!length)
 		return NAME_EMPTY;
 	uint32_t i = hash_name(name, length) % NAME_SLOTS;

@@ -1,7 +1,7 @@
 /*
  * The CPU profile: ticks by (stack, thread id, thread name), of the one profile being taken.
  *
- * Context: PA_AGENT, the collector only, under PA_LOCK_TABLES. Memory: PA_CPU_RECORDS records of 32
+ * Context: PA_AGENT, the collector only, under PA_LOCK_TABLES. Memory: PA_CPU_RECORDS records of 40
  * bytes while a profile is taken, and the names of threads, which are never freed.
  * When full: the ticks are counted in ticks_dropped; a thread whose name has no room is called
  * PA_CPU_OTHER.

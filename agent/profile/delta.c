@@ -111,6 +111,7 @@ static struct pa_snapshot *make_result(const struct pa_snapshot *before,
 		.time_ns = after->time_ns,
 		.duration_ns = after->time_ns - before->time_ns,
 		.period = after->period,
+		.fraction = after->fraction,
 		.samples = (struct pa_sample *)(result + 1),
 		.bytes = bytes,
 	};

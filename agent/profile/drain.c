@@ -4,11 +4,14 @@
 
 #include "../base/clock.h"
 #include "../base/lock.h"
+#include "contention.h"
+#include "copy.h"
 #include "core.h"
 #include "cpu.h"
 #include "heap.h"
 #include "modules.h"
 #include "requests.h"
+#include "threads.h"
 #include "unwind.h"
 
 #define SITES_BYTES ((size_t)20 << 20)
@@ -27,6 +30,8 @@
 #define RECORD_BYTES ((size_t)64 << 10)
 #define DEPTH_LIMIT PA_SITES_DEPTH
 #define TICKS_LIMIT ((uint64_t)1 << 32)
+#define DELAY_LIMIT_NS ((uint64_t)1 << 62)
+#define CONTENTIONS_LIMIT 1e15
 
 static struct {
 	struct pa_lock lock;
@@ -124,12 +129,38 @@ static bool has_leaf(const struct pa_event *event)
 	return cold && cold->leaf;
 }
 
+/* first: pcs[0] is no return address. */
+static bool is_ours(uintptr_t pc, bool first)
+{
+	uintptr_t at = first ? pc : pc - 1;
+	return at >= pa_core_bridge->text_lo && at < pa_core_bridge->text_hi;
+}
+
+/*
+ * A thread that is asked stands in the program's code or in what the program called: our hooks on
+ * the way there are not worth showing. What is first after one of them was called, and is no leaf.
+ */
+static uint32_t cut_ours(uintptr_t *pcs, uint32_t depth, bool *leaf)
+{
+	bool first = *leaf;
+	uint32_t kept = 0;
+	for (uint32_t i = 0; i < depth; i++, first = false) {
+		if (!is_ours(pcs[i], first))
+			pcs[kept++] = pcs[i];
+		else if (first)
+			*leaf = false;
+	}
+	return kept;
+}
+
 static const struct pa_stack *stack_of(const struct pa_event *event)
 {
 	enum pa_pseudo_pc tail;
 	bool leaf = has_leaf(event);
 	uint32_t depth = collect_pcs(event, &tail);
 	depth = cut_astray(state.pcs, depth, &tail);
+	if (event->kind == PA_EVENT_ROLL)
+		depth = cut_ours(state.pcs, depth, &leaf);
 	if (tail == PA_PSEUDO_BROKEN)
 		pa_add_relaxed(&pa_core_bridge->counters->broken_stacks, 1);
 	if (tail == PA_PSEUDO_CUT)
@@ -164,6 +195,13 @@ static bool is_object_good(const struct pa_event *event)
 	return event->object && event->object < PA_ADDRESS_LIMIT;
 }
 
+/* In this form NaN is not good either. */
+static bool is_contention_good(const struct pa_event *event)
+{
+	return event->value[0] < DELAY_LIMIT_NS && event->contentions > 0 &&
+		event->contentions < CONTENTIONS_LIMIT;
+}
+
 static bool is_good(const struct pa_event *event, size_t bytes)
 {
 	switch (event->kind) {
@@ -176,6 +214,12 @@ static bool is_good(const struct pa_event *event, size_t bytes)
 	case PA_EVENT_CPU:
 		return event->value[0] && event->value[0] < TICKS_LIMIT &&
 			is_stack_good(event, bytes);
+	case PA_EVENT_BLOCK:
+	case PA_EVENT_MUTEX:
+		return is_contention_good(event) && is_stack_good(event, bytes);
+	case PA_EVENT_CREATE:
+	case PA_EVENT_ROLL:
+		return is_stack_good(event, bytes);
 	case PA_EVENT_MODULES:
 		return true;
 	default:
@@ -183,11 +227,40 @@ static bool is_good(const struct pa_event *event, size_t bytes)
 	}
 }
 
-static void handle_cpu(const struct pa_event *event)
+static void handle_contention(const struct pa_event *event, enum pa_kind_id kind)
 {
-	if (!pa_cpu_running() || pa_core_bridge->is_agent_thread(event->tid))
+	pa_contention_add(kind, stack_of(event), event->contentions, event->value[0]);
+}
+
+static void handle_roll(const struct pa_event *event)
+{
+	uint32_t generation = (uint32_t)(event->value[0] >> 32);
+	pa_threads_roll_answer(generation, (uint32_t)event->value[0], stack_of(event));
+}
+
+/* What is asked of threads or happens to them: ours are not shown. */
+static void handle_of_thread(const struct pa_event *event)
+{
+	if (pa_core_bridge->is_agent_thread(event->tid))
 		return;
-	pa_cpu_add(stack_of(event), event->tid, event->name, event->value[0]);
+	switch (event->kind) {
+	case PA_EVENT_CPU:
+		if (pa_cpu_running())
+			pa_cpu_add(stack_of(event), event->tid, event->name, event->value[0]);
+		break;
+	case PA_EVENT_BLOCK:
+		handle_contention(event, PA_KIND_BLOCK);
+		break;
+	case PA_EVENT_MUTEX:
+		handle_contention(event, PA_KIND_MUTEX);
+		break;
+	case PA_EVENT_CREATE:
+		pa_threads_created(stack_of(event));
+		break;
+	case PA_EVENT_ROLL:
+		handle_roll(event);
+		break;
+	}
 }
 
 static void handle(const struct pa_event *event)
@@ -202,11 +275,11 @@ static void handle(const struct pa_event *event)
 	case PA_EVENT_REVIVE:
 		pa_heap_revive(event->object);
 		break;
-	case PA_EVENT_CPU:
-		handle_cpu(event);
-		break;
 	case PA_EVENT_MODULES:
 		pa_modules_changed(event->time_ns);
+		break;
+	default:
+		handle_of_thread(event);
 		break;
 	}
 }
@@ -306,6 +379,9 @@ static void atfork_child(bool held)
 	pa_unwind_reset();
 	pa_maps_reset();
 	pa_cpu_atfork_child(!held);
+	pa_contention_atfork_child(!held);
+	pa_threads_atfork_child(!held);
+	pa_copy_atfork_child();
 	if (!held)
 		abandon_tables();
 }

@@ -5,7 +5,7 @@
  * Values are unscaled: each event counts once.
  *
  * Context: PA_AGENT, the collector only, under PA_LOCK_TABLES. Memory: PA_HEAP_BUCKETS buckets of
- * 32 bytes and 0.5 MiB of hash heads, and PA_LIVE_BYTES.
+ * 40 bytes and 0.5 MiB of hash heads, and PA_LIVE_BYTES.
  * When full: an allocation without a bucket is counted in dropped_objects and dropped_bytes; one
  * whose address cannot be kept counts as allocated but not as in use, and in live_dropped.
  */

@@ -13,6 +13,18 @@
 	},                                                                                        \
 	.period_type = { "space", "bytes" }
 
+/* How often, and for how long in all. */
+#define CONTENTION_VALUES                                                                         \
+	.value_count = 2,                                                                         \
+	.values = { { "contentions", "count" }, { "delay", "nanoseconds" } },                     \
+	.period_type = { "contentions", "count" }
+
+/* A profile that counts, in a unit of its own name. */
+#define COUNT_VALUES(type)                                                                        \
+	.value_count = 1,                                                                         \
+	.values = { { (type), "count" } },                                                        \
+	.period_type = { (type), "count" }
+
 const struct pa_kind pa_kinds[PA_KIND_COUNT] = {
 	[PA_KIND_ALLOCS] = {
 		.id = PA_KIND_ALLOCS,
@@ -20,6 +32,21 @@ const struct pa_kind pa_kinds[PA_KIND_COUNT] = {
 		.description = "A sampling of all past memory allocations",
 		.default_sample_type = "alloc_space",
 		HEAP_VALUES,
+		.named = true,
+	},
+	[PA_KIND_BLOCK] = {
+		.id = PA_KIND_BLOCK,
+		.name = "block",
+		.description = "Stack traces that led to blocking on synchronization primitives",
+		CONTENTION_VALUES,
+		.named = true,
+	},
+	[PA_KIND_GOROUTINE] = {
+		.id = PA_KIND_GOROUTINE,
+		.name = "goroutine",
+		.description = "Stack traces of all current goroutines. Use debug=2 as a query "
+			       "parameter to export in the same format as an unrecovered panic.",
+		COUNT_VALUES("goroutine"),
 		.named = true,
 	},
 	[PA_KIND_HEAP] = {
@@ -31,6 +58,13 @@ const struct pa_kind pa_kinds[PA_KIND_COUNT] = {
 		HEAP_VALUES,
 		.named = true,
 	},
+	[PA_KIND_MUTEX] = {
+		.id = PA_KIND_MUTEX,
+		.name = "mutex",
+		.description = "Stack traces of holders of contended mutexes",
+		CONTENTION_VALUES,
+		.named = true,
+	},
 	[PA_KIND_CPU] = {
 		.id = PA_KIND_CPU,
 		.name = "profile",
@@ -40,6 +74,13 @@ const struct pa_kind pa_kinds[PA_KIND_COUNT] = {
 		.value_count = 2,
 		.values = { { "samples", "count" }, { "cpu", "nanoseconds" } },
 		.period_type = { "cpu", "nanoseconds" },
+	},
+	[PA_KIND_THREADCREATE] = {
+		.id = PA_KIND_THREADCREATE,
+		.name = "threadcreate",
+		.description = "Stack traces that led to the creation of new OS threads",
+		COUNT_VALUES("threadcreate"),
+		.named = true,
 	},
 };
 

@@ -6,7 +6,16 @@
 
 #include "../base/base.h"
 
-enum pa_kind_id { PA_KIND_ALLOCS, PA_KIND_HEAP, PA_KIND_CPU, PA_KIND_COUNT };
+enum pa_kind_id {
+	PA_KIND_ALLOCS,
+	PA_KIND_BLOCK,
+	PA_KIND_GOROUTINE, /* threads: Go's name, so that every client knows it */
+	PA_KIND_HEAP,
+	PA_KIND_MUTEX,
+	PA_KIND_CPU,
+	PA_KIND_THREADCREATE,
+	PA_KIND_COUNT
+};
 
 #define PA_KIND_VALUES 4
 

@@ -8,6 +8,7 @@
 #include "core.h"
 #include "cpu.h"
 #include "drain.h"
+#include "threads.h"
 
 #define SLOTS 16
 
@@ -101,6 +102,23 @@ static void end_cpu(void)
 	pa_drain_unlock();
 }
 
+static int begin_roll(struct slot *slot)
+{
+	const struct pa_requests_roll *told =
+		(const struct pa_requests_roll *)(uintptr_t)slot->argument;
+	pa_drain_lock();
+	int error = pa_threads_roll_begin(&told->roll, told->details);
+	pa_drain_unlock();
+	return error;
+}
+
+static void end_roll(void)
+{
+	pa_drain_lock();
+	pa_threads_roll_end();
+	pa_drain_unlock();
+}
+
 static int copy(struct slot *slot)
 {
 	int64_t end_ns = slot->op == PA_REQUEST_CPU_END ? slot->argument : pa_clock_mono_ns();
@@ -112,15 +130,26 @@ static int copy(struct slot *slot)
 	return 0;
 }
 
-static void perform(struct slot *slot)
+static int perform(struct slot *slot)
 {
-	slot->error = 0;
-	if (slot->op == PA_REQUEST_CPU_BEGIN)
+	int error = 0;
+	switch (slot->op) {
+	case PA_REQUEST_COPY:
+		return copy(slot);
+	case PA_REQUEST_CPU_BEGIN:
 		begin_cpu(slot);
-	else
-		slot->error = copy(slot);
-	if (slot->op == PA_REQUEST_CPU_END)
+		return 0;
+	case PA_REQUEST_CPU_END:
+		error = copy(slot);
 		end_cpu();
+		return error;
+	case PA_REQUEST_ROLL_BEGIN:
+		return begin_roll(slot);
+	case PA_REQUEST_ROLL_END:
+		end_roll();
+		return 0;
+	}
+	return -EINVAL;
 }
 
 static void drop_snapshot(struct slot *slot)
@@ -133,7 +162,7 @@ static void drop_snapshot(struct slot *slot)
 static void answer(struct slot *slot)
 {
 	uint32_t expected = PENDING;
-	perform(slot);
+	slot->error = perform(slot);
 	if (pa_cas_acq_rel(&slot->state, &expected, DONE)) {
 		pa_futex_wake(&slot->state, 1);
 		return;

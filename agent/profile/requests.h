@@ -10,20 +10,30 @@
 #ifndef PA_REQUESTS_H
 #define PA_REQUESTS_H
 
+#include "../record/rollcall.h"
 #include "snapshot.h"
 
 enum pa_request_op {
 	PA_REQUEST_COPY,      /* a snapshot of the kind */
 	PA_REQUEST_CPU_BEGIN, /* begin a CPU profile; argument: its period in ns */
-	PA_REQUEST_CPU_END    /* a snapshot of the CPU profile, and end it; argument: the moment it
+	PA_REQUEST_CPU_END,   /* a snapshot of the CPU profile, and end it; argument: the moment it
 	                         was switched off, CLOCK_MONOTONIC ns */
+	PA_REQUEST_ROLL_BEGIN, /* keep answers to a rollcall, for snapshots of PA_KIND_GOROUTINE;
+	                         argument: address of a struct pa_requests_roll */
+	PA_REQUEST_ROLL_END   /* forget them */
+};
+
+/* Belongs to the asker, with what it points to; stays until _ROLL_END was answered. */
+struct pa_requests_roll {
+	struct pa_roll roll;
+	const struct pa_about *details; /* as in pa_threads_roll_begin */
 };
 
 #define PA_REQUESTS_TIMEOUT_NS (10 * PA_NS_PER_S)
 
 /*
  * Has the collector do it after everything that was recorded before this call. 0, -ETIMEDOUT,
- * -EBUSY (no slot), -ENOMEM. *snapshot (may be NULL for _CPU_BEGIN) is then the caller's.
+ * -EBUSY (no slot), -ENOMEM. *snapshot (may be NULL when op gives none) is then the caller's.
  */
 PA_AGENT int pa_requests_ask(enum pa_request_op op, enum pa_kind_id kind, int64_t argument,
 	struct pa_snapshot **snapshot);

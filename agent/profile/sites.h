@@ -21,6 +21,7 @@ enum pa_pseudo_pc {
 	PA_PSEUDO_LOST,     /* "pprofagent.lostEvents": events that were dropped */
 	PA_PSEUDO_BROKEN,   /* "[no unwind information]": outermost frame of a broken stack */
 	PA_PSEUDO_CUT,      /* "[stack depth limit]": outermost frame of a stack that was cut */
+	PA_PSEUDO_NO_ANSWER, /* "[no answer]": a thread that did not write its stack */
 	PA_PSEUDO_LIMIT
 };
 

@@ -5,12 +5,15 @@
 
 #include "../base/arena.h"
 #include "../base/clock.h"
+#include "contention.h"
 #include "core.h"
 #include "cpu.h"
 #include "drain.h"
 #include "heap.h"
 #include "live.h"
 #include "requests.h"
+#include "snapshot_record.h"
+#include "threads.h"
 
 static struct {
 	/* A CPU profile is being taken, or is about to; acq_rel by CAS. */
@@ -20,6 +23,8 @@ static struct {
 struct pa_snapshot *pa_snapshot_take(enum pa_kind_id kind)
 {
 	struct pa_snapshot *snapshot = NULL;
+	if (kind == PA_KIND_GOROUTINE)
+		return pa_snapshot_threads(false);
 	if (pa_requests_ask(PA_REQUEST_COPY, kind, 0, &snapshot) != 0)
 		return NULL;
 	return snapshot;
@@ -75,14 +80,30 @@ struct pa_snapshot *pa_snapshot_cpu_stop(void)
 void pa_snapshot_atfork_child(void)
 {
 	pa_store_relaxed(&state.cpu_busy, 0);
+	pa_snapshot_record_atfork_child();
+}
+
+static size_t count_locked(enum pa_kind_id kind)
+{
+	switch (kind) {
+	case PA_KIND_BLOCK:
+	case PA_KIND_MUTEX:
+		return pa_contention_count(kind);
+	case PA_KIND_THREADCREATE:
+		return pa_threads_stats().created;
+	default:
+		return pa_heap_count();
+	}
 }
 
 size_t pa_snapshot_count(enum pa_kind_id kind)
 {
 	if (kind == PA_KIND_CPU)
 		return 0;
+	if (kind == PA_KIND_GOROUTINE)
+		return pa_threads_now();
 	pa_drain_lock();
-	size_t count = pa_heap_count();
+	size_t count = count_locked(kind);
 	pa_drain_unlock();
 	return count;
 }
@@ -119,6 +140,9 @@ struct pa_profile_stats pa_profile_stats(void)
 	struct pa_drain_stats drain = pa_drain_stats();
 	struct pa_heap_stats heap = pa_heap_stats();
 	struct pa_cpu_stats cpu = pa_cpu_stats();
+	struct pa_contention_stats block = pa_contention_stats(PA_KIND_BLOCK);
+	struct pa_contention_stats mutex = pa_contention_stats(PA_KIND_MUTEX);
+	struct pa_threads_stats threads = pa_threads_stats();
 	struct pa_profile_stats stats = {
 		.events_read = drain.events_read,
 		.events_bad = drain.events_bad,
@@ -130,10 +154,17 @@ struct pa_profile_stats pa_profile_stats(void)
 		.live_dropped = heap.live_dropped,
 		.allocs_dropped = heap.dropped_objects,
 		.ticks_dropped = cpu.all_ticks_dropped,
+		.contentions_dropped = block.dropped + mutex.dropped,
+		.creations_dropped = threads.dropped,
+		.block_records = pa_contention_count(PA_KIND_BLOCK),
+		.mutex_records = pa_contention_count(PA_KIND_MUTEX),
+		.create_records = pa_threads_create_count(),
 		.heap_buckets = pa_heap_count(),
 		.sites = pa_sites_stats(),
 	};
-	stats.table_bytes = heap.table_bytes + cpu.table_bytes + stats.sites.bytes;
+	/* block has the bytes of both kinds of contention. */
+	stats.table_bytes = heap.table_bytes + cpu.table_bytes + block.table_bytes +
+		threads.table_bytes + stats.sites.bytes;
 	pa_drain_unlock();
 	return stats;
 }

@@ -2,21 +2,46 @@
  * Snapshots: immutable copies of one profile at one moment, and what is asked of the collector.
  *
  * Context: PA_AGENT, any of our threads but the collector (which serves the requests). The caller
- * owns a snapshot and frees it; stacks and strings in it are the tables' and live for ever.
- * Encoders are pure functions of a snapshot.
+ * owns a snapshot and frees it; stacks in it are the tables' and live for ever, what a rollcall
+ * found out about threads (names too) lives as long as the snapshot. Encoders are pure functions of
+ * a snapshot.
  */
 #ifndef PA_SNAPSHOT_H
 #define PA_SNAPSHOT_H
 
+#include "../record/contend.h"
 #include "kinds.h"
 #include "sites.h"
 
+/* 15 bytes of Latin-1 or worse, as UTF-8. */
+#define PA_ABOUT_NAME_BYTES 48
+
+/*
+ * A thread when the roll was called. What the kernel says of it (state, syscall, argument, words)
+ * is there only when it was asked for (pa_snapshot_threads) or when the thread did not answer.
+ */
+struct pa_about {
+	bool answered;         /* its stack is its own; else the stack is PA_PSEUDO_NO_ANSWER */
+	char state;            /* as in /proc/PID/stat: R S D T t Z X I; 0: not known */
+	int32_t syscall;       /* number of the system call that it is blocked in; -1: none */
+	uint64_t argument;     /* its first argument: for futex the address of the word */
+	uint32_t words[4];     /* futex: what stands there, [0] the futex word; else zeros. Of a
+	                          mutex [2] is the owner's tid, of a join [0] the other's tid */
+	enum pa_wait_kind wait; /* known when contention is being recorded; else PA_WAIT_NONE */
+	uintptr_t object;      /* what it waits for; 0: not known */
+	int64_t waited_ns;     /* for how long so far; 0: not known */
+	int32_t creator_tid;   /* who created it; 0: not known */
+	const struct pa_stack *creator; /* the call that did, one location; NULL: not known */
+	char name[PA_ABOUT_NAME_BYTES]; /* of the thread; UTF-8, "" when it has none */
+};
+
 struct pa_sample {
 	const struct pa_stack *stack;
-	int64_t values[PA_KIND_VALUES]; /* unscaled, in the order of the kind's types */
+	int64_t values[PA_KIND_VALUES]; /* in the order of the kind's types; heap: unscaled */
 	int64_t bytes_label;   /* heap and allocs: object size of the bucket; else -1 */
-	int32_t tid;           /* CPU: the thread; else 0 */
-	const char *thread;    /* CPU: its name, UTF-8; else NULL */
+	int32_t tid;           /* CPU and goroutine: the thread; else 0 */
+	const char *thread;    /* CPU and goroutine: its name, UTF-8; else NULL */
+	const struct pa_about *about; /* goroutine; else NULL. Lives as long as the snapshot */
 };
 
 struct pa_snapshot {
@@ -24,6 +49,7 @@ struct pa_snapshot {
 	int64_t time_ns;       /* wall clock: start of a CPU profile, moment of any other */
 	int64_t duration_ns;   /* 0 when it is no interval */
 	int64_t period;        /* of the period type: heap rate in bytes, ns a CPU tick */
+	int64_t fraction;      /* mutex: one in so many was recorded; else 0 */
 	size_t sample_count;
 	struct pa_sample *samples;
 	size_t comment_count;  /* drops so far, one line each: "dropped 3: allocations ..." */
@@ -37,6 +63,20 @@ struct pa_snapshot {
  * not answer within 10 s.
  */
 PA_AGENT struct pa_snapshot *pa_snapshot_take(enum pa_kind_id kind);
+
+/*
+ * PA_KIND_GOROUTINE: calls the roll, which takes up to 200 ms when a thread does not answer; one
+ * sample a thread. detail: also what the kernel says of each (about three system calls a thread).
+ * pa_snapshot_take of that kind is this one without detail.
+ */
+PA_AGENT struct pa_snapshot *pa_snapshot_threads(bool detail);
+
+/*
+ * PA_KIND_BLOCK or PA_KIND_MUTEX: from the first watch to the last unwatch a kind that the settings
+ * leave off is recorded, at rate 1. No effect on others.
+ */
+PA_AGENT void pa_snapshot_watch(enum pa_kind_id kind);
+PA_AGENT void pa_snapshot_unwatch(enum pa_kind_id kind);
 PA_AGENT void pa_snapshot_free(struct pa_snapshot *snapshot);
 
 /*
@@ -47,10 +87,13 @@ PA_AGENT int pa_snapshot_cpu_start(unsigned rate_hz);
 /* Switches sampling off, drains, and returns the profile (NULL: out of memory). */
 PA_AGENT struct pa_snapshot *pa_snapshot_cpu_stop(void);
 
-/* Number of records of a kind, for the index page; 0 for CPU. Does not drain. */
+/*
+ * Number of records of a kind, for the index page: threads for goroutine and threadcreate, 0 for
+ * CPU. Does not drain.
+ */
 PA_AGENT size_t pa_snapshot_count(enum pa_kind_id kind);
 
-/* In a forked child: no CPU profile is being taken. */
+/* In a forked child: no CPU profile is being taken, nobody watches, nobody calls the roll. */
 PA_BOOT void pa_snapshot_atfork_child(void);
 
 /*
@@ -71,6 +114,9 @@ struct pa_profile_stats {
 	uint64_t live_dropped;      /* live table full */
 	uint64_t allocs_dropped;    /* bucket table full */
 	uint64_t ticks_dropped;     /* CPU table full */
+	uint64_t contentions_dropped; /* block or mutex table full */
+	uint64_t creations_dropped; /* threadcreate table full */
+	size_t block_records, mutex_records, create_records; /* stacks in the tables */
 	size_t heap_buckets;
 	struct pa_sites_stats sites;
 	size_t table_bytes;         /* all memory of the collector's tables */

@@ -1,8 +1,7 @@
 /*
- * A table of counts by (stack, key): the buckets of the heap profile and the records of the CPU
- * profile.
+ * A table of counts by (stack, key): the buckets of the heap profile and the records of all others.
  *
- * Records have an index that stays theirs, in order of first appearance. 32 bytes a record in
+ * Records have an index that stays theirs, in order of first appearance. 40 bytes a record in
  * chunks, and 4 to 8 bytes of hash heads; memory comes from pa_map as the table grows.
  *
  * Context: PA_AGENT, the collector only writes; the owner's lock guards all others.
@@ -17,12 +16,15 @@
 struct pa_tally {
 	const struct pa_stack *stack;
 	uint64_t key;
-	uint64_t count;  /* of the owner: objects allocated, ticks */
-	uint32_t in_use; /* of the owner: objects not freed yet */
+	/* Of the owner: */
+	uint64_t count;  /* objects allocated, ticks, ns waited, threads created */
+	double weight;   /* contentions */
+	uint32_t in_use; /* objects not freed yet */
+	/* Of the table: */
 	uint32_t next;   /* in the chain of one head: index + 1, 0 = the last */
 };
 
-_Static_assert(sizeof(struct pa_tally) == 32, "two to a cache line");
+_Static_assert(sizeof(struct pa_tally) == 40, "a chunk is 20 pages");
 
 #define PA_TALLY_NONE UINT32_MAX
 #define PA_TALLY_CHUNK 2048 /* records */
@@ -42,10 +44,16 @@ struct pa_tally_table {
 PA_AGENT uint32_t pa_tally_index(struct pa_tally_table *table, const struct pa_stack *stack,
 	uint64_t key);
 
-/* The record of an index that pa_tally_index gave; its owner changes count and in_use. */
+/* The record of an index that pa_tally_index gave; its owner changes the fields of the owner. */
 PA_INLINE struct pa_tally *pa_tally_at(const struct pa_tally_table *table, uint32_t index)
 {
 	return &table->chunks[index / PA_TALLY_CHUNK][index % PA_TALLY_CHUNK];
+}
+
+/* The sum, the largest value when it is more. */
+PA_INLINE uint64_t pa_tally_plus(uint64_t sum, uint64_t more)
+{
+	return __builtin_add_overflow(sum, more, &sum) ? UINT64_MAX : sum;
 }
 
 /* count * factor for a profile, the largest value when it is more. */

@@ -465,6 +465,15 @@ static void run(struct walk *walk, struct pa_frames *frames, uintptr_t *pcs, uin
 	}
 }
 
+/* Behind a signal frame that was walked already, only the cursor was at hand. */
+static uint32_t known_regs(const struct pa_cold *cold, uint32_t depth)
+{
+	const uint32_t few = 1u << PA_REG_PC | 1u << PA_REG_SP;
+	if (cold->few_regs)
+		return few;
+	return cold->leaf && depth == 0 ? (1u << PA_REGS_COUNT) - 1 : few | 1u << PA_REG_BP;
+}
+
 struct pa_unwind_result pa_unwind_finish(const struct pa_event *event, struct pa_frames *frames,
 	uintptr_t *pcs, uint32_t max)
 {
@@ -473,19 +482,15 @@ struct pa_unwind_result pa_unwind_finish(const struct pa_event *event, struct pa
 	struct pa_unwind_result result = { .depth = depth < max ? depth : max };
 	memcpy(pcs, pa_event_pcs(event), result.depth * sizeof(*pcs));
 	result.cut = depth > max || flags & PA_EVENT_CUT;
-	if (result.cut || !cold) {
-		result.complete = !result.cut && !(flags & PA_EVENT_BROKEN);
+	result.complete = !result.cut && !(flags & PA_EVENT_BROKEN);
+	if (result.cut || !cold)
 		return result;
-	}
-
-	static const uint32_t few = 1u << PA_REG_PC | 1u << PA_REG_SP | 1u << PA_REG_BP;
 	struct walk walk = {
 		.cursor = pa_regs_cursor(&cold->regs),
 		.leaf = cold->leaf,
 		.epoch = (uint32_t)event->value[1],
 		.regs = &cold->regs,
-		/* Behind a signal frame that was walked already, only the cursor was at hand. */
-		.known = cold->leaf && depth == 0 ? (1u << PA_REGS_COUNT) - 1 : few,
+		.known = known_regs(cold, depth),
 		.bytes = (const char *)(cold + 1),
 		.from = cold->stack_at,
 		.limit = cold->stack_at + cold->stack_bytes,

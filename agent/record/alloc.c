@@ -29,14 +29,6 @@ static struct {
 	PA_ATOMIC(uint32_t) level_count;   /* levels that exist; statistics and a hint for lookup */
 } state;
 
-/* How long an allocation or a free waits for room in a full ring (longer while the collector is
- * still on its way: a program that fills the ring in its first milliseconds), and for how long
- * nobody waits again after it was in vain. */
-#define WAIT_ROOM_NS (100 * PA_NS_PER_MS)
-#define WAIT_FIRST_NS (2 * PA_NS_PER_S)
-#define WAIT_PAUSE_NS PA_NS_PER_S
-static PA_ATOMIC(int64_t) wait_not_before_ns; /* relaxed: a hint */
-
 static void filter_add(const void *pointer)
 {
 	PA_ATOMIC(uint8_t) *count = pa_alloc_filter_of(pointer);
@@ -179,20 +171,6 @@ static struct pa_event event_of(enum pa_event_kind kind, const struct pa_thread 
 	};
 }
 
-/* An allocation or a free must not get lost, but the program must not stand still either: one
- * bounded wait, and after a wait in vain none for a second. False: give up. */
-static bool wait_for_room(void)
-{
-	int64_t now_ns = pa_clock_mono_ns();
-	if (now_ns < pa_load_relaxed(&wait_not_before_ns))
-		return false;
-	int64_t timeout_ns = pa_ring_was_read(pa_record.ring) ? WAIT_ROOM_NS : WAIT_FIRST_NS;
-	if (pa_ring_wait_room(pa_record.ring, pa_sample_max_bytes(), timeout_ns))
-		return true;
-	pa_store_relaxed(&wait_not_before_ns, pa_clock_mono_ns() + WAIT_PAUSE_NS);
-	return true; /* one more try all the same */
-}
-
 void pa_alloc_record(struct pa_thread *thread, void *pointer, size_t bytes, struct pa_cursor from)
 {
 	if (!pointer)
@@ -207,7 +185,7 @@ void pa_alloc_record(struct pa_thread *thread, void *pointer, size_t bytes, stru
 	}
 	struct pa_event event = event_of(PA_EVENT_ALLOC, thread, pointer, bytes);
 	if (pa_sample_stack(&event, thread, from, NULL, true) ||
-	    (wait_for_room() && pa_sample_stack(&event, thread, from, NULL, false))) {
+	    (pa_sample_wait_room() && pa_sample_stack(&event, thread, from, NULL, false))) {
 		PA_COUNT_EVENT(alloc_events);
 		goto out;
 	}
@@ -224,7 +202,7 @@ static bool record_plain(enum pa_event_kind kind, struct pa_thread *thread, void
 {
 	struct pa_event event = event_of(kind, thread, pointer, 0);
 	return pa_sample_plain(&event, NULL, 0) ||
-		(wait_for_room() && pa_sample_plain(&event, NULL, 0));
+		(pa_sample_wait_room() && pa_sample_plain(&event, NULL, 0));
 }
 
 bool pa_alloc_forget(struct pa_thread *thread, void *pointer)

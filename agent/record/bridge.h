@@ -11,6 +11,7 @@
 
 #include <pthread.h>
 #include <signal.h>
+#include <string.h>
 
 #include "../base/atomic.h"
 #include "../base/base.h"
@@ -18,9 +19,10 @@
 #include "event.h"
 #include "frames.h"
 #include "ring.h"
+#include "rollcall.h"
 
 /* Bumped when struct pa_bridge changes: the core refuses another one. */
-#define PA_BRIDGE_VERSION 1
+#define PA_BRIDGE_VERSION 2
 
 /*
  * What was seen and what was lost, by cause. Statistics only: relaxed, written in any context.
@@ -30,12 +32,22 @@
 	X(alloc_events, "sampled allocations")                                                    \
 	X(free_events, "frees of sampled objects")                                                \
 	X(cpu_events, "CPU samples")                                                              \
+	X(block_events, "sampled waits")                                                          \
+	X(mutex_events, "sampled ends of contended critical sections")                            \
+	X(create_events, "threads created")                                                       \
+	X(roll_answers, "threads that wrote their stack when asked")                              \
 	X(cold_stacks, "stacks finished off line")                                                \
 	X(lost_alloc_ring, "allocations dropped: ring full")                                      \
 	X(lost_alloc_live, "allocations dropped: live-object set full")                           \
 	X(lost_free_ring, "frees dropped: ring full")                                             \
 	X(lost_cpu_ring, "CPU ticks dropped: ring full")                                          \
 	X(lost_cpu_thread, "CPU ticks dropped: thread without its own TLS")                       \
+	X(lost_block_ring, "waits dropped: ring full")                                            \
+	X(ns_of_lost_blocks, "ns of the waits dropped")                                           \
+	X(lost_mutex_ring, "contended critical sections dropped: ring full")                      \
+	X(ns_of_lost_mutexes, "ns waited for the critical sections dropped")                      \
+	X(lost_waiters, "waiters not charged to an unlock: table of contended locks full")        \
+	X(lost_create_ring, "creations of threads dropped: ring full")                            \
 	X(lost_reentrant, "events dropped: inside the agent's own work")                          \
 	X(timers_failed, "threads without a CPU timer")                                           \
 	X(broken_stacks, "stacks that end before their thread's start")                           \
@@ -46,6 +58,15 @@ struct pa_counters {
 	PA_COUNTERS(X)
 #undef X
 };
+
+/*
+ * By its name, whether one of PA_COUNTERS counts events that profiles lack. Of the others some
+ * count what was seen, and ns_of_lost_* are no events but how long the lost ones took.
+ */
+PA_INLINE bool pa_counter_is_loss(const char *name)
+{
+	return strncmp(name, "lost_", strlen("lost_")) == 0 || strcmp(name, "timers_failed") == 0;
+}
 
 /* One hooked symbol, for the agent page. */
 struct pa_hook_status {
@@ -91,6 +112,20 @@ struct pa_bridge {
 	 */
 	int (*tick_start)(unsigned rate_hz);
 	void (*tick_stop)(void);
+
+	/*
+	 * Which contention is recorded (record/contend.c): block_rate_ns = mean ns of waiting for
+	 * one recorded wait, mutex_fraction = one in so many contended critical sections; 1 = all,
+	 * 0 = none. From any thread of ours; the caller takes turns.
+	 */
+	void (*contend_rates)(uint64_t block_rate_ns, uint64_t mutex_fraction);
+
+	/* Rollcalls: see rollcall.h. The caller takes turns. */
+	int (*roll_begin)(struct pa_roll *roll);
+	int (*roll_call)(struct pa_roll *roll);
+
+	/* Where libpprofagent.so has its code: its frames are cut from the stacks of a rollcall. */
+	uintptr_t text_lo, text_hi;
 
 	/*
 	 * Stand around every call that takes a lock of the loader or of libc's name service (dlsym,

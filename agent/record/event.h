@@ -19,6 +19,13 @@ enum pa_event_kind {
 	PA_EVENT_REVIVE,  /* object: the free just recorded did not happen (realloc failed) */
 	PA_EVENT_CPU,     /* value[0] = ticks this stands for (1 + overruns), name = thread name */
 	PA_EVENT_MODULES, /* the set of loaded modules changed: dlopen or dlclose came back */
+	PA_EVENT_BLOCK,   /* a wait is over: value[0] = ns, contentions = how many waits it stands
+	                     for (both scaled up when sampled), object = what was waited for */
+	PA_EVENT_MUTEX,   /* the end of a critical section that others waited for: value[0] = ns of
+	                     all of them, contentions as above, object = the lock */
+	PA_EVENT_CREATE,  /* a thread was created; the stack is its creator's */
+	PA_EVENT_ROLL,    /* a thread's answer to a rollcall; value[0] = generation << 32 | index of
+	                     its entry (rollcall.h) */
 	PA_EVENT_KINDS
 };
 
@@ -41,7 +48,10 @@ struct pa_event {
 	int64_t time_ns; /* CLOCK_MONOTONIC, taken before the slot */
 	uint64_t value[2]; /* [1] of events with a stack: the frame cache's epoch before the walk */
 	uintptr_t object;
-	char name[PA_THREAD_NAME_BYTES]; /* CPU only; NUL-padded, may lack a NUL when 16 long */
+	union {
+		char name[PA_THREAD_NAME_BYTES]; /* CPU; NUL-padded, may lack a NUL when 16 long */
+		double contentions;              /* BLOCK and MUTEX */
+	};
 };
 
 /*
@@ -56,7 +66,8 @@ struct pa_cold {
 	uint32_t stack_bytes; /* copied bytes behind this struct; multiple of 8 */
 	uint8_t leaf;         /* regs.pc is an interrupted instruction, not a return address */
 	uint8_t to_stack_end; /* the copy reaches the known end of the stack */
-	uint8_t reserved[2];
+	uint8_t few_regs;     /* only pc and sp are true, leaf or not */
+	uint8_t reserved;
 };
 
 PA_INLINE const uintptr_t *pa_event_pcs(const struct pa_event *event)

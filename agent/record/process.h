@@ -10,6 +10,10 @@
 /* Resolves the real functions and puts those that the bridge offers into it. Safe to call again. */
 PA_BOOT void pa_hooks_boot(struct pa_bridge *bridge);
 
+/* The hooks of waits look at what they do (contend.h), or jump on to the real functions at once.
+ * Any thread; takes effect soon. */
+PA_APP void pa_hooks_watch(bool on);
+
 /* pthread_create without our wrapper: 0 or an error number. */
 PA_APP int pa_hooks_thread_create(pthread_t *thread, const pthread_attr_t *attr,
 	void *(*run)(void *), void *arg);

@@ -101,6 +101,37 @@ PA_INLINE bool pa_regs_is_set(const PA_ATOMIC(uint8_t) *byte)
 	return set;
 }
 
+/* Two words that change together. */
+struct pa_pair {
+	uint64_t low, high;
+} __attribute__((aligned(16)));
+
+/* Two loads, whose words may not belong together: the exchange that follows finds out. */
+PA_INLINE struct pa_pair pa_regs_peek_pair(const struct pa_pair *pair)
+{
+	return (struct pa_pair){
+		.low = __atomic_load_n(&pair->low, __ATOMIC_RELAXED),
+		.high = __atomic_load_n(&pair->high, __ATOMIC_RELAXED),
+	};
+}
+
+/*
+ * True when *pair was *expected and is wanted now; else *expected is what was found. Full barrier.
+ * The instruction is older than any x86-64 that runs a libc of ours; the compiler would call a
+ * library for it.
+ */
+PA_INLINE bool pa_regs_cas_pair(struct pa_pair *pair, struct pa_pair *expected,
+	struct pa_pair wanted)
+{
+	bool swapped;
+	__asm__ volatile("lock cmpxchg16b %1"
+			 : "=@ccz"(swapped), "+m"(*pair), "+a"(expected->low),
+			 "+d"(expected->high)
+			 : "b"(wanted.low), "c"(wanted.high)
+			 : "memory");
+	return swapped;
+}
+
 /* A system call of three or four arguments without libc: errno (which is TLS) stays untouched.
  * The result is the kernel's, -errno on failure. */
 PA_INLINE long pa_regs_syscall(long number, long a, long b, long c, long d)
@@ -122,6 +153,20 @@ PA_INLINE long pa_regs_syscall(long number, long a, long b, long c, long d)
 PA_INLINE bool pa_regs_readable(uintptr_t at)
 {
 	return pa_regs_syscall(SYS_rt_sigprocmask, -1, (long)at, 0, 8) != -14;
+}
+
+/*
+ * A thread that a signal took out of a system call stands in front of the instruction, to make the
+ * call again, or behind it: one place for both, so that equal waits are equal stacks. Asks the
+ * kernel first, since there is code that may only be executed.
+ */
+PA_INLINE void pa_regs_pass_syscall(struct pa_regs *regs)
+{
+	static const uint8_t instruction[] = { 0x0f, 0x05 };
+	const uint8_t *code = (const uint8_t *)regs->gpr[PA_REG_PC];
+	if (pa_regs_readable(regs->gpr[PA_REG_PC]) && code[0] == instruction[0] &&
+	    code[1] == instruction[1])
+		regs->gpr[PA_REG_PC] += sizeof(instruction);
 }
 
 /*

@@ -2,6 +2,7 @@
 
 #include <string.h>
 
+#include "../base/clock.h"
 #include "on.h"
 #include "stack.h"
 
@@ -12,14 +13,29 @@
 #define COPY_MAX_BYTES ((size_t)32 << 10)
 #define COPY_RING_SHARE 8
 
+/* How long an event that must not get lost waits for room in a full ring (longer while the
+ * collector is still on its way: a program that fills the ring in its first milliseconds), and for
+ * how long nobody waits again after it was in vain. */
+#define WAIT_ROOM_NS (100 * PA_NS_PER_MS)
+#define WAIT_FIRST_NS (2 * PA_NS_PER_S)
+#define WAIT_PAUSE_NS PA_NS_PER_S
+static PA_ATOMIC(int64_t) wait_not_before_ns; /* relaxed: a hint */
+
 static size_t stack_event_bytes(uint32_t depth)
 {
 	return sizeof(struct pa_event) + depth * sizeof(uintptr_t);
 }
 
-size_t pa_sample_max_bytes(void)
+bool pa_sample_wait_room(void)
 {
-	return stack_event_bytes(pa_record.stack_depth);
+	int64_t now_ns = pa_clock_mono_ns();
+	if (now_ns < pa_load_relaxed(&wait_not_before_ns))
+		return false;
+	int64_t timeout_ns = pa_ring_was_read(pa_record.ring) ? WAIT_ROOM_NS : WAIT_FIRST_NS;
+	size_t bytes = stack_event_bytes(pa_record.stack_depth);
+	if (!pa_ring_wait_room(pa_record.ring, bytes, timeout_ns))
+		pa_store_relaxed(&wait_not_before_ns, pa_clock_mono_ns() + WAIT_PAUSE_NS);
+	return true;
 }
 
 static size_t copy_limit(void)

@@ -24,8 +24,12 @@ PA_SIGNAL bool pa_sample_stack(const struct pa_event *head, const struct pa_thre
 /* An event without a stack, or with count pcs that are given. False: the ring is full. */
 PA_SIGNAL bool pa_sample_plain(const struct pa_event *head, const uintptr_t *pcs, uint32_t count);
 
-/* Largest record that pa_sample_stack may need without a copy of the stack, for waiting. */
-PA_SIGNAL size_t pa_sample_max_bytes(void);
+/*
+ * For events that must not get lost, when one of the above said false: waits a bounded time for the
+ * collector. True: try once more. False: it waited in vain a moment ago, and the program shall not
+ * stand still for us. Not in a signal handler.
+ */
+PA_APP bool pa_sample_wait_room(void);
 
 /*
  * Bytes until the next heap sample: exponential with the given mean, as a Poisson process over all

@@ -1,11 +1,14 @@
 #include "thread.h"
 
+#include <errno.h>
 #include <sys/syscall.h>
+#include <sys/uio.h>
 #include <unistd.h>
 
 #include "../base/atomic.h"
 #include "../base/clock.h"
 #include "on.h"
+#include "sample.h"
 
 #include "../base/banned.h"
 
@@ -20,6 +23,27 @@ PA_TLS struct pa_thread pa_thread_self;
 static struct {
 	PA_ATOMIC(int32_t) agents[AGENT_THREADS]; /* release in become_agent, acquire in is_agent */
 } state;
+
+/*
+ * Where the threads keep what they keep, by tid. A later thread of the same place takes it over:
+ * who looks compares the tid.
+ */
+#define PLACES 65536u
+static PA_ATOMIC(const struct pa_thread *) places[PLACES]; /* relaxed: only an address */
+
+static void be_found(const struct pa_thread *self)
+{
+	pa_store_relaxed(&places[(uint32_t)self->tid % PLACES], self);
+}
+
+bool pa_thread_copy(int32_t tid, struct pa_thread *copy)
+{
+	const struct pa_thread *from = pa_load_relaxed(&places[(uint32_t)tid % PLACES]);
+	struct iovec local = { copy, sizeof(*copy) }, remote = { (void *)from, sizeof(*copy) };
+	if (!from || process_vm_readv(pa_record.pid, &local, 1, &remote, 1, 0) != sizeof(*copy))
+		return false;
+	return copy->met && copy->tid == tid;
+}
 
 static int32_t own_tid(void)
 {
@@ -49,6 +73,8 @@ void pa_thread_meet(struct pa_thread *thread)
 		thread->stack_hi = pa_record.main_stack_hi;
 	}
 	thread->met = 1;
+	if (thread == &pa_thread_self)
+		be_found(thread);
 }
 
 void pa_thread_started(struct pa_thread *thread, size_t stack_bytes, size_t guard_bytes)
@@ -61,6 +87,27 @@ void pa_thread_started(struct pa_thread *thread, size_t stack_bytes, size_t guar
 		thread->stack_lo = top - stack_bytes + margin;
 	}
 	thread->met = 1;
+	be_found(thread);
+}
+
+void pa_thread_created(struct pa_thread *thread, struct pa_cursor caller)
+{
+	if (thread->depth || !pa_load_relaxed(&pa_on->booted))
+		return;
+	int saved_errno = errno;
+	struct pa_event event = {
+		.kind = PA_EVENT_CREATE,
+		.tid = pa_thread_tid(thread),
+		.time_ns = pa_clock_mono_ns(),
+	};
+	thread->depth++;
+	if (pa_sample_stack(&event, thread, caller, NULL, true) ||
+	    (pa_sample_wait_room() && pa_sample_stack(&event, thread, caller, NULL, false)))
+		PA_COUNT_EVENT(create_events);
+	else
+		PA_COUNT_EVENT(lost_create_ring);
+	thread->depth--;
+	errno = saved_errno;
 }
 
 void pa_thread_become_agent(void)
@@ -96,6 +143,9 @@ void pa_thread_atfork_child(void)
 	/* A thread that forked is the child's main thread, but its stack is where it was. */
 	if (!was_main && !self->stack_hi)
 		self->met = 1;
+	if (self->met)
+		be_found(self);
 	self->tick_slot = 0;
 	self->depth = 0;
+	self->wait = (struct pa_wait){ 0 };
 }

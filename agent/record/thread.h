@@ -10,10 +10,23 @@
 #define PA_THREAD_H
 
 #include "../base/base.h"
+#include "regs.h"
 
 enum pa_role {
 	PA_ROLE_PROGRAM,
 	PA_ROLE_AGENT /* our own: hooks pass it through */
+};
+
+struct pa_contend_slot;
+
+/* What a hook on the thread's stack waits for. Read by our signal handler on the same thread. */
+struct pa_wait {
+	uint32_t kind;   /* enum pa_wait_kind; set last, cleared first */
+	uintptr_t object;
+	int64_t start_ns;
+	uintptr_t frame; /* of the hook: true only while sp is below it. A thread that was cancelled
+	                    or jumped out of the wait never came back to clear it. */
+	struct pa_contend_slot *slot; /* its place in the table of contended locks, or NULL */
 };
 
 struct pa_thread {
@@ -31,15 +44,37 @@ struct pa_thread {
 	int64_t tick_first_ns; /* CPU time from then to the first tick that is due */
 	uint64_t ticks_seen;   /* ticks delivered by the own timer */
 	uintptr_t start_routine; /* of threads that came through pthread_create; else 0 */
+	uintptr_t creator_pc;    /* return address of that call; else 0 */
+	int32_t creator_tid;
+	uint8_t exit_noted;      /* hook_thread.c will hear of this thread's end */
+	struct pa_wait wait;     /* record/contend.c */
 };
 
 extern PA_TLS struct pa_thread pa_thread_self PA_HIDDEN;
 
-/* Fills in what is missing: tid, stack bounds, generator. 1 system call, the first time only. */
+/* Fills in tid and stack bounds of the calling thread. 1 system call. thread: its own, which can be
+ * found from here on, or a copy. */
 PA_SIGNAL void pa_thread_meet(struct pa_thread *thread);
+
+/*
+ * What the thread with that id keeps, copied out of its TLS while it may end at any moment. False:
+ * it was never met, or is gone, or the kernel does not let us.
+ */
+PA_AGENT bool pa_thread_copy(int32_t tid, struct pa_thread *copy);
+
+/* The thread's id; meets it when need be. */
+PA_INLINE int32_t pa_thread_tid(struct pa_thread *thread)
+{
+	if (pa_unlikely(!thread->met))
+		pa_thread_meet(thread);
+	return thread->tid;
+}
 
 /* In a new thread, before the program's start routine. stack_bytes as its attributes say. */
 PA_APP void pa_thread_started(struct pa_thread *thread, size_t stack_bytes, size_t guard_bytes);
+
+/* The calling thread created another one; caller: of the hook. errno kept. */
+PA_APP void pa_thread_created(struct pa_thread *thread, struct pa_cursor caller);
 
 /* The calling thread is one of ours from here on; counted in is_agent. */
 PA_AGENT void pa_thread_become_agent(void);

@@ -1,9 +1,6 @@
 #include "tick.h"
 
 #include <errno.h>
-#include <fcntl.h>
-#include <stdlib.h>
-#include <string.h>
 #include <sys/mman.h>
 #include <sys/prctl.h>
 #include <sys/syscall.h>
@@ -14,6 +11,8 @@
 #include "../base/lock.h"
 #include "on.h"
 #include "sample.h"
+#include "signal.h"
+#include "tasks.h"
 
 #include "../base/banned.h"
 
@@ -28,21 +27,11 @@ struct slot {
 };
 
 static struct {
-	struct pa_lock lock;         /* start, stop; PA_LOCK_CONFIG */
-	pa_sigaction_fn *sigaction;
+	struct pa_lock lock; /* start, stop; PA_LOCK_CONFIG */
 	struct slot *slots;
-	int64_t period_ns;           /* constant while ticks are on; at most 1 s */
-	bool fsgsbase;
-	PA_ATOMIC(uint32_t) active;  /* our handler is installed; release / acquire */
-	PA_ATOMIC(uint32_t) taken;   /* the program uses the signal itself; relaxed */
-	struct sigaction program;    /* what the program has, or wants, for our signal */
+	int64_t period_ns;   /* constant while ticks are on; at most 1 s */
+	bool running;        /* guard: lock */
 } state = { .lock = PA_LOCK_INIT(PA_LOCK_CONFIG) };
-
-void pa_tick_boot(pa_sigaction_fn *real_sigaction)
-{
-	state.sigaction = real_sigaction;
-	state.fsgsbase = pa_regs_fsgsbase();
-}
 
 /* The thread CPU clock of any tid: the kernel's MAKE_THREAD_CPUCLOCK(tid, CPUCLOCK_SCHED). */
 static clockid_t cpu_clock_of(int32_t tid)
@@ -135,28 +124,10 @@ static void record_tick(struct pa_thread *thread, uint64_t ticks, const ucontext
 		PA_COUNT_EVENTS(lost_cpu_ring, ticks);
 }
 
-/* A signal of this number that is not a tick: somebody else's, for the program. */
-static void forward(int signal, siginfo_t *info, void *context)
+void pa_tick_answer(const siginfo_t *info, const ucontext_t *context)
 {
-	const struct sigaction *action = &state.program;
-	if (action->sa_flags & SA_SIGINFO)
-		action->sa_sigaction(signal, info, context);
-	else if (action->sa_handler != SIG_DFL && action->sa_handler != SIG_IGN)
-		action->sa_handler(signal);
-}
-
-static void on_tick(int signal, siginfo_t *info, void *context)
-{
-	if (pa_unlikely(!pa_regs_has_tls(state.fsgsbase))) {
-		PA_COUNT_EVENT(lost_cpu_thread);
-		return;
-	}
 	int saved_errno = errno;
 	struct pa_thread *thread = &pa_thread_self;
-	if (pa_unlikely(info->si_code != SI_TIMER)) {
-		forward(signal, info, context);
-		goto out;
-	}
 	if (!pa_load_relaxed(&pa_on->cpu) || thread->role == PA_ROLE_AGENT)
 		goto out;
 	uint64_t ticks = 1 + (uint64_t)(info->si_overrun > 0 ? info->si_overrun : 0);
@@ -173,73 +144,14 @@ out:
 	errno = saved_errno;
 }
 
-void pa_tick_signal_is_taken(void)
+static void arm_existing(void *unused, int32_t tid)
 {
-	pa_store_relaxed(&state.taken, 1);
-}
-
-/* 0 or -errno. */
-static int take_signal(void)
-{
-	if (pa_load_relaxed(&state.taken))
-		return -EADDRINUSE;
-	struct sigaction action = { .sa_flags = SA_SIGINFO | SA_RESTART | SA_ONSTACK };
-	action.sa_sigaction = on_tick;
-	sigfillset(&action.sa_mask);
-	if (state.sigaction(pa_record.signal, NULL, &state.program) != 0)
-		return -errno;
-	if (state.program.sa_flags & SA_SIGINFO ||
-	    (state.program.sa_handler != SIG_DFL && state.program.sa_handler != SIG_IGN))
-		return -EADDRINUSE;
-	if (state.sigaction(pa_record.signal, &action, NULL) != 0)
-		return -errno;
-	pa_store_release(&state.active, 1);
-	return 0;
-}
-
-/* Back to the program's disposition. Through SIG_IGN, which drops what is still pending anywhere:
- * a tick that met the default action would end the program. */
-static void give_signal_back(void)
-{
-	struct sigaction ignore = { .sa_handler = SIG_IGN };
-	state.sigaction(pa_record.signal, &ignore, NULL);
-	pa_store_release(&state.active, 0);
-	if (state.program.sa_flags & SA_SIGINFO || state.program.sa_handler != SIG_IGN)
-		state.sigaction(pa_record.signal, &state.program, NULL);
-}
-
-static void arm_existing(int32_t tid)
-{
+	(void)unused;
 	if (pa_thread_is_agent(tid))
 		return;
 	struct slot *slot = claim_slot(tid);
 	if (slot && !arm(slot, tid, first_tick(random_phase(&pa_thread_self))))
 		PA_COUNT_EVENT(timers_failed);
-}
-
-struct directory_entry { /* the kernel's linux_dirent64 */
-	uint64_t inode;
-	int64_t offset;
-	uint16_t length;
-	uint8_t type;
-	char name[];
-};
-
-static void arm_all_threads(void)
-{
-	int fd = open("/proc/self/task", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-	if (fd < 0)
-		return;
-	char buffer[4096] __attribute__((aligned(8)));
-	long got;
-	while ((got = syscall(SYS_getdents64, fd, buffer, sizeof(buffer))) > 0)
-		for (long at = 0; at < got;) {
-			struct directory_entry *entry = (void *)(buffer + at);
-			if (entry->name[0] != '.')
-				arm_existing(atoi(entry->name));
-			at += entry->length;
-		}
-	close(fd);
 }
 
 static bool have_slots(void)
@@ -262,17 +174,18 @@ int pa_tick_start(unsigned rate_hz)
 {
 	int error = -EBUSY;
 	pa_lock(&state.lock);
-	if (pa_load_relaxed(&state.active))
+	if (state.running)
 		goto out;
 	error = -ENOMEM;
 	if (!have_slots())
 		goto out;
 	state.period_ns = PA_NS_PER_S / rate_hz;
-	error = take_signal();
+	error = pa_signal_take();
 	if (error)
 		goto out;
+	state.running = true;
 	pa_store_release(&pa_on->cpu, 1);
-	arm_all_threads();
+	pa_tasks_each(arm_existing, NULL);
 out:
 	pa_unlock(&state.lock);
 	return error;
@@ -281,11 +194,12 @@ out:
 void pa_tick_stop(void)
 {
 	pa_lock(&state.lock);
-	if (pa_load_relaxed(&state.active)) {
+	if (state.running) {
 		pa_store_release(&pa_on->cpu, 0);
 		for (uint32_t i = 0; i < SLOTS; i++)
 			delete_timer(&state.slots[i]);
-		give_signal_back();
+		pa_signal_release();
+		state.running = false;
 	}
 	pa_unlock(&state.lock);
 }
@@ -329,23 +243,10 @@ void pa_tick_thread_end(struct pa_thread *thread)
 		record_tick(thread, ticks, NULL);
 }
 
-bool pa_tick_sigaction(const struct sigaction *action, struct sigaction *old)
-{
-	if (!pa_load_acquire(&state.active))
-		return false;
-	struct sigaction had = state.program;
-	if (action)
-		state.program = *action;
-	if (old)
-		*old = had;
-	return true;
-}
-
 void pa_tick_atfork_child(void)
 {
 	pa_lock_reset(&state.lock);
-	if (pa_load_relaxed(&state.active))
-		give_signal_back();
+	state.running = false;
 	/* The slots name timers of the parent: ids that mean nothing here. */
 	if (state.slots)
 		madvise(state.slots, SLOTS * sizeof(struct slot), MADV_DONTNEED);

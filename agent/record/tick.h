@@ -5,18 +5,14 @@
  * Threads that exist when sampling starts get their timer from the agent's thread; those born while
  * it runs make their own. The first tick of each comes after a random part of the period, and what
  * a thread has used since its last tick is charged when it exits, so short threads count.
- * Between profiles the signal has the disposition that it had before.
  */
 #ifndef PA_TICK_H
 #define PA_TICK_H
 
 #include <signal.h>
+#include <ucontext.h>
 
 #include "thread.h"
-
-/* How record/ changes a disposition without meeting the program's hooks. Set at boot. */
-typedef int pa_sigaction_fn(int, const struct sigaction *, struct sigaction *);
-PA_BOOT void pa_tick_boot(pa_sigaction_fn *real_sigaction);
 
 /*
  * Sampling on, at rate_hz (1..1000) ticks a second of CPU time and thread. 0; -EBUSY: on already;
@@ -32,16 +28,10 @@ PA_AGENT void pa_tick_stop(void);
 PA_APP void pa_tick_thread_begin(struct pa_thread *thread);
 PA_APP void pa_tick_thread_end(struct pa_thread *thread);
 
-/*
- * The program asks for sigaction on our signal while it is in use: its wish is kept and comes true
- * when sampling stops. False: not in use, do the real call.
- */
-PA_APP bool pa_tick_sigaction(const struct sigaction *action, struct sigaction *old);
+/* Our signal came, from a timer. */
+PA_SIGNAL void pa_tick_answer(const siginfo_t *info, const ucontext_t *context);
 
-/* The program uses our signal by name (blocks it, waits for it): no profile will take it. */
-PA_SIGNAL void pa_tick_signal_is_taken(void);
-
-/* In a forked child: no timers there; the disposition goes back at once. */
+/* In a forked child: no timers there. */
 PA_BOOT void pa_tick_atfork_child(void);
 
 #endif

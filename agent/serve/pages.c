@@ -53,8 +53,7 @@ static void add_description(struct pa_buffer *out, const struct pa_pages_row *ro
 	pa_buffer_text(out, "</li>\n");
 }
 
-void pa_pages_index(struct pa_buffer *out, const struct pa_pages_row *rows, size_t count,
-	bool dump)
+void pa_pages_index(struct pa_buffer *out, const struct pa_pages_row *rows, size_t count)
 {
 	pa_buffer_text(out,
 		"<!DOCTYPE html>\n<html>\n<head>\n"
@@ -67,11 +66,9 @@ void pa_pages_index(struct pa_buffer *out, const struct pa_pages_row *rows, size
 		"<table>\n<thead><td>Count</td><td>Profile</td></thead>\n");
 	for (size_t i = 0; i < count; i++)
 		add_row(out, &rows[i]);
-	pa_buffer_text(out, "</table>\n");
-	if (dump)
-		pa_buffer_text(out,
-			"<a href=\"goroutine?debug=2\">full goroutine stack dump</a>\n<br>\n");
 	pa_buffer_text(out,
+		"</table>\n"
+		"<a href=\"goroutine?debug=2\">full goroutine stack dump</a>\n<br>\n"
 		"<a href=\"agent\">state of the agent</a>\n"
 		"<p>\nProfile Descriptions:\n<ul>\n");
 	for (size_t i = 0; i < count; i++)
@@ -216,16 +213,21 @@ static void add_settings(struct sheet *sheet)
 	end_section(sheet);
 }
 
-static bool is_loss(const char *name)
+/* Which section a counter belongs to. Events and nanoseconds do not add up, so each has its own. */
+enum place { PLACE_EVENTS, PLACE_DROPS, PLACE_DROPPED_NS };
+
+static enum place place_of(const char *counter)
 {
-	return strncmp(name, "lost_", strlen("lost_")) == 0 || strcmp(name, "timers_failed") == 0;
+	if (strncmp(counter, "ns_of_lost_", strlen("ns_of_lost_")) == 0)
+		return PLACE_DROPPED_NS;
+	return pa_counter_is_loss(counter) ? PLACE_DROPS : PLACE_EVENTS;
 }
 
-static void add_counters(struct sheet *sheet, bool losses)
+static void add_counters(struct sheet *sheet, enum place place)
 {
 	const struct pa_counters *counters = pa_core_bridge->counters;
 #define X(name, text)                                                                             \
-	if (is_loss(#name) == losses)                                                             \
+	if (place_of(#name) == place)                                                             \
 		add_counter(sheet, #name, text, pa_load_relaxed(&counters->name));
 	PA_COUNTERS(X)
 #undef X
@@ -234,7 +236,7 @@ static void add_counters(struct sheet *sheet, bool losses)
 static void add_events(struct sheet *sheet, const struct pa_profile_stats *stats)
 {
 	begin_section(sheet, "events");
-	add_counters(sheet, false);
+	add_counters(sheet, PLACE_EVENTS);
 	add_counter(sheet, "events_read", "events read by the collector", stats->events_read);
 	end_section(sheet);
 }
@@ -242,7 +244,7 @@ static void add_events(struct sheet *sheet, const struct pa_profile_stats *stats
 static void add_drops(struct sheet *sheet, const struct pa_profile_stats *stats)
 {
 	begin_section(sheet, "drops");
-	add_counters(sheet, true);
+	add_counters(sheet, PLACE_DROPS);
 	add_counter(sheet, "ring_skipped", "events dropped: begun and never finished",
 		pa_ring_stats(pa_core_bridge->ring).skipped);
 	add_counter(sheet, "events_bad", "events dropped: damaged", stats->events_bad);
@@ -258,8 +260,16 @@ static void add_drops(struct sheet *sheet, const struct pa_profile_stats *stats)
 		stats->revives_unknown);
 	add_counter(sheet, "ticks_dropped", "CPU ticks dropped: sample table full",
 		stats->ticks_dropped);
+	add_counter(sheet, "contentions_dropped",
+		"waits and contended critical sections dropped: sample table full",
+		stats->contentions_dropped);
+	add_counter(sheet, "creations_dropped", "creations of threads dropped: sample table full",
+		stats->creations_dropped);
 	add_counter(sheet, "stacks_dropped", "stacks dropped: stack table full",
 		stats->sites.overflowed);
+	end_section(sheet);
+	begin_section(sheet, "dropped_ns");
+	add_counters(sheet, PLACE_DROPPED_NS);
 	end_section(sheet);
 }
 
@@ -280,6 +290,9 @@ static void add_tables(struct sheet *sheet, const struct pa_profile_stats *stats
 	add_number(sheet, "live_objects", stats->live_objects);
 	add_number(sheet, "live_bytes", stats->live_bytes);
 	add_number(sheet, "heap_buckets", stats->heap_buckets);
+	add_number(sheet, "block_records", stats->block_records);
+	add_number(sheet, "mutex_records", stats->mutex_records);
+	add_number(sheet, "create_records", stats->create_records);
 	add_number(sheet, "stacks", stats->sites.stacks);
 	add_number(sheet, "locations", stats->sites.locs);
 	end_section(sheet);

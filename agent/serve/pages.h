@@ -17,9 +17,8 @@ struct pa_pages_row {
 	size_t count;
 };
 
-/* HTML; rows in the order given. dump: there is a goroutine profile to link to. */
-PA_AGENT void pa_pages_index(struct pa_buffer *out, const struct pa_pages_row *rows, size_t count,
-	bool dump);
+/* HTML; rows in the order given. */
+PA_AGENT void pa_pages_index(struct pa_buffer *out, const struct pa_pages_row *rows, size_t count);
 
 /* The arguments, joined by NUL, none at the end. 0 or -errno. */
 PA_AGENT int pa_pages_cmdline(struct pa_buffer *out);

@@ -39,7 +39,7 @@ void pa_profiles_reset(void)
 
 struct task {
 	enum pa_kind_id kind;
-	bool text;
+	int64_t debug;                /* as asked for; 0: the proto */
 	bool trim;                    /* give free memory back before */
 	struct pa_snapshot *before;   /* a delta from there, or NULL */
 	struct pa_snapshot *snapshot; /* taken already, or NULL */
@@ -92,12 +92,29 @@ static void give_memory_back(enum pa_kind_id kind)
 		malloc_trim(0);
 }
 
-static int render(const struct pa_snapshot *snapshot, bool text, const struct pa_sink *sink)
+/* Go takes a negative debug for text where it writes heaps, and for the proto elsewhere. */
+static bool is_text(const struct task *task)
 {
-	int error = text ? pa_text_profile(snapshot, sink) : pa_encode_profile(snapshot, sink);
+	bool heap = task->kind == PA_KIND_HEAP || task->kind == PA_KIND_ALLOCS;
+
+	return task->debug > 0 || (task->debug < 0 && heap);
+}
+
+static int render(const struct task *task, const struct pa_snapshot *snapshot,
+	const struct pa_sink *sink)
+{
+	int error = is_text(task) ? pa_text_profile(snapshot, task->debug, sink)
+				  : pa_encode_profile(snapshot, sink);
 
 	pa_symbols_rest();
 	return error;
+}
+
+static struct pa_snapshot *take(const struct task *task)
+{
+	if (task->kind == PA_KIND_GOROUTINE && task->debug >= 2)
+		return pa_snapshot_threads(true);
+	return pa_snapshot_take(task->kind);
 }
 
 static int run(void *arg, const struct pa_sink *sink)
@@ -107,22 +124,22 @@ static int run(void *arg, const struct pa_sink *sink)
 	if (task->trim)
 		give_memory_back(task->kind);
 	if (!task->snapshot)
-		task->snapshot = pa_snapshot_take(task->kind);
+		task->snapshot = take(task);
 	if (!task->snapshot)
 		return NO_PROFILE;
 	if (!task->before)
-		return render(task->snapshot, task->text, sink);
+		return render(task, task->snapshot, sink);
 	struct pa_snapshot *delta = pa_delta(task->before, task->snapshot);
 	if (!delta)
 		return NO_DELTA;
-	int error = render(delta, task->text, sink);
+	int error = render(task, delta, sink);
 	pa_snapshot_free(delta);
 	return error;
 }
 
 /* ---- answering ---- */
 
-/* suffix: of the name of the file that a browser would make of it; NULL: it is text. */
+/* suffix: of the name of the file that a browser would make of it; NULL: it is shown as text. */
 static void answer(struct pa_http *http, const struct task *given, const char *suffix,
 	int64_t turn_ns)
 {
@@ -243,13 +260,19 @@ void pa_profiles_cpu(struct pa_http *http, const struct pa_request *request)
 
 /* ---- named profiles ---- */
 
-/* The first half of a delta, and the wait for the second. */
+/*
+ * The first half of a delta, and the wait for the second. Contention that the settings leave off is
+ * recorded for as long as somebody waits for it.
+ */
 static void answer_waited(struct pa_http *http, struct task *task, int64_t seconds)
 {
+	pa_snapshot_watch(task->kind);
 	task->before = pa_snapshot_take(task->kind);
+	bool there = task->before && pa_http_wait(http, ns_of(seconds));
+	pa_snapshot_unwatch(task->kind);
 	if (!task->before) {
 		pa_reply_error(http, 500, explain(NO_PROFILE));
-	} else if (!pa_http_wait(http, ns_of(seconds))) {
+	} else if (!there) {
 		pa_snapshot_free(task->before);
 		pa_reply_error(http, 500, "context canceled");
 	} else {
@@ -290,10 +313,10 @@ void pa_profiles_named(struct pa_http *http, const struct pa_request *request,
 	char seconds[VALUE_BYTES];
 	struct task task = {
 		.kind = kind->id,
-		.text = parameter(request, "debug") != 0,
+		.debug = parameter(request, "debug"),
 		.trim = kind->id == PA_KIND_HEAP && parameter(request, "gc") > 0,
 	};
-	const char *suffix = task.text ? NULL : "";
+	const char *suffix = task.debug ? NULL : "";
 
 	pa_query_get(request->query, "seconds", seconds, sizeof(seconds));
 	if (!pa_http_claim(http))

@@ -16,7 +16,12 @@
 /* ?seconds=N: CPU samples of the next N seconds, 30 for what is no positive number. */
 PA_AGENT void pa_profiles_cpu(struct pa_http *http, const struct pa_request *request);
 
-/* ?debug=1: text; ?gc=1: free memory goes back first; ?seconds=N: what happens meanwhile. */
+/*
+ * ?debug=1: text; ?debug=2 of goroutine: with what the kernel says of each thread; ?debug=-1: what
+ * Go makes of it, text for heap and allocs, else the proto under the header of a text.
+ * heap?gc=1: free memory goes back first.
+ * ?seconds=N: what happens meanwhile; block and mutex are recorded for it when they are off.
+ */
 PA_AGENT void pa_profiles_named(struct pa_http *http, const struct pa_request *request,
 	const struct pa_kind *kind);
 

@@ -104,7 +104,7 @@ static void answer_index(struct pa_http *http, const struct pa_request *request)
 		rows[count++] = (struct pa_pages_row){ pa_kinds[i].name, pa_kinds[i].description,
 			pa_snapshot_count(pa_kinds[i].id) };
 	qsort(rows, count, sizeof(rows[0]), compare_rows);
-	pa_pages_index(&page, rows, count, pa_kind_find("goroutine") != NULL);
+	pa_pages_index(&page, rows, count);
 	reply_buffer(http, PA_REPLY_HTML, &page);
 }
 

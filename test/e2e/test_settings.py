@@ -16,6 +16,14 @@ BAD = [
     ("ADDRESS", "http://localhost:6053", "give an address, not a URL; not serving"),
     ("ADDRESS", "[::1]:6053", "this build has no IPv6 support; not serving"),
     ("ADDRESS", "/foo", "missing port in address (want host:port, :port or off); not serving"),
+    ("BLOCK_RATE", "0", "rate must be a positive integer; block profiling off"),
+    ("BLOCK_RATE", "-1", "rate must be a positive integer; block profiling off"),
+    ("BLOCK_RATE", "20 30", "rate must be a positive integer; block profiling off"),
+    ("BLOCK_RATE", "invalid", "rate must be a positive integer; block profiling off"),
+    ("BLOCK_RATE", "1k", "rate must be a positive integer; block profiling off"),
+    ("MUTEX_FRACTION", "x", "must be an integer >= 0; using 0"),
+    ("MUTEX_FRACTION", "-1", "must be an integer >= 0; using 0"),
+    ("MUTEX_FRACTION", "1 ", "must be an integer >= 0; using 0"),
     ("HEAP_RATE", "-1", "must be a size >= 0 bytes; using 524288"),
     ("HEAP_RATE", "12x", "must be a size >= 0 bytes; using 524288"),
     ("CPU_HZ", "0", "must be 1-1000; using 100"),
@@ -66,13 +74,32 @@ def test_unknown_name_suggests_the_nearest():
 def test_good_values_say_nothing():
     env = environment(address="off", heap_rate="64k", cpu_hz="250", stack_depth="512",
                       buffer="1M", signal="SIGRTMIN+5", symbols="names", children="off",
-                      log="error", enabled="true", programs="*", hosts="a,b")
+                      log="error", enabled="true", programs="*", hosts="a,b",
+                      block_rate="20", mutex_fraction="5")
     assert run([victim("v_blocks"), "1"], env)[2] == b""
 
 
 def test_empty_values_are_unset():
-    env = environment(address="off", heap_rate="", cpu_hz="", log="", signal="")
+    env = environment(address="off", heap_rate="", cpu_hz="", log="", signal="",
+                      mutex_fraction="")
     assert run([victim("v_blocks"), "1"], env)[2] == b""
+
+
+# What is set for it, and what the agent page shows.
+RATES = [
+    ({}, "off", "0"),
+    ({"block_rate": ""}, "1 (default off)", "0"),
+    ({"block_rate": "20", "mutex_fraction": "5"}, "20 (default off)", "5 (default 0)"),
+    ({"block_rate": "0", "mutex_fraction": "-1"}, "off", "0"),
+    ({"mutex_fraction": ""}, "off", "0"),
+]
+
+
+@pytest.mark.parametrize("given, block, mutex", RATES, ids=lambda x: str(x)[:40])
+def test_agent_page_shows_rates_of_contention(start, given, block, mutex):
+    page = start([victim("v_blocks"), "1"], **given).get("/agent").text
+    assert f"  PPROFAGENT_BLOCK_RATE: {block}\n" in page
+    assert f"  PPROFAGENT_MUTEX_FRACTION: {mutex}\n" in page
 
 
 def test_bad_address_is_never_another_interface(start):

@@ -5,6 +5,7 @@
 #ifndef COLLECTOR_H
 #define COLLECTOR_H
 
+#include <fcntl.h>
 #include <pthread.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -19,6 +20,8 @@
 #define TEXT 0x400000
 #define TEXT_END 0x500000
 #define AGENT_TID 4242
+#define HOOKS 0x600000 /* code of the agent's own */
+#define HOOKS_END 0x601000
 
 /* Each test has stacks and objects of its own: the tables live as long as the process. */
 #define PC(n) (TEXT + 0x100 * (uintptr_t)(n))
@@ -82,6 +85,63 @@ static void tick_stop(void)
 	fake_tick.stops++;
 }
 
+/*
+ * Rollcalls of these threads; call plays their part, and its absence is a program whose threads do
+ * not answer.
+ */
+static struct {
+	struct pa_roll_entry entries[8];
+	uint32_t count, generation;
+	int begin_error, call_error, begins, calls;
+	void (*call)(const struct pa_roll *roll);
+} fake_roll;
+
+static int roll_begin(struct pa_roll *roll)
+{
+	fake_roll.begins++;
+	for (uint32_t i = 0; i < fake_roll.count; i++)
+		pa_store_relaxed(&fake_roll.entries[i].state, PA_ROLL_LISTED);
+	*roll = (struct pa_roll){ ++fake_roll.generation, fake_roll.count, fake_roll.entries };
+	return fake_roll.begin_error;
+}
+
+static int roll_call(struct pa_roll *roll)
+{
+	fake_roll.calls++;
+	if (fake_roll.call && !fake_roll.call_error)
+		fake_roll.call(roll);
+	for (uint32_t i = 0; i < roll->count; i++) {
+		uint32_t asked = PA_ROLL_LISTED;
+		pa_cas_acq_rel(&roll->entries[i].state, &asked, PA_ROLL_SILENT);
+	}
+	return fake_roll.call_error;
+}
+
+static struct {
+	uint64_t block_rate_ns, mutex_fraction;
+	int calls;
+} fake_contend;
+
+static void contend_rates(uint64_t block_rate_ns, uint64_t mutex_fraction)
+{
+	fake_contend.block_rate_ns = block_rate_ns;
+	fake_contend.mutex_fraction = mutex_fraction;
+	fake_contend.calls++;
+}
+
+/* fake_maps.h has the rest of maps.h. */
+int pa_maps_open(const char *path)
+{
+	int fd = open(path, O_RDONLY | O_CLOEXEC);
+	return fd < 0 ? -errno : fd;
+}
+
+bool pa_maps_read_memory(void *to, uintptr_t from, size_t bytes)
+{
+	memcpy(to, (const void *)from, bytes);
+	return true;
+}
+
 static bool is_agent_thread(int32_t tid)
 {
 	return tid == AGENT_TID;
@@ -105,6 +165,8 @@ static void start_collector(size_t ring_bytes)
 	bridge = (struct pa_bridge){
 		.version = PA_BRIDGE_VERSION, .settings = &settings, .counters = &counters,
 		.tick_start = tick_start, .tick_stop = tick_stop,
+		.contend_rates = contend_rates, .roll_begin = roll_begin, .roll_call = roll_call,
+		.text_lo = HOOKS, .text_hi = HOOKS_END,
 		.is_agent_thread = is_agent_thread,
 	};
 	bridge.ring = pa_ring_create(ring_bytes);
@@ -157,6 +219,38 @@ static inline void send_cpu(uintptr_t pc, int32_t tid, const char *name, uint64_
 	for (size_t i = 0; i < sizeof(event.name) && name[i]; i++)
 		event.name[i] = name[i];
 	send_event(event, &pc);
+}
+
+/* PA_EVENT_BLOCK or _MUTEX with a stack of one return address. */
+static inline void send_contention(enum pa_event_kind kind, uintptr_t pc, double contentions,
+	uint64_t ns)
+{
+	struct pa_event event = {
+		.kind = kind, .depth = 1, .tid = 1, .value = { ns }, .contentions = contentions,
+	};
+	send_event(event, &pc);
+}
+
+static inline void send_create(uintptr_t pc)
+{
+	send_event((struct pa_event){ .kind = PA_EVENT_CREATE, .depth = 1, .tid = 1 }, &pc);
+}
+
+static inline void send_roll(uint32_t generation, uint32_t index, const uintptr_t *pcs,
+	uint16_t depth)
+{
+	struct pa_event event = {
+		.kind = PA_EVENT_ROLL, .flags = PA_EVENT_LEAF, .depth = depth, .tid = 1,
+		.value = { (uint64_t)generation << 32 | index },
+	};
+	send_event(event, pcs);
+}
+
+/* The thread of that index does as it is asked. */
+static inline void answer_roll(const struct pa_roll *roll, uint32_t index, uintptr_t pc)
+{
+	send_roll(roll->generation, index, &pc, 1);
+	pa_store_release(&roll->entries[index].state, PA_ROLL_ANSWERED);
 }
 
 /* The last sample whose innermost location has this raw pc, NULL when there is none. */

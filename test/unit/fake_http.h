@@ -17,6 +17,7 @@ struct pa_http {
 	bool crowded;        /* no claim is granted */
 	bool client_left;    /* found out by waiting */
 	int64_t waited_ns;   /* asked for; nothing is waited for really */
+	void (*on_wait)(void); /* what happens meanwhile, or NULL */
 	int accept_writes;   /* the client is gone after so many; 0: never */
 	const char *body;    /* of the request */
 	int64_t body_length; /* as announced */
@@ -106,6 +107,8 @@ int pa_http_read(struct pa_http *http, void *bytes, size_t count)
 bool pa_http_wait(struct pa_http *http, int64_t ns)
 {
 	http->waited_ns = ns;
+	if (http->on_wait)
+		http->on_wait();
 	return !http->client_left;
 }
 

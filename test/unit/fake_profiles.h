@@ -29,6 +29,11 @@ static struct {
 	int cpu_error;          /* of the next start */
 	unsigned cpu_rate_hz;
 	int cpu_running;
+	int rolls, details;     /* rollcalls so far, and those in detail */
+	PA_ATOMIC(int) watches; /* so far; acq_rel, as is the next */
+	PA_ATOMIC(int) watching[PA_KIND_COUNT]; /* that were not taken back yet */
+	int watched;            /* snapshots that were taken while their kind was watched */
+	int64_t debug;          /* of the last text */
 	int encode_error;
 	size_t encode_bytes;    /* more than the line */
 	int rests;
@@ -45,6 +50,7 @@ struct pa_snapshot *pa_snapshot_take(enum pa_kind_id kind)
 {
 	if (fake.take_fails)
 		return NULL;
+	fake.watched += pa_load_acquire(&fake.watching[kind]) > 0;
 	struct pa_snapshot *snapshot = pa_map(PA_PAGE_BYTES);
 	*snapshot = (struct pa_snapshot){
 		.kind = &pa_kinds[kind],
@@ -66,6 +72,24 @@ void pa_snapshot_free(struct pa_snapshot *snapshot)
 		pa_unmap(snapshot, snapshot->bytes);
 }
 
+struct pa_snapshot *pa_snapshot_threads(bool detail)
+{
+	fake.rolls++;
+	fake.details += detail;
+	return pa_snapshot_take(PA_KIND_GOROUTINE);
+}
+
+void pa_snapshot_watch(enum pa_kind_id kind)
+{
+	pa_add_acq_rel(&fake.watches, 1);
+	pa_add_acq_rel(&fake.watching[kind], 1);
+}
+
+void pa_snapshot_unwatch(enum pa_kind_id kind)
+{
+	pa_add_acq_rel(&fake.watching[kind], -1);
+}
+
 int pa_snapshot_cpu_start(unsigned rate_hz)
 {
 	fake.cpu_rate_hz = rate_hz;
@@ -82,12 +106,19 @@ struct pa_snapshot *pa_snapshot_cpu_stop(void)
 
 size_t pa_snapshot_count(enum pa_kind_id kind)
 {
-	return kind == PA_KIND_CPU ? 0 : 27;
+	return kind == PA_KIND_CPU ? 0 : 20 + kind;
 }
 
 struct pa_profile_stats pa_profile_stats(void)
 {
-	return (struct pa_profile_stats){ .live_objects = 77 };
+	return (struct pa_profile_stats){
+		.live_objects = 77,
+		.block_records = 78,
+		.mutex_records = 79,
+		.create_records = 80,
+		.contentions_dropped = 81,
+		.creations_dropped = 82,
+	};
 }
 
 static int fake_write(const char *form, const struct pa_snapshot *snapshot,
@@ -113,8 +144,9 @@ int pa_encode_profile(const struct pa_snapshot *snapshot, const struct pa_sink *
 	return fake_write("proto", snapshot, sink);
 }
 
-int pa_text_profile(const struct pa_snapshot *snapshot, const struct pa_sink *sink)
+int pa_text_profile(const struct pa_snapshot *snapshot, int64_t debug, const struct pa_sink *sink)
 {
+	fake.debug = debug;
 	return fake_write("text", snapshot, sink);
 }
 
@@ -177,6 +209,11 @@ static void fake_reset(void)
 {
 	fake_settle();
 	fake.taken = fake.cpu_running = fake.rests = 0;
+	fake.rolls = fake.details = fake.watched = 0;
+	fake.debug = 0;
+	pa_store_relaxed(&fake.watches, 0);
+	for (int kind = 0; kind < PA_KIND_COUNT; kind++)
+		pa_store_relaxed(&fake.watching[kind], 0);
 	fake.take_fails = false;
 	fake.cpu_error = fake.encode_error = 0;
 	fake.encode_bytes = 0;

@@ -43,7 +43,8 @@ static struct pa_module modules[] = {
 		.segments = { { 0x3000, 0x4000, 0 } }, .path = "/lib/gone.so" },
 	{ .id = 3, .dead = true, .start = 0x5000, .limit = 0x6000, .segment_count = 1,
 		.segments = { { 0x5000, 0x6000, 0 } }, .path = "/lib/used.so" },
-	{ .id = 4, .start = 0x7000, .limit = 0x9000, .segment_count = 2,
+	{ .id = 4, .start = 0x7000, .limit = 0x9000, .bias = 0x6000, .is_elf = true,
+		.segment_count = 2,
 		.segments = { { 0x7000, 0x7800, 0 }, { 0x8000, 0x9000, 0x1000 } },
 		.path = "/lib/two.so" },
 };
@@ -66,9 +67,12 @@ static struct pa_function fn_used = { .name = "used", .system_name = "used", .fi
 static struct pa_function fn_two = { .name = "tw\xFFo", .system_name = "tw\xFFo", .file = "t.c" };
 static struct pa_function fn_lost = { .name = "pprofagent.lostEvents",
 	.system_name = "pprofagent.lostEvents", .file = "" };
+static struct pa_function fn_no_answer = { .name = "[no answer]", .system_name = "[no answer]",
+	.file = "" };
 
 /* Locations by id, and the frames that each has. */
-enum { LOC_MAIN, LOC_INLINED, LOC_USED, LOC_TWO, LOC_NAMELESS, LOC_LOST, LOC_NOWHERE, LOC_GAP };
+enum { LOC_MAIN, LOC_INLINED, LOC_USED, LOC_TWO, LOC_NAMELESS, LOC_LOST, LOC_NOWHERE, LOC_GAP,
+	LOC_NO_ANSWER };
 static const struct {
 	struct pa_loc loc;
 	uint32_t count;
@@ -82,10 +86,18 @@ static const struct {
 	[LOC_LOST] = { { PA_PSEUDO_LOST, PA_PSEUDO_LOST, NULL }, 1, { { &fn_lost, 0 } } },
 	[LOC_NOWHERE] = { { 0xA000, 0xA001, NULL }, 0, { { NULL, 0 } } },
 	[LOC_GAP] = { { 0x7900, 0x7901, &modules[3] }, 0, { { NULL, 0 } } },
+	[LOC_NO_ANSWER] = { { PA_PSEUDO_NO_ANSWER, PA_PSEUDO_NO_ANSWER, NULL }, 1,
+		{ { &fn_no_answer, 0 } } },
 };
+
+/* Nameless ones that a test fills: ids from LOC_EXTRA. */
+enum { LOC_EXTRA = 1000, LOC_EXTRA_COUNT = 256 };
+static struct pa_loc extra_locs[LOC_EXTRA_COUNT];
 
 PA_AGENT const struct pa_loc *pa_sites_loc(uint32_t id)
 {
+	if (id - LOC_EXTRA < LOC_EXTRA_COUNT)
+		return &extra_locs[id - LOC_EXTRA];
 	return &sites[id % PA_COUNT(sites)].loc;
 }
 
@@ -101,8 +113,10 @@ PA_AGENT uint32_t pa_symbols_lookup(const struct pa_loc *loc, struct pa_frame *f
 	size_t i = 0;
 
 	look_ups++;
-	while (&sites[i].loc != loc)
+	while (i < PA_COUNT(sites) && &sites[i].loc != loc)
 		i++;
+	if (i == PA_COUNT(sites))
+		return 0;
 	assert_true(sites[i].count <= max);
 	memcpy(frames, sites[i].frames, sites[i].count * sizeof(*frames));
 	return sites[i].count;

@@ -105,12 +105,15 @@ static void times_and_comments_are_the_second_ones(void **unused)
 	char *texts[] = { "dropped 3: x", "dropped 1: y" };
 	struct pa_snapshot before = snapshot(NULL, 0, 1000), after = snapshot(NULL, 0, 3500);
 	(void)unused;
+	before.fraction = 2;
+	after.fraction = 5;
 	after.comments = texts;
 	after.comment_count = 2;
 	struct pa_snapshot *delta = pa_delta(&before, &after);
 	assert_int_equal(delta->time_ns, 3500);
 	assert_int_equal(delta->duration_ns, 2500);
 	assert_int_equal(delta->period, 512);
+	assert_int_equal(delta->fraction, 5);
 	assert_int_equal(delta->comment_count, 2);
 	assert_ptr_not_equal(delta->comments[1], texts[1]);
 	assert_string_equal(delta->comments[0], "dropped 3: x");

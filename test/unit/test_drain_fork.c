@@ -18,6 +18,29 @@ __attribute__((visibility("default"))) const char *__tsan_default_options(void)
 	return "die_after_fork=0";
 }
 
+/* A child's threads and waits are its own: 0, or the number of the check that failed. */
+static int check_kinds(void)
+{
+	static const enum pa_kind_id kinds[] = {
+		PA_KIND_BLOCK, PA_KIND_MUTEX, PA_KIND_THREADCREATE
+	};
+	send_contention(PA_EVENT_BLOCK, PC(86), 1, 10);
+	send_contention(PA_EVENT_MUTEX, PC(86), 1, 10);
+	send_create(PC(86));
+	for (size_t i = 0; i < PA_COUNT(kinds); i++) {
+		struct pa_snapshot *snapshot = pa_snapshot_take(kinds[i]);
+		if (!snapshot || snapshot->sample_count != 1 || !find_sample(snapshot, PC(86)))
+			return 20;
+		if (pa_snapshot_count(kinds[i]) != 1)
+			return 21;
+	}
+	if (!pa_snapshot_take(PA_KIND_GOROUTINE))
+		return 22;
+	int calls = fake_contend.calls;
+	pa_snapshot_watch(PA_KIND_BLOCK);
+	return fake_contend.calls == calls + 1 ? 0 : 23;
+}
+
 /* The child's end of a fork test: 0, or the number of the check that failed. */
 static int run_child(bool held)
 {
@@ -46,7 +69,7 @@ static int run_child(bool held)
 	snapshot = pa_snapshot_take(PA_KIND_CPU);
 	if (!snapshot || snapshot->sample_count || snapshot->duration_ns)
 		return 7;
-	return pa_snapshot_cpu_start(100) == 0 ? 0 : 8;
+	return pa_snapshot_cpu_start(100) == 0 ? check_kinds() : 8;
 }
 
 static void assert_child(bool held)
@@ -94,6 +117,48 @@ static void a_child_forgets_the_running_cpu_profile(void **unused)
 	pa_snapshot_free(snapshot);
 }
 
+static void a_child_begins_waits_and_threads_anew(void **unused)
+{
+	(void)unused;
+	send_contention(PA_EVENT_BLOCK, PC(85), 1, 10);
+	send_contention(PA_EVENT_MUTEX, PC(85), 1, 10);
+	send_create(PC(85));
+	/* These two were lost by the parent. */
+	pa_store_relaxed(&counters.lost_block_ring, 7);
+	pa_store_relaxed(&counters.ns_of_lost_blocks, 70);
+	pa_store_relaxed(&counters.lost_create_ring, 7);
+	pa_snapshot_watch(PA_KIND_BLOCK);
+	pa_snapshot_free(take_heap());
+	assert_child(true);
+	assert_child(false);
+	assert_int_equal(pa_snapshot_count(PA_KIND_BLOCK), 1);
+	pa_snapshot_unwatch(PA_KIND_BLOCK);
+}
+
+static int forks;
+
+static void fork_in_the_midst(const struct pa_roll *roll)
+{
+	fake_roll.call = NULL;
+	assert_child(true);
+	assert_child(false);
+	forks += 2;
+	answer_roll(roll, 0, PC(87));
+}
+
+/* Its parent's rollcall is nothing to a child: it can call one of its own. */
+static void a_child_born_in_a_rollcall_is_free_of_it(void **unused)
+{
+	struct pa_snapshot *snapshot;
+	(void)unused;
+	fake_roll.count = 1;
+	fake_roll.call = fork_in_the_midst;
+	snapshot = pa_snapshot_take(PA_KIND_GOROUTINE);
+	assert_int_equal(forks, 2);
+	assert_non_null(find_sample(snapshot, PC(87)));
+	pa_snapshot_free(snapshot);
+}
+
 static PA_ATOMIC(bool) flood_ends;
 static PA_ATOMIC(uint32_t) flood_threads;
 
@@ -137,6 +202,8 @@ int main(void)
 		cmocka_unit_test(a_forked_child_keeps_heap_data_and_live_objects),
 		cmocka_unit_test(a_child_without_the_lock_starts_afresh),
 		cmocka_unit_test(a_child_forgets_the_running_cpu_profile),
+		cmocka_unit_test(a_child_begins_waits_and_threads_anew),
+		cmocka_unit_test(a_child_born_in_a_rollcall_is_free_of_it),
 		cmocka_unit_test(fork_gets_the_tables_while_the_collector_is_busy),
 	};
 	start_collector(1 << 20);

@@ -21,6 +21,8 @@ static void assert_defaults(void)
 	assert_int_equal(got.settings.log, PA_LOG_ERROR);
 	assert_int_equal(got.settings.symbols, PA_SYMBOLS_LINES);
 	assert_int_equal(got.settings.heap_rate_bytes, 524288);
+	assert_true(got.settings.block_rate_ns == 0);
+	assert_true(got.settings.mutex_fraction == 0);
 	assert_int_equal(got.settings.cpu_hz, 100);
 	assert_int_equal(got.settings.stack_depth, 128);
 	assert_int_equal(got.settings.buffer_bytes, 4 << 20);
@@ -53,17 +55,47 @@ static void empty_means_unset(void **unused)
 			"PPROFAGENT_STACK_DEPTH=", "PPROFAGENT_BUFFER=", "PPROFAGENT_SIGNAL=",
 			"PPROFAGENT_SYMBOLS=", "PPROFAGENT_PROGRAMS=", "PPROFAGENT_CHILDREN=",
 			"PPROFAGENT_HOSTS=", "PPROFAGENT_LOG=", "PPROFAGENT_ENABLED=",
-			"PPROFAGENT_TOKEN=", "PPROFAGENT_PARENT=", "PPROFAGENT_NONSENSE="));
+			"PPROFAGENT_TOKEN=", "PPROFAGENT_PARENT=", "PPROFAGENT_NONSENSE=",
+			"PPROFAGENT_MUTEX_FRACTION="));
 	assert_defaults();
 	assert_true(got.settings.serving);
 	assert_string_equal(got.lines, "");
+}
+
+static void empty_block_rate_is_one(void **unused)
+{
+	(void)unused;
+	assert_silent("PPROFAGENT_BLOCK_RATE=");
+	assert_true(got.settings.block_rate_ns == 1);
+	assert_true(got.settings.mutex_fraction == 0);
+	/* the first of equal names counts, empty or not */
+	read_as("prog", ENVIRON("PPROFAGENT_BLOCK_RATE=", "PPROFAGENT_BLOCK_RATE=20"));
+	assert_true(got.settings.block_rate_ns == 1);
+}
+
+static void rates_of_contention_go_up_to_what_fits(void **unused)
+{
+	(void)unused;
+	assert_silent("PPROFAGENT_BLOCK_RATE=1");
+	assert_true(got.settings.block_rate_ns == 1);
+	assert_silent("PPROFAGENT_BLOCK_RATE=020");
+	assert_true(got.settings.block_rate_ns == 20);
+	assert_silent("PPROFAGENT_BLOCK_RATE=9223372036854775807");
+	assert_true(got.settings.block_rate_ns == INT64_MAX);
+	assert_silent("PPROFAGENT_MUTEX_FRACTION=0");
+	assert_true(got.settings.mutex_fraction == 0);
+	assert_silent("PPROFAGENT_MUTEX_FRACTION=1");
+	assert_true(got.settings.mutex_fraction == 1);
+	assert_silent("PPROFAGENT_MUTEX_FRACTION=9223372036854775807");
+	assert_true(got.settings.mutex_fraction == INT64_MAX);
 }
 
 static void good_values_are_taken(void **unused)
 {
 	(void)unused;
 	read_as("redis-server",
-		ENVIRON("PPROFAGENT_ADDRESS=:0", "PPROFAGENT_HEAP_RATE=1M",
+		ENVIRON("PPROFAGENT_ADDRESS=:0", "PPROFAGENT_BLOCK_RATE=20",
+			"PPROFAGENT_MUTEX_FRACTION=5", "PPROFAGENT_HEAP_RATE=1M",
 			"PPROFAGENT_CPU_HZ=1000", "PPROFAGENT_STACK_DEPTH=1",
 			"PPROFAGENT_BUFFER=64k", "PPROFAGENT_SIGNAL=SIGPROF",
 			"PPROFAGENT_SYMBOLS=none", "PPROFAGENT_PROGRAMS=nginx,redis-*",
@@ -74,6 +106,8 @@ static void good_values_are_taken(void **unused)
 	assert_string_equal(got.settings.address, ":0");
 	assert_string_equal(got.settings.host, "");
 	assert_int_equal(got.settings.port, 0);
+	assert_true(got.settings.block_rate_ns == 20);
+	assert_true(got.settings.mutex_fraction == 5);
 	assert_int_equal(got.settings.heap_rate_bytes, 1 << 20);
 	assert_int_equal(got.settings.cpu_hz, 1000);
 	assert_int_equal(got.settings.stack_depth, 1);
@@ -193,6 +227,34 @@ static void other_bad_values_are_said_and_their_default_used(void **unused)
 	}
 }
 
+static void bad_rates_of_contention_are_said(void **unused)
+{
+	static const char *const bad_rates[] = { "0", "00", "-1", "+1", "20 30", " 20", "20 ", "1k",
+		"1.5", "1e3", "0x10", "off", "invalid", "9223372036854775808",
+		"99999999999999999999" };
+	static const char *const bad_fractions[] = { "-1", "+1", "1 2", " 1", "1 ", "1k", "0.5",
+		"x", "off", "9223372036854775808", "99999999999999999999" };
+	char entry[128], line[256];
+
+	(void)unused;
+	for (size_t i = 0; i < PA_COUNT(bad_rates); i++) {
+		snprintf(entry, sizeof(entry), "PPROFAGENT_BLOCK_RATE=%s", bad_rates[i]);
+		snprintf(line, sizeof(line), "PPROFAGENT_BLOCK_RATE=\"%s\": rate must be a "
+			"positive integer; block profiling off", bad_rates[i]);
+		assert_line(entry, line);
+		assert_defaults();
+		assert_true(got.settings.serving);
+	}
+	for (size_t i = 0; i < PA_COUNT(bad_fractions); i++) {
+		snprintf(entry, sizeof(entry), "PPROFAGENT_MUTEX_FRACTION=%s", bad_fractions[i]);
+		snprintf(line, sizeof(line), "PPROFAGENT_MUTEX_FRACTION=\"%s\": must be an "
+			"integer >= 0; using 0", bad_fractions[i]);
+		assert_line(entry, line);
+		assert_defaults();
+		assert_true(got.settings.serving);
+	}
+}
+
 static void too_long_texts_are_refused(void **unused)
 {
 	char entry[400] = "PPROFAGENT_HOSTS=", line[256], shown[65] = "";
@@ -239,11 +301,15 @@ static void lines_come_in_the_order_of_the_table(void **unused)
 {
 	(void)unused;
 	read_as("prog", ENVIRON("PPROFAGENT_XYZZY=1", "PPROFAGENT_LOG=loud", "PPROFAGENT_CPU_HZ=x",
-				"PPROFAGENT_ADDRESS=x", "PPROFAGENT_BUFFER=1"));
+				"PPROFAGENT_ADDRESS=x", "PPROFAGENT_BUFFER=1",
+				"PPROFAGENT_MUTEX_FRACTION=x", "PPROFAGENT_BLOCK_RATE=x"));
 	assert_string_equal(got.lines,
 		"pprofagent: PPROFAGENT_ADDRESS=\"x\": missing port in address (want host:port, "
 		":port "
 		"or off); not serving\n"
+		"pprofagent: PPROFAGENT_BLOCK_RATE=\"x\": rate must be a positive integer; "
+		"block profiling off\n"
+		"pprofagent: PPROFAGENT_MUTEX_FRACTION=\"x\": must be an integer >= 0; using 0\n"
 		"pprofagent: PPROFAGENT_CPU_HZ=\"x\": must be 1-1000; using 100\n"
 		"pprofagent: PPROFAGENT_BUFFER=\"1\": must be a power of two, 64k-1G; using 4M\n"
 		"pprofagent: PPROFAGENT_LOG=\"loud\": must be off, error or info; using error\n"
@@ -264,6 +330,11 @@ static void unknown_names_get_the_nearest_one(void **unused)
 					   "(did you mean PPROFAGENT_ADDRESS?); ignored" },
 		{ "PPROFAGENT_HOST=x", "PPROFAGENT_HOST: unknown setting "
 				       "(did you mean PPROFAGENT_HOSTS?); ignored" },
+		{ "PPROFAGENT_BLOCK=1", "PPROFAGENT_BLOCK: unknown setting "
+					"(did you mean PPROFAGENT_BLOCK_RATE?); ignored" },
+		{ "PPROFAGENT_MUTEX_RATE=1", "PPROFAGENT_MUTEX_RATE: unknown setting "
+					     "(did you mean PPROFAGENT_MUTEX_FRACTION?); "
+					     "ignored" },
 		{ "PPROFAGENT_TOKNE=s3cret", "PPROFAGENT_TOKNE: unknown setting "
 					     "(did you mean PPROFAGENT_TOKEN?); ignored" },
 		{ "PPROFAGENT_PARENTS=1", "PPROFAGENT_PARENTS: unknown setting; ignored" },
@@ -315,11 +386,12 @@ static void the_list_shows_defaults(void **unused)
 	read_as("prog", ENVIRON("A=b"));
 	pa_env_list(&got.settings, append, &listing);
 	assert_string_equal(listing.text,
-		"ADDRESS|localhost:6053|localhost:6053\nHEAP_RATE|524288|524288\nCPU_HZ|100|100\n"
+		"ADDRESS|localhost:6053|localhost:6053\nBLOCK_RATE|off|off\nMUTEX_FRACTION|0|0\n"
+		"HEAP_RATE|524288|524288\nCPU_HZ|100|100\n"
 		"STACK_DEPTH|128|128\nBUFFER|4M|4M\nSIGNAL|SIGRTMAX-3|SIGRTMAX-3\n"
 		"SYMBOLS|lines|lines\nPROGRAMS||\nCHILDREN|on|on\nHOSTS||\nLOG|error|error\n"
 		"ENABLED|true|true\nTOKEN||\n");
-	assert_int_equal(listing.count, 13);
+	assert_int_equal(listing.count, 15);
 }
 
 static void the_list_shows_values_as_resolved(void **unused)
@@ -332,10 +404,12 @@ static void the_list_shows_values_as_resolved(void **unused)
 			"PPROFAGENT_STACK_DEPTH=512", "PPROFAGENT_BUFFER=65536",
 			"PPROFAGENT_SIGNAL=10", "PPROFAGENT_SYMBOLS=names",
 			"PPROFAGENT_PROGRAMS=p*", "PPROFAGENT_CHILDREN=off", "PPROFAGENT_HOSTS=h",
-			"PPROFAGENT_LOG=off", "PPROFAGENT_ENABLED=0", "PPROFAGENT_TOKEN=s3cret"));
+			"PPROFAGENT_LOG=off", "PPROFAGENT_ENABLED=0", "PPROFAGENT_TOKEN=s3cret",
+			"PPROFAGENT_BLOCK_RATE=", "PPROFAGENT_MUTEX_FRACTION=10"));
 	pa_env_list(&got.settings, append, &listing);
 	assert_string_equal(listing.text,
-		"ADDRESS|off|localhost:6053\nHEAP_RATE|1048576|524288\nCPU_HZ|99|100\n"
+		"ADDRESS|off|localhost:6053\nBLOCK_RATE|1|off\nMUTEX_FRACTION|10|0\n"
+		"HEAP_RATE|1048576|524288\nCPU_HZ|99|100\n"
 		"STACK_DEPTH|512|128\nBUFFER|64k|4M\nSIGNAL|SIGUSR1|SIGRTMAX-3\n"
 		"SYMBOLS|names|lines\nPROGRAMS|p*|\nCHILDREN|off|on\nHOSTS|h|\nLOG|off|error\n"
 		"ENABLED|false|true\nTOKEN|set|\n");
@@ -346,12 +420,15 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(nothing_set_gives_the_defaults),
 		cmocka_unit_test(empty_means_unset),
+		cmocka_unit_test(empty_block_rate_is_one),
+		cmocka_unit_test(rates_of_contention_go_up_to_what_fits),
 		cmocka_unit_test(good_values_are_taken),
 		cmocka_unit_test(values_are_copied_not_kept),
 		cmocka_unit_test(the_first_of_equal_names_counts),
 		cmocka_unit_test(a_bad_address_is_said_and_not_served),
 		cmocka_unit_test(off_is_silent_and_not_served),
 		cmocka_unit_test(other_bad_values_are_said_and_their_default_used),
+		cmocka_unit_test(bad_rates_of_contention_are_said),
 		cmocka_unit_test(too_long_texts_are_refused),
 		cmocka_unit_test(a_bad_token_closes_the_port_and_is_not_shown),
 		cmocka_unit_test(a_very_long_address_gets_a_whole_line),

@@ -2,6 +2,7 @@
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <string.h>
 
 #include <cmocka.h>
 
@@ -68,6 +69,61 @@ static void cpu_is_called_profile_and_counts_nanoseconds(void **unused)
 	assert_false(kind->named);
 }
 
+static void assert_named(const char *name, enum pa_kind_id id, const char *description)
+{
+	const struct pa_kind *kind = pa_kind_find(name);
+	assert_non_null(kind);
+	assert_int_equal(kind->id, id);
+	assert_string_equal(kind->description, description);
+	assert_null(kind->default_sample_type);
+	assert_true(kind->named);
+}
+
+static void assert_counts(const struct pa_kind *kind, const char *type)
+{
+	const char *const types[][2] = { { type, "count" } };
+	assert_types(kind, 1, types);
+	assert_string_equal(kind->period_type.type, type);
+	assert_string_equal(kind->period_type.unit, "count");
+}
+
+static void contention_is_counted_and_timed(void **unused)
+{
+	static const char *const types[][2] = {
+		{ "contentions", "count" }, { "delay", "nanoseconds" }
+	};
+	(void)unused;
+	assert_named("block", PA_KIND_BLOCK,
+		"Stack traces that led to blocking on synchronization primitives");
+	assert_named("mutex", PA_KIND_MUTEX, "Stack traces of holders of contended mutexes");
+	for (int i = 0; i < 2; i++) {
+		const struct pa_kind *kind = pa_kind_find(i ? "mutex" : "block");
+		assert_types(kind, 2, types);
+		assert_string_equal(kind->period_type.type, "contentions");
+		assert_string_equal(kind->period_type.unit, "count");
+	}
+}
+
+static void threads_are_counted_under_go_s_names(void **unused)
+{
+	(void)unused;
+	assert_named("goroutine", PA_KIND_GOROUTINE,
+		"Stack traces of all current goroutines. Use debug=2 as a query parameter to "
+		"export in the same format as an unrecovered panic.");
+	assert_counts(pa_kind_find("goroutine"), "goroutine");
+	assert_named("threadcreate", PA_KIND_THREADCREATE,
+		"Stack traces that led to the creation of new OS threads");
+	assert_counts(pa_kind_find("threadcreate"), "threadcreate");
+}
+
+/* The index page lists them as they come. */
+static void kinds_are_sorted_by_name(void **unused)
+{
+	(void)unused;
+	for (int i = 1; i < PA_KIND_COUNT; i++)
+		assert_true(strcmp(pa_kinds[i - 1].name, pa_kinds[i].name) < 0);
+}
+
 static void kinds_stand_at_their_ids(void **unused)
 {
 	(void)unused;
@@ -92,6 +148,9 @@ int main(void)
 		cmocka_unit_test(allocs_shows_allocated_space_first),
 		cmocka_unit_test(heap_has_no_default_sample_type),
 		cmocka_unit_test(cpu_is_called_profile_and_counts_nanoseconds),
+		cmocka_unit_test(contention_is_counted_and_timed),
+		cmocka_unit_test(threads_are_counted_under_go_s_names),
+		cmocka_unit_test(kinds_are_sorted_by_name),
 		cmocka_unit_test(kinds_stand_at_their_ids),
 		cmocka_unit_test(unknown_names_are_no_kind),
 	};

@@ -41,27 +41,26 @@ static const struct pa_pages_row rows[] = {
 static void index_lists_its_rows(void **unused)
 {
 	(void)unused;
-	pa_pages_index(&page, rows, 1, false);
+	pa_pages_index(&page, rows, 1);
 	shows("<title>/debug/pprof/</title>");
 	shows("Types of profiles available:");
 	shows("<p>Set debug=1 as a query parameter to export in legacy text format</p>");
 	shows("<tr><td>12</td><td><a href='allocs?debug=1'>allocs</a></td></tr>");
 	shows("<li><div class=profile-name>allocs: </div> "
 	      "A sampling of all past memory allocations</li>");
-	shows_not("goroutine");
 }
 
-static void index_links_the_dump_when_there_is_one(void **unused)
+static void index_links_the_dump(void **unused)
 {
 	(void)unused;
-	pa_pages_index(&page, rows, 1, true);
+	pa_pages_index(&page, rows, 1);
 	shows("<a href=\"goroutine?debug=2\">full goroutine stack dump</a>");
 }
 
 static void index_escapes_names(void **unused)
 {
 	(void)unused;
-	pa_pages_index(&page, rows, 2, false);
+	pa_pages_index(&page, rows, 2);
 	shows("<a href='a%20b/c%3C%27%3E?debug=1'>a b/c&lt;&#39;&gt;</a>");
 	shows("</div> It&#39;s &lt;b&gt;</li>");
 }
@@ -133,6 +132,65 @@ static void agent_page_shows_state_and_losses(void **unused)
 		strstr(page.bytes, "allocations dropped: ring"));
 }
 
+static void agent_page_keeps_lost_events_and_lost_time_apart(void **unused)
+{
+	const char *drops, *lost, *dropped_ns, *waits, *critical, *ring;
+
+	(void)unused;
+	fake.counters.lost_block_ring = 51;
+	fake.counters.ns_of_lost_blocks = 52;
+	fake.counters.ns_of_lost_mutexes = 53;
+	pa_pages_agent(&page, &listener, false);
+	fake.counters.lost_block_ring = 0;
+	fake.counters.ns_of_lost_blocks = fake.counters.ns_of_lost_mutexes = 0;
+	drops = strstr(page.bytes, "\ndrops:\n");
+	lost = strstr(page.bytes, "  waits dropped: ring full: 51\n");
+	dropped_ns = strstr(page.bytes, "\ndropped_ns:\n");
+	waits = strstr(page.bytes, "  ns of the waits dropped: 52\n");
+	critical = strstr(page.bytes, "  ns waited for the critical sections dropped: 53\n");
+	ring = strstr(page.bytes, "\nring:\n");
+	assert_true(drops && drops < lost);
+	assert_true(lost < dropped_ns && dropped_ns < waits);
+	assert_true(waits < critical && critical < ring);
+}
+
+static void agent_page_shows_tables_of_contention_and_threads(void **unused)
+{
+	(void)unused;
+	pa_pages_agent(&page, &listener, false);
+	shows("  block_records: 78\n");
+	shows("  mutex_records: 79\n");
+	shows("  create_records: 80\n");
+	shows("  waits and contended critical sections dropped: sample table full: 81\n");
+	shows("  creations of threads dropped: sample table full: 82\n");
+}
+
+static void agent_page_shows_rates_of_contention(void **unused)
+{
+	(void)unused;
+	pa_pages_agent(&page, &listener, false);
+	shows("  PPROFAGENT_BLOCK_RATE: off\n");
+	shows("  PPROFAGENT_MUTEX_FRACTION: 0\n");
+	pa_buffer_free(&page);
+	fake.settings.block_rate_ns = 20;
+	fake.settings.mutex_fraction = 5;
+	pa_pages_agent(&page, &listener, false);
+	fake.settings.block_rate_ns = fake.settings.mutex_fraction = 0;
+	shows("  PPROFAGENT_BLOCK_RATE: 20 (default off)\n");
+	shows("  PPROFAGENT_MUTEX_FRACTION: 5 (default 0)\n");
+}
+
+static void losses_are_told_from_what_was_seen(void **unused)
+{
+	(void)unused;
+	assert_true(pa_counter_is_loss("lost_block_ring"));
+	assert_true(pa_counter_is_loss("lost_waiters"));
+	assert_true(pa_counter_is_loss("timers_failed"));
+	assert_false(pa_counter_is_loss("ns_of_lost_blocks"));
+	assert_false(pa_counter_is_loss("block_events"));
+	assert_false(pa_counter_is_loss("cut_stacks"));
+}
+
 static void agent_page_shows_settings_but_no_token(void **unused)
 {
 	(void)unused;
@@ -172,6 +230,8 @@ static void agent_page_is_json_too(void **unused)
 	fake.counters.lost_free_ring = 0;
 	assert_json(page.bytes);
 	shows("\"lost_free_ring\":9");
+	shows("\"dropped_ns\":{\"ns_of_lost_blocks\":0,\"ns_of_lost_mutexes\":0}");
+	shows("\"PPROFAGENT_BLOCK_RATE\":\"off\"");
 	shows("\"hooks_inactive\":{\"free\":\"the program has \\\"its own\\\"\"}");
 	shows("\"PPROFAGENT_CPU_HZ\":\"123\"");
 	shows("\"url\":\"\"");
@@ -182,10 +242,16 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test_teardown(index_lists_its_rows, tear_down),
-		cmocka_unit_test_teardown(index_links_the_dump_when_there_is_one, tear_down),
+		cmocka_unit_test_teardown(index_links_the_dump, tear_down),
 		cmocka_unit_test_teardown(index_escapes_names, tear_down),
 		cmocka_unit_test_teardown(cmdline_is_byte_exact, tear_down),
 		cmocka_unit_test_teardown(agent_page_shows_state_and_losses, tear_down),
+		cmocka_unit_test_teardown(agent_page_keeps_lost_events_and_lost_time_apart,
+			tear_down),
+		cmocka_unit_test_teardown(agent_page_shows_tables_of_contention_and_threads,
+			tear_down),
+		cmocka_unit_test_teardown(agent_page_shows_rates_of_contention, tear_down),
+		cmocka_unit_test(losses_are_told_from_what_was_seen),
 		cmocka_unit_test_teardown(agent_page_shows_settings_but_no_token, tear_down),
 		cmocka_unit_test_teardown(agent_page_is_json_too, tear_down),
 	};

@@ -1,85 +1,11 @@
-#include "agent/serve/profiles.h"
-
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stdio.h>
-#include <stdlib.h>
-#include <string.h>
-
-#include <cmocka.h>
-
-#include "fake_http.h"
-#include "fake_profiles.h"
-
-static struct pa_http http;
-
-static int set_up(void **unused)
-{
-	(void)unused;
-	fake_reset();
-	http = http_new();
-	return 0;
-}
-
-static int tear_down(void **unused)
-{
-	(void)unused;
-	assert_int_equal(fake.cpu_running, 0);
-	http_free(&http);
-	return 0;
-}
-
-static struct pa_request request_of(const char *query)
-{
-	return (struct pa_request){
-		.method = http.head_only ? PA_REQUEST_HEAD : PA_REQUEST_GET,
-		.path = "",
-		.query = query,
-	};
-}
-
-static void named(const char *name, const char *query)
-{
-	const struct pa_request request = request_of(query);
-	pa_profiles_named(&http, &request, pa_kind_find(name));
-	assert_true(http.begun);
-}
+/* Requests and their answers, and CPU profiles. What differs by kind: test_profiles_kinds.c. */
+#include "ask_profiles.h"
 
 static void cpu(const char *query)
 {
 	const struct pa_request request = request_of(query);
 	pa_profiles_cpu(&http, &request);
 	assert_true(http.begun);
-}
-
-static void is_binary(const char *disposition, const char *body)
-{
-	assert_true(http.ended);
-	assert_int_equal(http.head.status, 200);
-	assert_string_equal(http.head.type, "application/octet-stream");
-	assert_string_equal(http.disposition, disposition);
-	assert_false(http.head.pprof_error);
-	assert_string_equal(http.bytes, body);
-}
-
-static void is_text(const char *body)
-{
-	assert_true(http.ended);
-	assert_int_equal(http.head.status, 200);
-	assert_string_equal(http.head.type, "text/plain; charset=utf-8");
-	assert_string_equal(http.disposition, "");
-	assert_false(http.head.pprof_error);
-	assert_string_equal(http.bytes, body);
-}
-
-static void is_error(int status, const char *body)
-{
-	assert_true(http.ended);
-	assert_int_equal(http.head.status, status);
-	assert_string_equal(http.head.type, "text/plain; charset=utf-8");
-	assert_string_equal(http.disposition, "");
-	assert_true(http.head.pprof_error);
-	assert_string_equal(http.bytes, body);
 }
 
 static void plain_request_is_the_proto(void **unused)
@@ -89,34 +15,6 @@ static void plain_request_is_the_proto(void **unused)
 	is_binary("attachment; filename=\"heap\"", "proto heap 1 duration 0\n");
 	assert_int_equal(http.head.length, (int64_t)http.count);
 	assert_int_equal(fake.rests, 1);
-}
-
-static void debug_that_is_no_number_is_the_proto(void **unused)
-{
-	(void)unused;
-	named("allocs", "debug=x");
-	is_binary("attachment; filename=\"allocs\"", "proto allocs 1 duration 0\n");
-}
-
-static void debug_zero_is_the_proto(void **unused)
-{
-	(void)unused;
-	named("allocs", "debug=0");
-	is_binary("attachment; filename=\"allocs\"", "proto allocs 1 duration 0\n");
-}
-
-static void debug_one_is_text(void **unused)
-{
-	(void)unused;
-	named("heap", "debug=1");
-	is_text("text heap 1 duration 0\n");
-}
-
-static void negative_debug_is_text(void **unused)
-{
-	(void)unused;
-	named("heap", "debug=-1");
-	is_text("text heap 1 duration 0\n");
 }
 
 static void empty_seconds_is_a_snapshot(void **unused)
@@ -131,13 +29,6 @@ static void gc_drains_before_the_snapshot(void **unused)
 	(void)unused;
 	named("heap", "gc=1");
 	is_binary("attachment; filename=\"heap\"", "proto heap 2 duration 0\n");
-}
-
-static void gc_is_ignored_elsewhere(void **unused)
-{
-	(void)unused;
-	named("allocs", "gc=1");
-	is_binary("attachment; filename=\"allocs\"", "proto allocs 1 duration 0\n");
 }
 
 static void gc_zero_does_nothing(void **unused)
@@ -180,10 +71,9 @@ static void delta_rejects_bad_seconds(void **unused)
 	for (size_t i = 0; i < PA_COUNT(bad); i++) {
 		named("heap", bad[i]);
 		is_error(400, "invalid value for \"seconds\" - must be a positive integer\n");
-		http_free(&http);
-		http = http_new();
+		assert_int_equal(fake.taken, 0);
+		again();
 	}
-	assert_int_equal(fake.taken, 0);
 }
 
 static void delta_rejects_debug(void **unused)
@@ -300,8 +190,7 @@ static void bad_cpu_seconds_are_thirty(void **unused)
 	for (size_t i = 0; i < PA_COUNT(bad); i++) {
 		cpu(bad[i]);
 		assert_int_equal(http.waited_ns, 30 * PA_NS_PER_S);
-		http_free(&http);
-		http = http_new();
+		again();
 	}
 }
 
@@ -357,19 +246,12 @@ static void head_of_cpu_does_not_wait(void **unused)
 	assert_int_equal(http.waited_ns, 0);
 }
 
-#define TEST(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
-
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		TEST(plain_request_is_the_proto),
-		TEST(debug_that_is_no_number_is_the_proto),
-		TEST(debug_zero_is_the_proto),
-		TEST(debug_one_is_text),
-		TEST(negative_debug_is_text),
 		TEST(empty_seconds_is_a_snapshot),
 		TEST(gc_drains_before_the_snapshot),
-		TEST(gc_is_ignored_elsewhere),
 		TEST(gc_zero_does_nothing),
 		TEST(delta_subtracts_two_snapshots),
 		TEST(delta_ignores_gc),

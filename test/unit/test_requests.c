@@ -18,6 +18,7 @@
 #include "agent/profile/cpu.h"
 #include "agent/profile/drain.h"
 #include "agent/profile/requests.h"
+#include "agent/profile/threads.h"
 
 /*
  * One thread plays both parts: when the asker begins to wait, while_waiting runs as the collector.
@@ -32,6 +33,9 @@ static PA_ATOMIC(int) snapshots; /* that are not freed */
 static int cpu_begins, cpu_ends, locks;
 static int64_t copied_end_ns, begun_period_ns;
 static uint64_t begun_lost;
+static const struct pa_roll *begun_roll;
+static const struct pa_about *begun_details;
+static int roll_begins, roll_ends;
 static bool no_memory;
 
 int64_t pa_clock_mono_ns(void)
@@ -101,6 +105,21 @@ void pa_cpu_end(void)
 	cpu_ends++;
 }
 
+int pa_threads_roll_begin(const struct pa_roll *roll, const struct pa_about *details)
+{
+	assert_int_equal(locks, 1);
+	begun_roll = roll;
+	begun_details = details;
+	roll_begins++;
+	return no_memory ? -ENOMEM : 0;
+}
+
+void pa_threads_roll_end(void)
+{
+	assert_int_equal(locks, 1);
+	roll_ends++;
+}
+
 static int fresh(void **unused)
 {
 	(void)unused;
@@ -112,7 +131,7 @@ static int fresh(void **unused)
 	now_ns = PA_NS_PER_S;
 	while_waiting = while_copying = NULL;
 	no_memory = false;
-	cpu_begins = cpu_ends = locks = 0;
+	cpu_begins = cpu_ends = roll_begins = roll_ends = locks = 0;
 	return 0;
 }
 
@@ -165,6 +184,26 @@ static void cpu_profiles_begin_and_end_under_the_lock(void **unused)
 	assert_int_equal(copied_end_ns, 777);
 	assert_int_equal(cpu_ends, 1);
 	pa_snapshot_free(snapshot);
+}
+
+static void rollcalls_begin_and_end_under_the_lock(void **unused)
+{
+	struct pa_about details[1];
+	struct pa_requests_roll told = { .roll = { .generation = 5 }, .details = details };
+	int64_t argument = (int64_t)(uintptr_t)&told;
+	(void)unused;
+	while_waiting = answer;
+	assert_int_equal(
+		pa_requests_ask(PA_REQUEST_ROLL_BEGIN, PA_KIND_GOROUTINE, argument, NULL), 0);
+	assert_int_equal(roll_begins, 1);
+	assert_ptr_equal(begun_roll, &told.roll);
+	assert_ptr_equal(begun_details, details);
+	assert_int_equal(pa_requests_ask(PA_REQUEST_ROLL_END, PA_KIND_GOROUTINE, 0, NULL), 0);
+	assert_int_equal(roll_ends, 1);
+	assert_int_equal(roll_begins, 1);
+	no_memory = true;
+	assert_int_equal(pa_requests_ask(PA_REQUEST_ROLL_BEGIN, PA_KIND_GOROUTINE, argument, NULL),
+		-ENOMEM);
 }
 
 static void a_request_without_an_answer_ends_in_time(void **unused)
@@ -290,6 +329,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		TEST(an_answered_request_gives_its_snapshot),
 		TEST(cpu_profiles_begin_and_end_under_the_lock),
+		TEST(rollcalls_begin_and_end_under_the_lock),
 		TEST(a_request_without_an_answer_ends_in_time),
 		TEST(what_was_recorded_before_is_read_first),
 		TEST(a_request_given_up_while_it_is_answered_leaves_nothing),

@@ -74,21 +74,26 @@ static void roots_lead_to_the_index(void **unused)
 
 static void index_names_what_is_served(void **unused)
 {
-	const char *const names[] = { "allocs", "cmdline", "heap", "profile", "symbol" };
+	const char *const names[] = { "allocs", "block", "cmdline", "goroutine", "heap", "mutex",
+		"profile", "symbol", "threadcreate" };
 	const char *last = NULL;
 	(void)unused;
 	assert_int_equal(get("/debug/pprof/"), 200);
 	assert_string_equal(http.head.type, "text/html; charset=utf-8");
 	for (size_t i = 0; i < PA_COUNT(names); i++) {
-		char row[64];
-		snprintf(row, sizeof(row), "<a href='%s?debug=1'>", names[i]);
+		const struct pa_kind *kind = pa_kind_find(names[i]);
+		char row[96];
+		snprintf(row, sizeof(row), "<tr><td>%zu</td><td><a href='%s?debug=1'>",
+			kind ? pa_snapshot_count(kind->id) : 0, names[i]);
 		const char *found = strstr(http.bytes, row);
 		assert_non_null(found);
 		assert_true(!last || found > last); /* sorted */
 		last = found;
 	}
-	assert_non_null(strstr(http.bytes, "<td>27</td><td><a href='heap"));
 	assert_non_null(strstr(http.bytes, "<td>0</td><td><a href='profile"));
+	assert_non_null(strstr(http.bytes,
+		"<a href=\"goroutine?debug=2\">full goroutine stack dump</a>"));
+	assert_non_null(strstr(http.bytes, "<div class=profile-name>goroutine: </div> S"));
 	assert_non_null(strstr(http.bytes, "separated by &#39;+&#39;."));
 }
 
@@ -99,6 +104,16 @@ static void each_path_has_its_handler(void **unused)
 	assert_string_equal(http.disposition, "attachment; filename=\"heap\"");
 	assert_int_equal(get("/debug/pprof/allocs?debug=1"), 200);
 	assert_ptr_equal(strstr(http.bytes, "text allocs"), http.bytes);
+	assert_int_equal(get("/debug/pprof/block"), 200);
+	assert_string_equal(http.disposition, "attachment; filename=\"block\"");
+	assert_int_equal(get("/debug/pprof/mutex?seconds=3"), 200);
+	assert_string_equal(http.disposition, "attachment; filename=\"mutex-delta\"");
+	assert_int_equal(http.waited_ns, 3 * PA_NS_PER_S);
+	assert_int_equal(get("/debug/pprof/goroutine?debug=2"), 200);
+	assert_ptr_equal(strstr(http.bytes, "text goroutine"), http.bytes);
+	assert_int_equal(fake.details, 1);
+	assert_int_equal(get("/debug/pprof/threadcreate"), 200);
+	assert_string_equal(http.disposition, "attachment; filename=\"threadcreate\"");
 	assert_int_equal(get("/debug/pprof/profile?seconds=2"), 200);
 	assert_int_equal(http.waited_ns, 2 * PA_NS_PER_S);
 	assert_int_equal(get("/debug/pprof/symbol?0x1000"), 200);
@@ -186,7 +201,9 @@ static void head_is_answered_like_get_without_body(void **unused)
 {
 	const char *const targets[] = { "/", "/debug/pprof/", "/debug/pprof/cmdline",
 		"/debug/pprof/agent", "/debug/pprof/heap", "/debug/pprof/heap?debug=1",
-		"/debug/pprof/nosuch", "/debug/pprof/heap?seconds=x" };
+		"/debug/pprof/nosuch", "/debug/pprof/heap?seconds=x", "/debug/pprof/block",
+		"/debug/pprof/goroutine?debug=2", "/debug/pprof/mutex?debug=-1",
+		"/debug/pprof/threadcreate?seconds=1" };
 	(void)unused;
 	for (size_t i = 0; i < PA_COUNT(targets); i++) {
 		int status = get(targets[i]);

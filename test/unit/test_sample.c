@@ -113,7 +113,8 @@ static void stack_without_room_for_its_copy_is_marked_broken(void **unused)
 	struct pa_event head = head_of(PA_EVENT_ALLOC);
 	/* Room for the pcs of both tries (the first leaves padding), but not for the copy besides.
 	 */
-	size_t leave = 2 * pa_sample_max_bytes() + 2 * PA_RING_CELL_BYTES;
+	size_t one = sizeof(struct pa_event) + 128 * sizeof(uintptr_t);
+	size_t leave = 2 * one + 2 * PA_RING_CELL_BYTES;
 	while (pa_ring_stats(pa_record.ring).used_bytes + leave < (64 << 10))
 		assert_true(pa_sample_plain(&head, NULL, 0));
 	assert_false(pa_sample_stack(&head, self, here(), NULL, true));

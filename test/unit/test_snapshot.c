@@ -82,16 +82,17 @@ static void scaled_values_do_not_overflow(void **unused)
 
 static void heap_and_allocs_show_what_was_recorded_before_the_call(void **unused)
 {
+	static const enum pa_kind_id kinds[] = { PA_KIND_ALLOCS, PA_KIND_HEAP };
 	int64_t before_ns = pa_clock_wall_ns();
 	struct pa_snapshot *snapshot;
 	const struct pa_sample *sample;
 	(void)unused;
-	for (int kind = PA_KIND_ALLOCS; kind <= PA_KIND_HEAP; kind++) {
-		send_alloc(PC(1 + kind), 100, OBJECT(10 * kind + 1));
-		send_alloc(PC(1 + kind), 100, OBJECT(10 * kind + 2));
-		send_object(PA_EVENT_FREE, OBJECT(10 * kind + 1));
-		snapshot = take((enum pa_kind_id)kind);
-		sample = sample_at(snapshot, PC(1 + kind));
+	for (size_t i = 0; i < PA_COUNT(kinds); i++) {
+		send_alloc(PC(1 + i), 100, OBJECT(10 * i + 1));
+		send_alloc(PC(1 + i), 100, OBJECT(10 * i + 2));
+		send_object(PA_EVENT_FREE, OBJECT(10 * i + 1));
+		snapshot = take(kinds[i]);
+		sample = sample_at(snapshot, PC(1 + i));
 		assert_int_equal(sample->values[0], 2);
 		assert_int_equal(sample->values[1], 200);
 		assert_int_equal(sample->values[2], 1);
@@ -134,6 +135,27 @@ static void snapshots_give_their_memory_back(void **unused)
 	pa_snapshot_free(NULL);
 }
 
+static void counts_of_the_other_kinds_are_records_and_threads(void **unused)
+{
+	size_t block = pa_snapshot_count(PA_KIND_BLOCK), mutex = pa_snapshot_count(PA_KIND_MUTEX);
+	size_t created = pa_snapshot_count(PA_KIND_THREADCREATE);
+	(void)unused;
+	send_contention(PA_EVENT_BLOCK, PC(9), 1, 10);
+	send_contention(PA_EVENT_BLOCK, PC(9), 1, 10);
+	send_contention(PA_EVENT_MUTEX, PC(9), 1, 10);
+	send_contention(PA_EVENT_MUTEX, PC(10), 1, 10);
+	send_create(PC(9));
+	send_create(PC(9));
+	send_create(PC(9));
+	pa_snapshot_free(take(PA_KIND_HEAP));
+	assert_int_equal(pa_snapshot_count(PA_KIND_BLOCK), block + 1);
+	assert_int_equal(pa_snapshot_count(PA_KIND_MUTEX), mutex + 2);
+	assert_int_equal(pa_snapshot_count(PA_KIND_THREADCREATE), created + 3);
+	/* This one and the collector, and what a sanitizer may have. */
+	assert_true(pa_snapshot_count(PA_KIND_GOROUTINE) >= 2);
+	assert_int_equal(fake_roll.begins, 0);
+}
+
 static void counts_are_numbers_of_buckets(void **unused)
 {
 	size_t before = pa_snapshot_count(PA_KIND_HEAP);
@@ -155,9 +177,18 @@ static void stats_tell_what_is_in_the_tables(void **unused)
 	send_alloc(PC(8), 1000, OBJECT(121));
 	send_object(PA_EVENT_FREE, OBJECT(120));
 	send_object(PA_EVENT_FREE, OBJECT(129));
+	send_contention(PA_EVENT_BLOCK, PC(11), 1, 10);
+	send_contention(PA_EVENT_MUTEX, PC(11), 1, 10);
+	send_contention(PA_EVENT_MUTEX, PC(12), 1, 10);
+	send_create(PC(11));
 	pa_snapshot_free(take(PA_KIND_HEAP));
 	after = pa_profile_stats();
-	assert_int_equal(after.events_read, before.events_read + 4);
+	assert_int_equal(after.events_read, before.events_read + 8);
+	assert_int_equal(after.block_records, before.block_records + 1);
+	assert_int_equal(after.mutex_records, before.mutex_records + 2);
+	assert_int_equal(after.create_records, before.create_records + 1);
+	assert_int_equal(after.contentions_dropped, 0);
+	assert_int_equal(after.creations_dropped, 0);
 	assert_int_equal(after.frees_unknown, before.frees_unknown + 1);
 	assert_int_equal(after.live_objects, before.live_objects + 1);
 	assert_int_equal(after.live_bytes, before.live_bytes + 1000);
@@ -337,7 +368,8 @@ static void *take_often(void *unused)
 {
 	(void)unused;
 	for (int i = 0; i < 30; i++) {
-		struct pa_snapshot *snapshot = pa_snapshot_take((enum pa_kind_id)(i % 3));
+		enum pa_kind_id kind = (enum pa_kind_id)(i % PA_KIND_COUNT);
+		struct pa_snapshot *snapshot = pa_snapshot_take(kind);
 		if (!snapshot)
 			abort();
 		pa_snapshot_free(snapshot);
@@ -409,6 +441,7 @@ int main(void)
 		cmocka_unit_test(a_snapshot_does_not_change_any_more),
 		cmocka_unit_test(snapshots_give_their_memory_back),
 		cmocka_unit_test(counts_are_numbers_of_buckets),
+		cmocka_unit_test(counts_of_the_other_kinds_are_records_and_threads),
 		cmocka_unit_test(stats_tell_what_is_in_the_tables),
 		cmocka_unit_test(a_cpu_profile_has_its_own_ticks_times_and_period),
 		cmocka_unit_test(a_cpu_profile_can_be_read_while_it_runs),

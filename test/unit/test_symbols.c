@@ -192,6 +192,7 @@ static void pseudo_locations_have_constant_names(void **unused)
 		[PA_PSEUDO_LOST] = "pprofagent.lostEvents",
 		[PA_PSEUDO_BROKEN] = "[no unwind information]",
 		[PA_PSEUDO_CUT] = "[stack depth limit]",
+		[PA_PSEUDO_NO_ANSWER] = "[no answer]",
 	};
 
 	(void)unused;

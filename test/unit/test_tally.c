@@ -29,6 +29,7 @@ static void records_keep_their_index_in_order_of_appearance(void **unused)
 	assert_ptr_equal(pa_tally_at(&table, 1)->stack, &stacks[1]);
 	assert_int_equal(pa_tally_at(&table, 2)->key, 8);
 	assert_int_equal(pa_tally_at(&table, 2)->count, 0);
+	assert_true(pa_tally_at(&table, 2)->weight == 0);
 }
 
 /* Keys that are equal in all but the stack meet in one chain sooner or later. */
@@ -81,6 +82,14 @@ static void freeing_gives_the_memory_back_and_keeps_the_limit(void **unused)
 	assert_int_equal(pa_tally_index(&table, &stacks[0], 99), 0);
 }
 
+static void sums_stay_at_the_largest_value(void **unused)
+{
+	(void)unused;
+	assert_int_equal(pa_tally_plus(40, 2), 42);
+	assert_true(pa_tally_plus(UINT64_MAX - 1, 1) == UINT64_MAX);
+	assert_true(pa_tally_plus(UINT64_MAX - 1, 2) == UINT64_MAX);
+}
+
 static void products_stay_at_the_largest_value(void **unused)
 {
 	(void)unused;
@@ -97,6 +106,7 @@ int main(void)
 		cmocka_unit_test_setup(a_full_table_finds_what_it_has_and_adds_nothing, fresh),
 		cmocka_unit_test_setup(the_limit_of_the_chunks_holds_too, fresh),
 		cmocka_unit_test_setup(freeing_gives_the_memory_back_and_keeps_the_limit, fresh),
+		cmocka_unit_test_setup(sums_stay_at_the_largest_value, fresh),
 		cmocka_unit_test_setup(products_stay_at_the_largest_value, fresh),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);

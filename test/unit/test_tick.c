@@ -9,13 +9,14 @@
 #include <stdlib.h>
 #include <sys/wait.h>
 
+#include "agent/record/signal.h"
 #include "agent/record/tick.h"
 #include "test/unit/record_fixture.h"
 
 static void boot(void)
 {
 	fixture_boot(8 << 20, 1);
-	pa_tick_boot(sigaction);
+	pa_signal_boot(sigaction);
 }
 
 static void burn(int64_t cpu_ns)
@@ -105,40 +106,6 @@ static void second_start_is_busy(void **unused)
 	drain_ticks(0);
 }
 
-static void own_handler(int signal)
-{
-	(void)signal;
-}
-
-static void signal_that_the_program_uses_is_left_alone(void **unused)
-{
-	(void)unused;
-	boot();
-	struct sigaction own = { .sa_handler = own_handler }, none = { .sa_handler = SIG_DFL };
-	sigaction(pa_record.signal, &own, NULL);
-	assert_int_equal(pa_tick_start(100), -EADDRINUSE);
-	assert_ptr_equal(disposition().sa_handler, own_handler);
-	sigaction(pa_record.signal, &none, NULL);
-}
-
-static void wish_of_the_program_comes_true_after_stop(void **unused)
-{
-	(void)unused;
-	boot();
-	struct sigaction own = { .sa_handler = own_handler }, old;
-	struct sigaction none = { .sa_handler = SIG_DFL };
-	assert_false(pa_tick_sigaction(&own, NULL));
-	assert_int_equal(pa_tick_start(100), 0);
-	assert_true(pa_tick_sigaction(&own, &old));
-	assert_ptr_equal(old.sa_handler, SIG_DFL);
-	assert_true(pa_tick_sigaction(NULL, &old));
-	assert_ptr_equal(old.sa_handler, own_handler);
-	pa_tick_stop();
-	assert_ptr_equal(disposition().sa_handler, own_handler);
-	sigaction(pa_record.signal, &none, NULL);
-	drain_ticks(0);
-}
-
 enum { SHORT_THREADS = 200, SHORT_MS = 3 };
 static PA_ATOMIC(int64_t) short_cpu_ns;
 
@@ -182,6 +149,7 @@ static void child_of_fork_has_no_ticks_and_the_programs_disposition(void **unuse
 	pid_t child = fork();
 	if (child == 0) {
 		pa_tick_atfork_child();
+		pa_signal_atfork_child();
 		if (disposition().sa_handler != SIG_DFL)
 			_exit(1);
 		burn(30 * PA_NS_PER_MS); /* a tick would end us */
@@ -201,8 +169,6 @@ int main(void)
 		cmocka_unit_test(first_pc_is_the_interrupted_instruction),
 		cmocka_unit_test(disposition_is_the_programs_again_after_stop),
 		cmocka_unit_test(second_start_is_busy),
-		cmocka_unit_test(signal_that_the_program_uses_is_left_alone),
-		cmocka_unit_test(wish_of_the_program_comes_true_after_stop),
 		cmocka_unit_test(short_threads_are_charged_what_they_used),
 		cmocka_unit_test(child_of_fork_has_no_ticks_and_the_programs_disposition),
 	};

@@ -230,6 +230,8 @@ static void short_copy_gives_a_short_stack(void **arg)
 
 /* ---- signals ---- */
 
+static bool few_regs; /* events say that pc and sp are all that is true */
+
 static void handle_trap(int number, siginfo_t *info, void *context)
 {
 	(void)number;
@@ -238,6 +240,10 @@ static void handle_trap(int number, siginfo_t *info, void *context)
 	struct pa_regs regs;
 	pa_regs_from_context(&regs, interrupted);
 	finish_from(&regs, NULL, 0, true);
+	if (few_regs) {
+		((struct pa_cold *)((struct pa_event *)run.record + 1))->few_regs = 1;
+		finish();
+	}
 	run.trap_result = run.result;
 	memcpy(run.trap_pcs, run.pcs, sizeof(run.pcs));
 	capture();
@@ -250,6 +256,27 @@ static void with_trap_handler(void (*f)(void))
 	sigaction(SIGILL, &action, &old);
 	f();
 	sigaction(SIGILL, &old, NULL);
+}
+
+/* Its CFA hangs on a register that nobody knows: it must not be made up. */
+static void frame_by_an_unknown_register_ends_the_stack(void **arg)
+{
+	(void)arg;
+	few_regs = true;
+	with_trap_handler(trap_with_rbx_frame);
+	few_regs = false;
+	assert_int_equal(run.trap_result.depth, 1);
+	assert_false(run.trap_result.complete);
+}
+
+static void sleeper_with_plain_frames_is_followed(void **arg)
+{
+	(void)arg;
+	few_regs = true;
+	with_trap_handler(trap);
+	few_regs = false;
+	assert_true(run.trap_result.depth > 1);
+	assert_int_equal(run.trap_pcs[0], (uintptr_t)trap_pc);
 }
 
 static void interrupted_leaf_is_followed_to_main(void **arg)
@@ -420,6 +447,8 @@ int main(void)
 		cmocka_unit_test_setup(depth_is_limited, setup),
 		cmocka_unit_test_setup(short_copy_gives_a_short_stack, setup),
 		cmocka_unit_test_setup(interrupted_leaf_is_followed_to_main, setup),
+		cmocka_unit_test_setup(frame_by_an_unknown_register_ends_the_stack, setup),
+		cmocka_unit_test_setup(sleeper_with_plain_frames_is_followed, setup),
 		cmocka_unit_test_setup(handler_is_followed_through_the_signal_frame, setup),
 		cmocka_unit_test_setup(interrupted_complex_frame_has_all_registers, setup),
 		cmocka_unit_test_setup(complex_frame_behind_a_signal_frame_is_stepped, setup),

@@ -1,0 +1,44 @@
+/*
+ * What we know of the insides of glibc's locks: fields that its headers show, whose meaning is the
+ * same since 2.25 (of pthread_mutex_t for much longer). Only read, by who holds the lock.
+ *
+ * Context: PA_APP.
+ */
+#ifndef PA_LIBC_H
+#define PA_LIBC_H
+
+#include <pthread.h>
+
+#include "base.h"
+
+/* Bits of pthread_mutex_t.__data.__kind. */
+#define PA_LIBC_MUTEX_TYPE 3   /* normal, recursive, error checking, adaptive */
+#define PA_LIBC_MUTEX_ROBUST 16
+
+/* Bits of pthread_rwlock_t.__data.__readers. */
+#define PA_LIBC_RWLOCK_WRITING 1
+#define PA_LIBC_RWLOCK_READERS_SHIFT 3
+
+/*
+ * True when an unlock by thread tid would really give the mutex up: not when it is locked more than
+ * once, nor when the call will be refused since somebody else holds it.
+ */
+PA_APP static inline bool pa_libc_mutex_would_open(const pthread_mutex_t *mutex, int32_t tid)
+{
+	int kind = mutex->__data.__kind;
+	int type = kind & PA_LIBC_MUTEX_TYPE;
+	bool counts = type == PTHREAD_MUTEX_RECURSIVE;
+	bool checks = counts || type == PTHREAD_MUTEX_ERRORCHECK || kind & PA_LIBC_MUTEX_ROBUST;
+	if (checks && mutex->__data.__owner != tid)
+		return false;
+	return !counts || mutex->__data.__count <= 1;
+}
+
+/* True when the caller's unlock ends what others wait for: it is the writer, or the last reader. */
+PA_APP static inline bool pa_libc_rwlock_would_open(const pthread_rwlock_t *lock)
+{
+	unsigned readers = lock->__data.__readers;
+	return readers & PA_LIBC_RWLOCK_WRITING || readers >> PA_LIBC_RWLOCK_READERS_SHIFT <= 1;
+}
+
+#endif

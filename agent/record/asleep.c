@@ -1,0 +1,183 @@
+#include "asleep.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <linux/futex.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/syscall.h>
+#include <sys/uio.h>
+#include <unistd.h>
+
+#include "../base/clock.h"
+#include "on.h"
+
+#include "../base/banned.h"
+
+/* As for the copies that threads make themselves; a deep interpreter needs 25 KiB. */
+#define COPY_BYTES ((size_t)32 << 10)
+
+/* Looks before the thread is taken for awake: it comes and goes. */
+#define LOOKS 3
+
+/* Where a blocked thread stands. Compared as a whole. */
+struct stand {
+	long number; /* of the system call; -1: in none */
+	long arguments[6];
+	uintptr_t sp, pc;
+};
+
+/* signal(7), "Interruption of system calls": never restarted. Sockets with a timeout are among them
+ * as well, but nothing tells them from the others. */
+static bool never_restarts_number(long number)
+{
+	static const uint16_t numbers[] = {
+		SYS_poll, SYS_ppoll, SYS_select, SYS_pselect6, SYS_epoll_wait, SYS_epoll_pwait,
+#ifdef SYS_epoll_pwait2
+		SYS_epoll_pwait2,
+#endif
+		SYS_nanosleep, SYS_clock_nanosleep, SYS_pause, SYS_rt_sigsuspend,
+		SYS_rt_sigtimedwait, SYS_semop, SYS_semtimedop, SYS_msgrcv, SYS_msgsnd,
+		SYS_io_getevents, SYS_io_uring_enter,
+		SYS_restart_syscall, /* one of those, continued after a stop */
+	};
+	for (size_t i = 0; i < PA_COUNT(numbers); i++)
+		if (number == numbers[i])
+			return true;
+	return false;
+}
+
+/* So is a futex wait with a time limit, as in sem_timedwait. */
+static bool never_restarts(const struct stand *stand)
+{
+	long operation = stand->arguments[1] & FUTEX_CMD_MASK;
+	bool waits = operation == FUTEX_WAIT || operation == FUTEX_WAIT_BITSET;
+	if (stand->number == SYS_futex)
+		return waits && stand->arguments[3] != 0;
+	return never_restarts_number(stand->number);
+}
+
+/* /proc/self/task/TID/FILE into text, with a NUL. False: it cannot be read. */
+static bool read_file(int32_t tid, const char *file, char *text, size_t size)
+{
+	char path[64] = "/proc/self/task/", digits[12];
+	size_t at = strlen(path), count = 0;
+	for (uint32_t left = (uint32_t)tid; left || !count; left /= 10)
+		digits[count++] = (char)('0' + left % 10);
+	while (count)
+		path[at++] = digits[--count];
+	path[at++] = '/';
+	memcpy(path + at, file, strlen(file) + 1);
+	int fd = open(path, O_RDONLY | O_CLOEXEC);
+	if (fd < 0)
+		return false;
+	ssize_t got = read(fd, text, size - 1);
+	close(fd);
+	text[got > 0 ? got : 0] = '\0';
+	return got > 0;
+}
+
+/* "NUMBER ARGUMENT*6 SP PC" of a blocked thread, "-1 SP PC" of one that faults, or "running". */
+static bool find_stand(int32_t tid, struct stand *stand)
+{
+	char text[256], *at = text, *end;
+	*stand = (struct stand){ .number = -1 };
+	if (!read_file(tid, "syscall", text, sizeof(text)))
+		return false;
+	stand->number = strtol(at, &end, 10);
+	if (end == at || stand->number < 0) {
+		stand->number = -1;
+		return true;
+	}
+	for (size_t i = 0; i < PA_COUNT(stand->arguments); i++)
+		stand->arguments[i] = (long)strtoul(end, &end, 16);
+	stand->sp = strtoul(end, &end, 16);
+	at = end;
+	stand->pc = strtoul(at, &end, 16);
+	return end != at;
+}
+
+static bool is_same(const struct stand *a, const struct stand *b)
+{
+	return memcmp(a, b, sizeof(*a)) == 0;
+}
+
+/* The stack from sp up, as far as it goes. Returns the bytes. */
+static size_t copy_stack(void *to, uintptr_t from, size_t bytes)
+{
+	struct iovec local = { to, bytes }, remote = { (void *)from, bytes };
+	ssize_t got = process_vm_readv(pa_record.pid, &local, 1, &remote, 1, 0);
+	return got > 0 ? (size_t)got & ~(size_t)7 : 0;
+}
+
+static void describe(struct pa_roll_entry *entry, uintptr_t sp)
+{
+	struct pa_thread thread;
+	if (pa_thread_copy(entry->tid, &thread))
+		pa_rollcall_describe(entry, &thread, sp);
+}
+
+static void read_name(struct pa_roll_entry *entry)
+{
+	char text[PA_ROLL_NAME_BYTES + 2];
+	if (!read_file(entry->tid, "comm", text, sizeof(text)))
+		return;
+	size_t length = strlen(text);
+	if (length && text[length - 1] == '\n')
+		length--;
+	memcpy(entry->name, text, length < sizeof(entry->name) ? length : sizeof(entry->name));
+}
+
+/* Fills the event in its slot. 0: the stack cannot be read; else its bytes in the slot. */
+static size_t fill(struct pa_event *event, int32_t tid, uint64_t word, const struct stand *stand)
+{
+	struct pa_cold *cold = (struct pa_cold *)(event + 1);
+	*event = (struct pa_event){
+		.kind = PA_EVENT_ROLL,
+		.flags = PA_EVENT_LEAF | PA_EVENT_COLD,
+		.tid = tid,
+		.time_ns = pa_clock_mono_ns(),
+		.value = { word, pa_record.frames ? pa_frames_epoch(pa_record.frames) : 0 },
+	};
+	memset(cold, 0, sizeof(*cold));
+	cold->regs.gpr[PA_REG_PC] = stand->pc;
+	cold->regs.gpr[PA_REG_SP] = stand->sp;
+	cold->leaf = 1;
+	cold->few_regs = 1;
+	cold->stack_at = stand->sp & ~(uintptr_t)7;
+	cold->stack_bytes = (uint32_t)copy_stack(cold + 1, cold->stack_at, COPY_BYTES);
+	return cold->stack_bytes ? sizeof(*event) + sizeof(*cold) + cold->stack_bytes : 0;
+}
+
+static enum pa_asleep write_stack(struct pa_roll_entry *entry, uint64_t word,
+	const struct stand *stand)
+{
+	const size_t most = sizeof(struct pa_event) + sizeof(struct pa_cold) + COPY_BYTES;
+	struct pa_event *event = pa_ring_reserve(pa_record.ring, most);
+	if (!event)
+		return PA_ASLEEP_FULL;
+	size_t bytes = fill(event, entry->tid, word, stand);
+	struct stand after;
+	bool stayed = find_stand(entry->tid, &after) && is_same(stand, &after);
+	pa_ring_publish(pa_record.ring, event, most, stayed ? bytes : 0);
+	if (!stayed)
+		return PA_ASLEEP_NOT;
+	return bytes ? PA_ASLEEP_WRITTEN : PA_ASLEEP_UNKNOWN;
+}
+
+enum pa_asleep pa_asleep_answer(struct pa_roll_entry *entry, uint64_t word)
+{
+	enum pa_asleep result = PA_ASLEEP_NOT;
+	struct stand stand;
+	for (int i = 0; i < LOOKS && result == PA_ASLEEP_NOT; i++) {
+		if (!find_stand(entry->tid, &stand) || !never_restarts(&stand))
+			return PA_ASLEEP_NOT;
+		result = write_stack(entry, word, &stand);
+	}
+	if (result == PA_ASLEEP_WRITTEN) {
+		describe(entry, stand.sp);
+		read_name(entry);
+		PA_COUNT_EVENT(roll_answers);
+	}
+	return result;
+}

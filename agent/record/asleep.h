@@ -1,0 +1,27 @@
+/*
+ * Stacks of threads that must not be woken: those who sleep in a system call that a signal ends
+ * with EINTR, whatever SA_RESTART says (poll, nanosleep, pause ...). Their program would see it.
+ *
+ * The kernel tells where such a thread stands, and its stack is in our memory to be copied. What it
+ * does not tell is bp: a stack breaks off at the first frame that is found by it, unless the frames
+ * before have saved it.
+ *
+ * Context: PA_AGENT; reads /proc, and memory only by the kernel, since the thread may wake up and
+ * end at any moment.
+ */
+#ifndef PA_ASLEEP_H
+#define PA_ASLEEP_H
+
+#include "rollcall.h"
+
+enum pa_asleep {
+	PA_ASLEEP_NOT,     /* awake, or a signal does not harm: ask it */
+	PA_ASLEEP_WRITTEN, /* its answer is in the ring */
+	PA_ASLEEP_FULL,    /* no room in the ring */
+	PA_ASLEEP_UNKNOWN  /* asleep, and its stack cannot be read: leave it alone */
+};
+
+/* Answers for the thread of entry, if it sleeps like that. word: value[0] of the event. */
+PA_AGENT enum pa_asleep pa_asleep_answer(struct pa_roll_entry *entry, uint64_t word);
+
+#endif

@@ -1,0 +1,123 @@
+#include "signal.h"
+
+#include <errno.h>
+
+#include "../base/lock.h"
+#include "on.h"
+#include "regs.h"
+#include "rollcall.h"
+#include "tick.h"
+
+#include "../base/banned.h"
+
+static struct {
+	struct pa_lock lock;        /* take, release; PA_LOCK_SIGNAL */
+	pa_sigaction_fn *sigaction;
+	bool fsgsbase;
+	unsigned takers;            /* guard: lock */
+	PA_ATOMIC(uint32_t) active; /* our handler is installed; release / acquire */
+	PA_ATOMIC(uint32_t) taken;  /* the program uses the signal itself; relaxed */
+	struct sigaction program;   /* what the program has, or wants, for our signal */
+} state = { .lock = PA_LOCK_INIT(PA_LOCK_SIGNAL) };
+
+void pa_signal_boot(pa_sigaction_fn *real_sigaction)
+{
+	state.sigaction = real_sigaction;
+	state.fsgsbase = pa_regs_fsgsbase();
+}
+
+/* A signal of this number that is not ours: somebody else's, for the program. */
+static void forward(int signal, siginfo_t *info, void *context)
+{
+	const struct sigaction *action = &state.program;
+	if (action->sa_flags & SA_SIGINFO)
+		action->sa_sigaction(signal, info, context);
+	else if (action->sa_handler != SIG_DFL && action->sa_handler != SIG_IGN)
+		action->sa_handler(signal);
+}
+
+static void on_signal(int signal, siginfo_t *info, void *context)
+{
+	if (pa_unlikely(!pa_regs_has_tls(state.fsgsbase))) {
+		if (info->si_code == SI_TIMER)
+			PA_COUNT_EVENT(lost_cpu_thread);
+		return;
+	}
+	if (info->si_code == SI_TIMER)
+		pa_tick_answer(info, context);
+	else if (!pa_rollcall_answer(info, context))
+		forward(signal, info, context);
+}
+
+void pa_signal_is_taken(void)
+{
+	pa_store_relaxed(&state.taken, 1);
+}
+
+/* 0 or -errno. */
+static int install(void)
+{
+	if (pa_load_relaxed(&state.taken))
+		return -EADDRINUSE;
+	struct sigaction action = { .sa_flags = SA_SIGINFO | SA_RESTART | SA_ONSTACK };
+	action.sa_sigaction = on_signal;
+	sigfillset(&action.sa_mask);
+	if (state.sigaction(pa_record.signal, NULL, &state.program) != 0)
+		return -errno;
+	if (state.program.sa_flags & SA_SIGINFO ||
+	    (state.program.sa_handler != SIG_DFL && state.program.sa_handler != SIG_IGN))
+		return -EADDRINUSE;
+	if (state.sigaction(pa_record.signal, &action, NULL) != 0)
+		return -errno;
+	pa_store_release(&state.active, 1);
+	return 0;
+}
+
+/* Back to the program's disposition. Through SIG_IGN, which drops what is still pending anywhere:
+ * a signal of ours that met the default action would end the program. */
+static void give_back(void)
+{
+	struct sigaction ignore = { .sa_handler = SIG_IGN };
+	state.sigaction(pa_record.signal, &ignore, NULL);
+	pa_store_release(&state.active, 0);
+	if (state.program.sa_flags & SA_SIGINFO || state.program.sa_handler != SIG_IGN)
+		state.sigaction(pa_record.signal, &state.program, NULL);
+}
+
+int pa_signal_take(void)
+{
+	pa_lock(&state.lock);
+	int error = state.takers ? 0 : install();
+	if (!error)
+		state.takers++;
+	pa_unlock(&state.lock);
+	return error;
+}
+
+void pa_signal_release(void)
+{
+	pa_lock(&state.lock);
+	if (--state.takers == 0)
+		give_back();
+	pa_unlock(&state.lock);
+}
+
+bool pa_signal_sigaction(const struct sigaction *action, struct sigaction *old)
+{
+	if (!pa_load_acquire(&state.active))
+		return false;
+	struct sigaction had = state.program;
+	if (action)
+		state.program = *action;
+	if (old)
+		*old = had;
+	return true;
+}
+
+void pa_signal_atfork_child(void)
+{
+	pa_lock_reset(&state.lock);
+	state.takers = 0;
+	if (pa_load_relaxed(&state.active))
+		give_back();
+}

@@ -1,0 +1,39 @@
+/*
+ * Our one signal: who uses it, and what the program sees of it.
+ *
+ * CPU ticks (tick.c) and rollcalls (rollcall.c) share it. It has our handler only while somebody
+ * takes it; before and after, its disposition is the program's. A signal of that number that is
+ * neither goes to the program's handler.
+ */
+#ifndef PA_SIGNAL_H
+#define PA_SIGNAL_H
+
+#include <signal.h>
+
+#include "../base/base.h"
+
+/* How record/ changes a disposition without meeting the program's hooks. Set at boot. */
+typedef int pa_sigaction_fn(int, const struct sigaction *, struct sigaction *);
+PA_BOOT void pa_signal_boot(pa_sigaction_fn *real_sigaction);
+
+/*
+ * Our handler from here on, for as many takers as there are. 0; -EADDRINUSE: the program uses the
+ * signal itself; -errno. Each success wants one pa_signal_release.
+ */
+PA_AGENT int pa_signal_take(void);
+/* After the last one the signal is the program's again, and none of ours is pending anywhere. */
+PA_AGENT void pa_signal_release(void);
+
+/*
+ * The program asks for sigaction on our signal while it is in use: its wish is kept and comes true
+ * when it is released. False: not in use, do the real call.
+ */
+PA_APP bool pa_signal_sigaction(const struct sigaction *action, struct sigaction *old);
+
+/* The program uses our signal by name (blocks it, waits for it): nobody will take it. */
+PA_SIGNAL void pa_signal_is_taken(void);
+
+/* In a forked child: the disposition goes back at once. */
+PA_BOOT void pa_signal_atfork_child(void);
+
+#endif

@@ -1,0 +1,118 @@
+#include "spawn.h"
+
+#include <dlfcn.h>
+#include <errno.h>
+#include <sched.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/prctl.h>
+
+#include "record/process.h"
+#include "record/thread.h"
+
+#define AGENT_STACK_BYTES ((size_t)1 << 20)
+
+static struct {
+	const struct pa_bridge *bridge;
+	struct pa_lock *loader;
+	unsigned *libc_threads; /* its __nptl_nthreads; NULL: unknown */
+} state;
+
+void pa_spawn_boot(const struct pa_bridge *bridge, struct pa_lock *loader)
+{
+	state.bridge = bridge;
+	state.loader = loader;
+	state.libc_threads = dlsym(RTLD_DEFAULT, "__nptl_nthreads");
+}
+
+struct trampoline {
+	void *(*run)(void *);
+	void *arg;
+	char name[PA_THREAD_NAME_BYTES];
+};
+
+static void leave_realtime(void)
+{
+	const struct sched_param none = { 0 };
+	if (sched_getscheduler(0) != SCHED_OTHER)
+		sched_setscheduler(0, SCHED_OTHER, &none);
+}
+
+/*
+ * libc ends the process when its last thread ends, by a count of them. Ours do not count: a main
+ * that leaves by pthread_exit() ends the process with its last other thread, as without us.
+ */
+static void stop_counting(void)
+{
+	unsigned *count = state.libc_threads;
+	/* The program's last thread went before we came so far: what it would have done is ours. */
+	if (count && __atomic_sub_fetch(count, 1, __ATOMIC_ACQ_REL) == 0)
+		exit(0);
+}
+
+static void count_again(void)
+{
+	unsigned *count = state.libc_threads;
+	if (count)
+		__atomic_add_fetch(count, 1, __ATOMIC_ACQ_REL);
+}
+
+static void *run_agent_thread(void *given)
+{
+	struct trampoline start = *(struct trampoline *)given;
+	pa_thread_become_agent();
+	stop_counting();
+	state.bridge->memory.free(given);
+	leave_realtime();
+	prctl(PR_SET_NAME, start.name);
+	void *result = start.run(start.arg);
+	count_again();
+	return result;
+}
+
+/* pthread_create with all signals blocked from the thread's first instruction on. By the libc
+ * function: the raw call would also block the signal by which setuid() reaches all threads. */
+static int create_masked(pthread_t *thread, const pthread_attr_t *attr, struct trampoline *start)
+{
+	sigset_t all, before;
+	sigfillset(&all);
+	state.bridge->pthread_sigmask(SIG_SETMASK, &all, &before);
+	pa_lock(state.loader);
+	int error = pa_hooks_thread_create(thread, attr, run_agent_thread, start);
+	pa_unlock(state.loader);
+	state.bridge->pthread_sigmask(SIG_SETMASK, &before, NULL);
+	return error;
+}
+
+static int create_agent_thread(pthread_t *thread, const pthread_attr_t *attr,
+	void *(*run)(void *), void *arg, const char *name)
+{
+	struct trampoline *start = state.bridge->memory.malloc(sizeof(*start));
+	if (!start)
+		return ENOMEM;
+	*start = (struct trampoline){ .run = run, .arg = arg };
+	strncpy(start->name, name, sizeof(start->name) - 1);
+	int error = create_masked(thread, attr, start);
+	if (error)
+		state.bridge->memory.free(start);
+	return error;
+}
+
+int pa_spawn_joinable(pthread_t *thread, const pthread_attr_t *attr, void *(*run)(void *),
+	void *arg)
+{
+	return create_agent_thread(thread, attr, run, arg, "pprofagent-http");
+}
+
+int pa_spawn(void *(*run)(void *), void *arg, const char *name)
+{
+	pthread_attr_t attr;
+	pthread_t thread;
+	if (pthread_attr_init(&attr) != 0)
+		return -ENOMEM;
+	pthread_attr_setdetachstate(&attr, PTHREAD_CREATE_DETACHED);
+	pthread_attr_setstacksize(&attr, AGENT_STACK_BYTES);
+	int error = create_agent_thread(&thread, &attr, run, arg, name);
+	pthread_attr_destroy(&attr);
+	return -error;
+}

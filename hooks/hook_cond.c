@@ -1,0 +1,120 @@
+/*
+ * Condition variables. They give their mutex up inside libc, where no unlock hook sees it: it is
+ * charged here, before the wait. The time to get it back is part of the condition's wait.
+ */
+#include "../agent/base/libc.h"
+#include "watch.h"
+
+#include "../agent/base/banned.h"
+
+/* The critical section of the caller ends here. */
+static void give_up(pthread_mutex_t *mutex, struct pa_cursor caller)
+{
+	if (pa_likely(!pa_contend_is_waited(mutex)) ||
+	    !pa_libc_mutex_would_open(mutex, pa_thread_tid(&pa_thread_self)))
+		return;
+	uint64_t taken_ns = pa_contend_take(mutex);
+	pa_contend_charge(&pa_thread_self, mutex, taken_ns, caller);
+}
+
+/* ---- pthread_cond_t ---- */
+
+int pthread_cond_wait(pthread_cond_t *cond, pthread_mutex_t *mutex)
+{
+	return pa_wait_targets.pthread_cond_wait(cond, mutex);
+}
+
+static PA_COLD int wait_slow(pthread_cond_t *cond, pthread_mutex_t *mutex)
+{
+	give_up(mutex, PA_CURSOR_OF_CALLER());
+	PA_WATCH(PA_WAIT_COND, cond, pa_real.pthread_cond_wait(cond, mutex), pa_watch_end_of);
+}
+
+int pa_watched_pthread_cond_wait(pthread_cond_t *cond, pthread_mutex_t *mutex)
+{
+	if (!pa_contend_is_on())
+		return PA_REAL(pthread_cond_wait)(cond, mutex);
+	return wait_slow(cond, mutex);
+}
+
+int pthread_cond_timedwait(pthread_cond_t *cond, pthread_mutex_t *mutex,
+	const struct timespec *end)
+{
+	return pa_wait_targets.pthread_cond_timedwait(cond, mutex, end);
+}
+
+static PA_COLD int timedwait_slow(pthread_cond_t *cond, pthread_mutex_t *mutex,
+	const struct timespec *end)
+{
+	give_up(mutex, PA_CURSOR_OF_CALLER());
+	PA_WATCH(PA_WAIT_COND, cond, pa_real.pthread_cond_timedwait(cond, mutex, end),
+		pa_watch_end_of);
+}
+
+int pa_watched_pthread_cond_timedwait(pthread_cond_t *cond, pthread_mutex_t *mutex,
+	const struct timespec *end)
+{
+	if (!pa_contend_is_on() || !pa_watch_is_time(end))
+		return PA_REAL(pthread_cond_timedwait)(cond, mutex, end);
+	return timedwait_slow(cond, mutex, end);
+}
+
+int pthread_cond_clockwait(pthread_cond_t *cond, pthread_mutex_t *mutex, clockid_t clock,
+	const struct timespec *end)
+{
+	return pa_wait_targets.pthread_cond_clockwait(cond, mutex, clock, end);
+}
+
+static PA_COLD int clockwait_slow(pthread_cond_t *cond, pthread_mutex_t *mutex, clockid_t clock,
+	const struct timespec *end)
+{
+	give_up(mutex, PA_CURSOR_OF_CALLER());
+	PA_WATCH(PA_WAIT_COND, cond, pa_real.pthread_cond_clockwait(cond, mutex, clock, end),
+		pa_watch_end_of);
+}
+
+int pa_watched_pthread_cond_clockwait(pthread_cond_t *cond, pthread_mutex_t *mutex,
+	clockid_t clock, const struct timespec *end)
+{
+	if (!pa_contend_is_on() || !pa_watch_is_clock(clock, end))
+		return PA_REAL(pthread_cond_clockwait)(cond, mutex, clock, end);
+	return clockwait_slow(cond, mutex, clock, end);
+}
+
+/* ---- cnd_t: libc's functions do not come by those above ---- */
+
+int cnd_wait(cnd_t *cond, mtx_t *mtx)
+{
+	return pa_wait_targets.cnd_wait(cond, mtx);
+}
+
+static PA_COLD int cnd_wait_slow(cnd_t *cond, mtx_t *mtx)
+{
+	give_up((pthread_mutex_t *)mtx, PA_CURSOR_OF_CALLER());
+	PA_WATCH(PA_WAIT_COND, cond, pa_real.cnd_wait(cond, mtx), pa_watch_end_of_c11);
+}
+
+int pa_watched_cnd_wait(cnd_t *cond, mtx_t *mtx)
+{
+	if (!pa_contend_is_on())
+		return PA_REAL(cnd_wait)(cond, mtx);
+	return cnd_wait_slow(cond, mtx);
+}
+
+int cnd_timedwait(cnd_t *restrict cond, mtx_t *restrict mtx, const struct timespec *restrict end)
+{
+	return pa_wait_targets.cnd_timedwait(cond, mtx, end);
+}
+
+static PA_COLD int cnd_timedwait_slow(cnd_t *cond, mtx_t *mtx, const struct timespec *end)
+{
+	give_up((pthread_mutex_t *)mtx, PA_CURSOR_OF_CALLER());
+	PA_WATCH(PA_WAIT_COND, cond, pa_real.cnd_timedwait(cond, mtx, end), pa_watch_end_of_c11);
+}
+
+int pa_watched_cnd_timedwait(cnd_t *cond, mtx_t *mtx, const struct timespec *end)
+{
+	if (!pa_contend_is_on() || !pa_watch_is_time(end))
+		return PA_REAL(cnd_timedwait)(cond, mtx, end);
+	return cnd_timedwait_slow(cond, mtx, end);
+}

@@ -1,0 +1,147 @@
+/*
+ * Read-write locks: as mutexes; of several readers the last one is who made a writer wait.
+ */
+#include "../agent/base/libc.h"
+#include "watch.h"
+
+#include "../agent/base/banned.h"
+
+/* ---- readers ---- */
+
+int pthread_rwlock_rdlock(pthread_rwlock_t *lock)
+{
+	return pa_wait_targets.pthread_rwlock_rdlock(lock);
+}
+
+static PA_COLD int rdlock_slow(pthread_rwlock_t *lock)
+{
+	PA_WATCH(PA_WAIT_RDLOCK, lock, pa_real.pthread_rwlock_rdlock(lock), pa_watch_end_of);
+}
+
+int pa_watched_pthread_rwlock_rdlock(pthread_rwlock_t *lock)
+{
+	if (!pa_contend_is_on())
+		return PA_REAL(pthread_rwlock_rdlock)(lock);
+	int error = pa_real.pthread_rwlock_tryrdlock(lock);
+	return pa_likely(error != EBUSY) ? error : rdlock_slow(lock);
+}
+
+int pthread_rwlock_timedrdlock(pthread_rwlock_t *lock, const struct timespec *end)
+{
+	return pa_wait_targets.pthread_rwlock_timedrdlock(lock, end);
+}
+
+static PA_COLD int timedrdlock_slow(pthread_rwlock_t *lock, const struct timespec *end)
+{
+	PA_WATCH(PA_WAIT_RDLOCK, lock, pa_real.pthread_rwlock_timedrdlock(lock, end),
+		pa_watch_end_of);
+}
+
+int pa_watched_pthread_rwlock_timedrdlock(pthread_rwlock_t *lock, const struct timespec *end)
+{
+	if (!pa_contend_is_on() || !pa_watch_is_time(end))
+		return PA_REAL(pthread_rwlock_timedrdlock)(lock, end);
+	int error = pa_real.pthread_rwlock_tryrdlock(lock);
+	return pa_likely(error != EBUSY) ? error : timedrdlock_slow(lock, end);
+}
+
+int pthread_rwlock_clockrdlock(pthread_rwlock_t *lock, clockid_t clock, const struct timespec *end)
+{
+	return pa_wait_targets.pthread_rwlock_clockrdlock(lock, clock, end);
+}
+
+static PA_COLD int clockrdlock_slow(pthread_rwlock_t *lock, clockid_t clock,
+	const struct timespec *end)
+{
+	PA_WATCH(PA_WAIT_RDLOCK, lock, pa_real.pthread_rwlock_clockrdlock(lock, clock, end),
+		pa_watch_end_of);
+}
+
+int pa_watched_pthread_rwlock_clockrdlock(pthread_rwlock_t *lock, clockid_t clock,
+	const struct timespec *end)
+{
+	if (!pa_contend_is_on() || !pa_watch_is_clock(clock, end))
+		return PA_REAL(pthread_rwlock_clockrdlock)(lock, clock, end);
+	int error = pa_real.pthread_rwlock_tryrdlock(lock);
+	return pa_likely(error != EBUSY) ? error : clockrdlock_slow(lock, clock, end);
+}
+
+/* ---- writers ---- */
+
+int pthread_rwlock_wrlock(pthread_rwlock_t *lock)
+{
+	return pa_wait_targets.pthread_rwlock_wrlock(lock);
+}
+
+static PA_COLD int wrlock_slow(pthread_rwlock_t *lock)
+{
+	PA_WATCH(PA_WAIT_WRLOCK, lock, pa_real.pthread_rwlock_wrlock(lock), pa_watch_end_of);
+}
+
+int pa_watched_pthread_rwlock_wrlock(pthread_rwlock_t *lock)
+{
+	if (!pa_contend_is_on())
+		return PA_REAL(pthread_rwlock_wrlock)(lock);
+	int error = pa_real.pthread_rwlock_trywrlock(lock);
+	return pa_likely(error != EBUSY) ? error : wrlock_slow(lock);
+}
+
+int pthread_rwlock_timedwrlock(pthread_rwlock_t *lock, const struct timespec *end)
+{
+	return pa_wait_targets.pthread_rwlock_timedwrlock(lock, end);
+}
+
+static PA_COLD int timedwrlock_slow(pthread_rwlock_t *lock, const struct timespec *end)
+{
+	PA_WATCH(PA_WAIT_WRLOCK, lock, pa_real.pthread_rwlock_timedwrlock(lock, end),
+		pa_watch_end_of);
+}
+
+int pa_watched_pthread_rwlock_timedwrlock(pthread_rwlock_t *lock, const struct timespec *end)
+{
+	if (!pa_contend_is_on() || !pa_watch_is_time(end))
+		return PA_REAL(pthread_rwlock_timedwrlock)(lock, end);
+	int error = pa_real.pthread_rwlock_trywrlock(lock);
+	return pa_likely(error != EBUSY) ? error : timedwrlock_slow(lock, end);
+}
+
+int pthread_rwlock_clockwrlock(pthread_rwlock_t *lock, clockid_t clock, const struct timespec *end)
+{
+	return pa_wait_targets.pthread_rwlock_clockwrlock(lock, clock, end);
+}
+
+static PA_COLD int clockwrlock_slow(pthread_rwlock_t *lock, clockid_t clock,
+	const struct timespec *end)
+{
+	PA_WATCH(PA_WAIT_WRLOCK, lock, pa_real.pthread_rwlock_clockwrlock(lock, clock, end),
+		pa_watch_end_of);
+}
+
+int pa_watched_pthread_rwlock_clockwrlock(pthread_rwlock_t *lock, clockid_t clock,
+	const struct timespec *end)
+{
+	if (!pa_contend_is_on() || !pa_watch_is_clock(clock, end))
+		return PA_REAL(pthread_rwlock_clockwrlock)(lock, clock, end);
+	int error = pa_real.pthread_rwlock_trywrlock(lock);
+	return pa_likely(error != EBUSY) ? error : clockwrlock_slow(lock, clock, end);
+}
+
+/* ---- both ---- */
+
+int pthread_rwlock_unlock(pthread_rwlock_t *lock)
+{
+	return pa_wait_targets.pthread_rwlock_unlock(lock);
+}
+
+static PA_COLD int unlock_slow(pthread_rwlock_t *lock)
+{
+	PA_WATCH_UNLOCK(lock, pa_libc_rwlock_would_open(lock),
+		PA_REAL(pthread_rwlock_unlock)(lock));
+}
+
+int pa_watched_pthread_rwlock_unlock(pthread_rwlock_t *lock)
+{
+	if (pa_likely(!pa_contend_is_waited(lock)))
+		return PA_REAL(pthread_rwlock_unlock)(lock);
+	return unlock_slow(lock);
+}

@@ -1,0 +1,116 @@
+#include "text_forms.h"
+
+#include <errno.h>
+#include <inttypes.h>
+#include <stdlib.h>
+
+/* Samples with equal stacks, which are equal pointers. */
+struct group {
+	const struct pa_stack *stack;
+	int64_t count;
+	uint32_t first; /* index of its first sample */
+};
+
+/* Equal stacks side by side, in each the first sample first. */
+static int compare_stacks(const void *a, const void *b, void *arg)
+{
+	const struct pa_sample *samples = arg;
+	uint32_t i = *(const uint32_t *)a, j = *(const uint32_t *)b;
+	uintptr_t x = (uintptr_t)samples[i].stack, y = (uintptr_t)samples[j].stack;
+
+	if (x != y)
+		return x < y ? -1 : 1;
+	return i < j ? -1 : i > j;
+}
+
+/* Of two numbers in hex the one whose text stands first: 0x1, 0x10, 0x2. */
+static int compare_hex(uintptr_t x, uintptr_t y)
+{
+	int zeros_x = __builtin_clzll(x | 1) / 4 * 4, zeros_y = __builtin_clzll(y | 1) / 4 * 4;
+	uintptr_t left_x = x << zeros_x, left_y = y << zeros_y;
+
+	if (left_x != left_y)
+		return left_x < left_y ? -1 : 1;
+	return zeros_x > zeros_y ? -1 : zeros_x < zeros_y;
+}
+
+/* As strcmp of the two "@" lists, which is Go's order. */
+static int compare_lists(const struct pa_stack *a, const struct pa_stack *b)
+{
+	uint32_t i, both = a->depth < b->depth ? a->depth : b->depth;
+
+	for (i = 0; i < both; i++) {
+		int result = compare_hex(pa_sites_loc(a->locs[i])->raw_pc,
+			pa_sites_loc(b->locs[i])->raw_pc);
+
+		if (result)
+			return result;
+	}
+	return a->depth < b->depth ? -1 : a->depth > b->depth;
+}
+
+static int compare_groups(const void *a, const void *b)
+{
+	const struct group *x = a, *y = b;
+	int result;
+
+	if (x->count != y->count)
+		return x->count > y->count ? -1 : 1;
+	result = compare_lists(x->stack, y->stack);
+	/* Two loads of a library at one place: other stacks, but the same addresses. */
+	return result ? result : x->first < y->first ? -1 : x->first > y->first;
+}
+
+/* Returns how many groups there are, in text->groups. */
+static size_t make_groups(struct pa_text *text, const uint32_t *order)
+{
+	const struct pa_sample *samples = text->snapshot->samples;
+	struct group *groups = text->groups.at;
+	size_t i, count = 0;
+
+	for (i = 0; i < text->snapshot->sample_count; i++) {
+		const struct pa_sample *sample = &samples[order[i]];
+
+		if (!count || groups[count - 1].stack != sample->stack)
+			groups[count++] = (struct group){ .stack = sample->stack,
+				.first = order[i] };
+		groups[count - 1].count += sample->values[0];
+	}
+	if (count)
+		qsort(groups, count, sizeof(*groups), compare_groups);
+	return count;
+}
+
+static void put_header(struct pa_text *text)
+{
+	const struct pa_snapshot *snapshot = text->snapshot;
+	int64_t total = 0;
+	size_t i;
+
+	for (i = 0; i < snapshot->sample_count; i++)
+		total += snapshot->samples[i].values[0];
+	pa_text_writer_format(&text->writer, "%s profile: total %" PRId64 "\n",
+		snapshot->kind->name, total);
+}
+
+PA_AGENT void pa_text_count(struct pa_text *text)
+{
+	const uint32_t *order = pa_text_order(text, compare_stacks);
+	const struct group *groups;
+	size_t i, count;
+
+	if (!order)
+		return;
+	if (!pa_grow(&text->groups, text->snapshot->sample_count * sizeof(*groups))) {
+		pa_text_writer_fail(&text->writer, -ENOMEM);
+		return;
+	}
+	count = make_groups(text, order);
+	groups = text->groups.at;
+	put_header(text);
+	for (i = 0; i < count && !text->writer.error; i++) {
+		pa_text_writer_format(&text->writer, "%" PRId64 " @", groups[i].count);
+		pa_text_stack_put(&text->stacks, groups[i].stack);
+	}
+	pa_text_comments(text);
+}

@@ -1,0 +1,231 @@
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+
+#include <cmocka.h>
+#include <errno.h>
+#include <poll.h>
+#include <pthread.h>
+#include <sched.h>
+#include <semaphore.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <sys/prctl.h>
+#include <sys/syscall.h>
+
+#include "agent/record/asleep.h"
+#include "agent/record/contend.h"
+#include "agent/record/sample.h"
+#include "test/unit/record_fixture.h"
+
+#define WORD (7ull << 32 | 3)
+
+static struct sleeper {
+	PA_ATOMIC(int32_t) tid;
+	PA_ATOMIC(int) woken;
+	sem_t sem;
+	int pipe[2];
+} sleeper;
+
+static void wake(int signal)
+{
+	(void)signal;
+}
+
+static int boot(void **unused)
+{
+	(void)unused;
+	fixture_boot(4 << 20, 1);
+	sleeper = (struct sleeper){ 0 };
+	sem_init(&sleeper.sem, 0, 0);
+	signal(SIGUSR1, wake);
+	return pipe(sleeper.pipe);
+}
+
+static int shut(void **unused)
+{
+	(void)unused;
+	close(sleeper.pipe[0]);
+	close(sleeper.pipe[1]);
+	return 0;
+}
+
+static void be_there(void)
+{
+	prctl(PR_SET_NAME, "sleepy");
+	pa_thread_meet(&pa_thread_self);
+	pa_thread_self.creator_pc = 0x1234;
+	pa_store_release(&sleeper.tid, pa_thread_self.tid);
+}
+
+static void *pause_once(void *unused)
+{
+	be_there();
+	pause();
+	sleeper.woken++;
+	return unused;
+}
+
+static void *read_once(void *unused)
+{
+	char byte;
+	be_there();
+	sleeper.woken += read(sleeper.pipe[0], &byte, 1) == 1;
+	return unused;
+}
+
+static void *wait_for_semaphore(void *timed)
+{
+	struct timespec end;
+	clock_gettime(CLOCK_REALTIME, &end);
+	end.tv_sec += 600;
+	be_there();
+	if ((timed ? sem_timedwait(&sleeper.sem, &end) : sem_wait(&sleeper.sem)) != 0)
+		sleeper.woken++;
+	return NULL;
+}
+
+/* Waits until the thread is blocked in that system call. */
+static void wait_for_call(long number)
+{
+	char path[64], text[256];
+	long now = -1;
+	while (!pa_load_acquire(&sleeper.tid))
+		sched_yield();
+	snprintf(path, sizeof(path), "/proc/self/task/%d/syscall", sleeper.tid);
+	while (now != number) {
+		FILE *file = fopen(path, "r");
+		assert_non_null(file);
+		assert_non_null(fgets(text, sizeof(text), file));
+		fclose(file);
+		now = text[0] == 'r' ? -1 : atol(text);
+	}
+}
+
+static struct pa_roll_entry entry_of_sleeper(void)
+{
+	return (struct pa_roll_entry){ .tid = pa_load_acquire(&sleeper.tid) };
+}
+
+static void sleeper_is_described_and_not_woken(void **unused)
+{
+	pthread_t thread;
+	(void)unused;
+	pthread_create(&thread, NULL, pause_once, NULL);
+	wait_for_call(SYS_pause);
+	struct pa_roll_entry entry = entry_of_sleeper();
+	assert_int_equal(pa_asleep_answer(&entry, WORD), PA_ASLEEP_WRITTEN);
+	assert_string_equal(entry.name, "sleepy");
+	assert_int_equal(entry.creator_pc, 0x1234);
+	assert_int_equal(entry.wait, PA_WAIT_NONE);
+	assert_int_equal(sleeper.woken, 0);
+
+	struct fixture_event *event = malloc(sizeof(*event));
+	assert_true(fixture_next(event));
+	assert_int_equal(event->head.kind, PA_EVENT_ROLL);
+	assert_int_equal(event->head.flags, PA_EVENT_LEAF | PA_EVENT_COLD);
+	assert_int_equal(event->head.value[0], WORD);
+	assert_int_equal(event->head.tid, entry.tid);
+	assert_true(event->cold.few_regs && event->cold.leaf);
+	uintptr_t sp = event->cold.regs.gpr[PA_REG_SP];
+	assert_int_equal(event->cold.stack_at, sp & ~7ul);
+	/* Its own frame is in the copy. */
+	bool found = false;
+	for (size_t at = 0; at < event->cold.stack_bytes; at += 8)
+		found |= *(uintptr_t *)(event->stack + at) - (uintptr_t)pause_once < 256;
+	assert_true(found);
+	free(event);
+
+	pthread_kill(thread, SIGUSR1);
+	pthread_join(thread, NULL);
+	assert_int_equal(sleeper.woken, 1);
+}
+
+static void who_can_be_restarted_is_to_be_asked(void **unused)
+{
+	pthread_t thread;
+	(void)unused;
+	pthread_create(&thread, NULL, read_once, NULL);
+	wait_for_call(SYS_read);
+	struct pa_roll_entry entry = entry_of_sleeper();
+	assert_int_equal(pa_asleep_answer(&entry, WORD), PA_ASLEEP_NOT);
+	assert_int_equal(write(sleeper.pipe[1], "x", 1), 1);
+	pthread_join(thread, NULL);
+	assert_int_equal(sleeper.woken, 1);
+}
+
+static void futex_wait_with_a_limit_is_not_woken_and_one_without_is_asked(void **unused)
+{
+	pthread_t thread;
+	(void)unused;
+	for (uintptr_t timed = 0; timed < 2; timed++) {
+		pa_store_release(&sleeper.tid, 0);
+		pthread_create(&thread, NULL, wait_for_semaphore, (void *)timed);
+		wait_for_call(SYS_futex);
+		struct pa_roll_entry entry = entry_of_sleeper();
+		assert_int_equal(pa_asleep_answer(&entry, WORD),
+			timed ? PA_ASLEEP_WRITTEN : PA_ASLEEP_NOT);
+		sem_post(&sleeper.sem);
+		pthread_join(thread, NULL);
+		assert_int_equal(sleeper.woken, 0);
+	}
+}
+
+static void who_is_awake_or_gone_is_to_be_asked(void **unused)
+{
+	(void)unused;
+	struct pa_roll_entry entry = { .tid = getpid() };
+	assert_int_equal(pa_asleep_answer(&entry, WORD), PA_ASLEEP_NOT);
+	entry.tid = 0x7ffffff0;
+	assert_int_equal(pa_asleep_answer(&entry, WORD), PA_ASLEEP_NOT);
+}
+
+static void full_ring_is_told(void **unused)
+{
+	pthread_t thread;
+	(void)unused;
+	fixture_boot(64 << 10, 1);
+	struct pa_event head = { .kind = PA_EVENT_FREE };
+	while (pa_sample_plain(&head, NULL, 0))
+		;
+	pthread_create(&thread, NULL, pause_once, NULL);
+	wait_for_call(SYS_pause);
+	struct pa_roll_entry entry = entry_of_sleeper();
+	assert_int_equal(pa_asleep_answer(&entry, WORD), PA_ASLEEP_FULL);
+	pthread_kill(thread, SIGUSR1);
+	pthread_join(thread, NULL);
+}
+
+static void copy_of_a_thread_is_its_own_or_none(void **unused)
+{
+	pthread_t thread;
+	struct pa_thread copy;
+	(void)unused;
+	pthread_create(&thread, NULL, pause_once, NULL);
+	wait_for_call(SYS_pause);
+	int32_t tid = pa_load_acquire(&sleeper.tid);
+	assert_true(pa_thread_copy(tid, &copy));
+	assert_int_equal(copy.tid, tid);
+	assert_int_equal(copy.creator_pc, 0x1234);
+	/* Another tid at the same place, and one that was never there. */
+	assert_false(pa_thread_copy(tid + 65536, &copy));
+	assert_false(pa_thread_copy(1, &copy));
+	pthread_kill(thread, SIGUSR1);
+	pthread_join(thread, NULL);
+}
+
+#define TEST(name) cmocka_unit_test_setup_teardown(name, boot, shut)
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		TEST(sleeper_is_described_and_not_woken),
+		TEST(who_can_be_restarted_is_to_be_asked),
+		TEST(futex_wait_with_a_limit_is_not_woken_and_one_without_is_asked),
+		TEST(who_is_awake_or_gone_is_to_be_asked),
+		TEST(full_ring_is_told),
+		TEST(copy_of_a_thread_is_its_own_or_none),
+	};
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}

@@ -1,0 +1,171 @@
+/* The kinds that count waits and threads: what the encoder makes of their samples. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <cmocka.h>
+#include <errno.h>
+
+#include "encode_fixture.h"
+
+#define CONTENTION_VALUES                                                                         \
+	.value_count = 2, .values = { { "contentions", "count" }, { "delay", "nanoseconds" } },   \
+	.period_type = { "contentions", "count" }
+static const struct pa_kind block_kind = { .id = PA_KIND_BLOCK, .name = "block",
+	CONTENTION_VALUES };
+static const struct pa_kind mutex_kind = { .id = PA_KIND_MUTEX, .name = "mutex",
+	CONTENTION_VALUES };
+static const struct pa_kind goroutine_kind = { .id = PA_KIND_GOROUTINE, .name = "goroutine",
+	.value_count = 1, .values = { { "goroutine", "count" } },
+	.period_type = { "goroutine", "count" } };
+static const struct pa_kind create_kind = { .id = PA_KIND_THREADCREATE, .name = "threadcreate",
+	.value_count = 1, .values = { { "threadcreate", "count" } },
+	.period_type = { "threadcreate", "count" } };
+
+static struct span encode_each(const struct pa_kind *kind, struct pa_sample *samples, size_t count)
+{
+	struct pa_snapshot snapshot = { .kind = kind, .time_ns = 1700, .period = 1, .fraction = 5,
+		.sample_count = count, .samples = samples };
+
+	reset(NULL);
+	assert_int_equal(pa_encode_profile(&snapshot, &sink), 0);
+	assert_int_equal(kernel.open, 0);
+	assert_true(gunzip());
+	return (struct span){ out.raw, out.raw + out.bytes };
+}
+
+static void assert_type(struct span profile, struct span type, const char *name, const char *unit)
+{
+	assert_string_equal(text(profile, num(type, 1)), name);
+	assert_string_equal(text(profile, num(type, 2)), unit);
+}
+
+/* Types, period 1, no time that it took, and no type that is shown first by wish. */
+static void assert_head(struct span p, const struct pa_kind *kind)
+{
+	assert_int_equal(count_of(p, TYPE), kind->value_count);
+	for (size_t i = 0; i < kind->value_count; i++)
+		assert_type(p, sub(p, TYPE, i), kind->values[i].type, kind->values[i].unit);
+	assert_type(p, sub(p, PERIOD_TYPE, 0), kind->period_type.type, kind->period_type.unit);
+	assert_int_equal(num(p, PERIOD), 1);
+	assert_int_equal(num(p, TIME), 1700);
+	assert_int_equal(count_of(p, DEFAULT_TYPE), 0);
+	assert_int_equal(count_of(p, DURATION), 0);
+}
+
+/* ---------------------------------------------------------------- tests */
+
+static void contentions_and_delays_are_as_recorded(void **unused)
+{
+	const struct pa_kind *const kinds[] = { &block_kind, &mutex_kind };
+	struct pa_sample samples[] = {
+		{ .stack = STACK(LOC_INLINED, LOC_TWO), .values = { 3, 5000000000 },
+			.bytes_label = -1 },
+		{ .stack = STACK(LOC_MAIN), .values = { -2, -70 } },
+	};
+
+	(void)unused;
+	for (size_t i = 0; i < PA_COUNT(kinds); i++) {
+		struct span p = encode_each(kinds[i], samples, 2), s = sub(p, SAMPLE, 0);
+
+		assert_head(p, kinds[i]);
+		assert_int_equal(count_of(p, SAMPLE), 2);
+		assert_int_equal(packed_count(s, 1), 2);
+		assert_int_equal(packed_count(s, 2), 2);
+		/* Neither by the period nor by the fraction: it was scaled when recorded. */
+		assert_int_equal(packed(s, 2, 0), 3);
+		assert_int_equal(packed(s, 2, 1), 5000000000);
+		assert_int_equal(packed(sub(p, SAMPLE, 1), 2, 0), -2);
+		assert_int_equal(packed(sub(p, SAMPLE, 1), 2, 1), -70);
+		assert_int_equal(count_of(s, 3), 0);
+		assert_int_equal(count_of(sub(p, SAMPLE, 1), 3), 0);
+	}
+}
+
+static void thread_has_its_name_and_tid_as_labels(void **unused)
+{
+	const struct pa_about about = { .answered = true };
+	struct pa_stack *stack = STACK(LOC_MAIN);
+	struct pa_sample samples[] = {
+		{ .stack = stack, .values = { 1 }, .tid = 4711, .thread = "worker",
+			.bytes_label = 64, .about = &about },
+		{ .stack = stack, .values = { 1 }, .tid = 4712, .thread = "", .about = &about },
+		{ .stack = STACK(LOC_NO_ANSWER), .values = { 1 }, .tid = 4713 },
+	};
+	struct span p = encode_each(&goroutine_kind, samples, 3), s = sub(p, SAMPLE, 0);
+
+	(void)unused;
+	assert_head(p, &goroutine_kind);
+	assert_int_equal(count_of(p, SAMPLE), 3);
+	assert_int_equal(packed_count(s, 2), 1);
+	assert_int_equal(packed(s, 2, 0), 1);
+	assert_int_equal(count_of(s, 3), 2);
+	assert_string_equal(text(p, num(sub(s, 3, 0), 1)), "thread");
+	assert_string_equal(text(p, num(sub(s, 3, 0), 2)), "worker");
+	assert_string_equal(text(p, num(sub(s, 3, 1), 1)), "tid");
+	assert_int_equal(num(sub(s, 3, 1), 3), 4711);
+	for (size_t i = 1; i < 3; i++) {
+		s = sub(p, SAMPLE, i);
+		assert_int_equal(count_of(s, 3), 1);
+		assert_string_equal(text(p, num(sub(s, 3, 0), 1)), "tid");
+		assert_int_equal(num(sub(s, 3, 0), 3), 4711 + i);
+	}
+}
+
+static void thread_without_an_answer_has_a_frame_that_says_so(void **unused)
+{
+	struct pa_sample sample = { .stack = STACK(LOC_NO_ANSWER), .values = { 1 }, .tid = 9 };
+	struct span p = encode_each(&goroutine_kind, &sample, 1), l = sub(p, LOCATION, 0);
+
+	(void)unused;
+	assert_int_equal(num(l, 2), 0);
+	assert_int_equal(num(l, 3), PA_PSEUDO_NO_ANSWER);
+	assert_string_equal(text(p, num(sub(p, FUNCTION, 0), 2)), "[no answer]");
+}
+
+static void creations_are_counted_and_have_no_labels(void **unused)
+{
+	struct pa_sample samples[] = {
+		{ .stack = STACK(LOC_MAIN), .values = { 5 }, .bytes_label = -1 },
+		{ .stack = stack_of(0, NULL), .values = { 1 } },
+	};
+	struct span p = encode_each(&create_kind, samples, 2);
+
+	(void)unused;
+	assert_head(p, &create_kind);
+	assert_int_equal(packed_count(sub(p, SAMPLE, 0), 2), 1);
+	assert_int_equal(packed(sub(p, SAMPLE, 0), 2, 0), 5);
+	assert_int_equal(count_of(sub(p, SAMPLE, 1), 1), 0);
+	assert_int_equal(packed(sub(p, SAMPLE, 1), 2, 0), 1);
+	assert_int_equal(count_of(sub(p, SAMPLE, 0), 3) + count_of(sub(p, SAMPLE, 1), 3), 0);
+}
+
+static void profile_without_samples_has_its_types(void **unused)
+{
+	const struct pa_kind *const kinds[] = { &block_kind, &mutex_kind, &goroutine_kind,
+		&create_kind };
+
+	(void)unused;
+	for (size_t i = 0; i < PA_COUNT(kinds); i++) {
+		struct span p = encode_each(kinds[i], NULL, 0);
+
+		assert_head(p, kinds[i]);
+		assert_int_equal(count_of(p, SAMPLE), 0);
+	}
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test_setup(contentions_and_delays_are_as_recorded, reset),
+		cmocka_unit_test_setup(thread_has_its_name_and_tid_as_labels, reset),
+		cmocka_unit_test_setup(thread_without_an_answer_has_a_frame_that_says_so, reset),
+		cmocka_unit_test_setup(creations_are_counted_and_have_no_labels, reset),
+		cmocka_unit_test_setup(profile_without_samples_has_its_types, reset),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}

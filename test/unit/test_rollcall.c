@@ -1,0 +1,326 @@
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+
+#include <cmocka.h>
+#include <errno.h>
+#include <pthread.h>
+#include <sched.h>
+#include <signal.h>
+#include <stdlib.h>
+#include <sys/prctl.h>
+#include <sys/syscall.h>
+#include <sys/wait.h>
+
+#include "agent/record/contend.h"
+#include "agent/record/rollcall.h"
+#include "agent/record/sample.h"
+#include "agent/record/signal.h"
+#include "test/unit/record_fixture.h"
+
+enum { THREADS = 100 };
+
+static struct {
+	pthread_barrier_t there;
+	pthread_mutex_t gate; /* held while the threads are to stay */
+	PA_ATOMIC(int32_t) tids[THREADS];
+} crowd;
+
+static int boot(void **unused)
+{
+	(void)unused;
+#ifdef __SANITIZE_THREAD__
+	skip(); /* it holds signals back until the thread makes a call that it knows */
+#endif
+	fixture_boot(4 << 20, 1);
+	pa_signal_boot(sigaction);
+	return 0;
+}
+
+/* What each thread does before it waits at the gate. */
+typedef void prepare_fn(void);
+
+static void *wait_at_gate(void *prepare)
+{
+	static PA_ATOMIC(int) number;
+	if (prepare)
+		((prepare_fn *)prepare)();
+	pa_store_relaxed(&crowd.tids[pa_add_relaxed(&number, 1) % THREADS],
+		(int32_t)syscall(SYS_gettid));
+	pthread_barrier_wait(&crowd.there);
+	pthread_mutex_lock(&crowd.gate);
+	pthread_mutex_unlock(&crowd.gate);
+	return NULL;
+}
+
+static void gather(pthread_t *threads, int count, prepare_fn *prepare)
+{
+	pthread_attr_t small;
+	pthread_attr_init(&small);
+	pthread_attr_setstacksize(&small, 256 << 10);
+	pthread_barrier_init(&crowd.there, NULL, (unsigned)count + 1);
+	pthread_mutex_lock(&crowd.gate);
+	for (int i = 0; i < count; i++)
+		assert_int_equal(pthread_create(&threads[i], &small, wait_at_gate,
+					 (void *)prepare), 0);
+	pthread_barrier_wait(&crowd.there);
+	pthread_attr_destroy(&small);
+}
+
+static void dismiss(pthread_t *threads, int count)
+{
+	pthread_mutex_unlock(&crowd.gate);
+	for (int i = 0; i < count; i++)
+		pthread_join(threads[i], NULL);
+	pthread_barrier_destroy(&crowd.there);
+}
+
+static struct pa_roll call(int expected)
+{
+	struct pa_roll roll;
+	assert_int_equal(pa_rollcall_begin(&roll), 0);
+	assert_int_equal(pa_rollcall_call(&roll), expected);
+	return roll;
+}
+
+static const struct pa_roll_entry *entry_of(const struct pa_roll *roll, int32_t tid)
+{
+	for (uint32_t i = 0; i < roll->count; i++)
+		if (roll->entries[i].tid == tid)
+			return &roll->entries[i];
+	fail_msg("thread %d is not listed", tid);
+	return NULL;
+}
+
+static uint32_t state_of(const struct pa_roll *roll, int32_t tid)
+{
+	return pa_load_acquire(&entry_of(roll, tid)->state);
+}
+
+static void every_thread_writes_its_own_stack(void **unused)
+{
+	pthread_t threads[THREADS];
+	(void)unused;
+	gather(threads, THREADS, NULL);
+	struct pa_roll roll = call(0);
+	uint32_t answered = 0;
+	for (uint32_t i = 0; i < roll.count; i++)
+		answered += pa_load_acquire(&roll.entries[i].state) == PA_ROLL_ANSWERED;
+	/* A sanitizer may have threads of its own. */
+	assert_true(answered > THREADS);
+	for (int i = 0; i < THREADS; i++)
+		assert_int_equal(state_of(&roll, crowd.tids[i]), PA_ROLL_ANSWERED);
+	assert_int_equal(state_of(&roll, getpid()), PA_ROLL_ANSWERED);
+	struct fixture_event *event = malloc(sizeof(*event));
+	uint32_t events = 0;
+	while (fixture_next(event)) {
+		assert_int_equal(event->head.kind, PA_EVENT_ROLL);
+		assert_true(event->head.flags & PA_EVENT_LEAF);
+		assert_int_equal(event->head.value[0] >> 32, roll.generation);
+		uint32_t index = (uint32_t)event->head.value[0];
+		assert_int_equal(roll.entries[index].tid, event->head.tid);
+		events++;
+	}
+	assert_int_equal(events, answered);
+	free(event);
+	dismiss(threads, THREADS);
+}
+
+static void take_a_name(void)
+{
+	prctl(PR_SET_NAME, "fifteen-letters");
+}
+
+static void answers_carry_the_threads_name(void **unused)
+{
+	pthread_t thread;
+	(void)unused;
+	gather(&thread, 1, take_a_name);
+	struct pa_roll roll = call(0);
+	bool found = false;
+	for (uint32_t i = 0; i < roll.count; i++)
+		found |= strcmp(roll.entries[i].name, "fifteen-letters") == 0;
+	assert_true(found);
+	dismiss(&thread, 1);
+}
+
+static PA_ATOMIC(int32_t) deaf_tid;
+
+static void be_deaf(void)
+{
+	sigset_t all;
+	sigfillset(&all);
+	pthread_sigmask(SIG_SETMASK, &all, NULL);
+	pa_store_relaxed(&deaf_tid, (int32_t)syscall(SYS_gettid));
+}
+
+static void thread_that_blocks_the_signal_is_silent_and_holds_up_nobody(void **unused)
+{
+	pthread_t threads[3];
+	(void)unused;
+	gather(&threads[0], 1, be_deaf);
+	struct pa_roll roll = call(0);
+	assert_int_equal(state_of(&roll, deaf_tid), PA_ROLL_SILENT);
+	assert_int_equal(state_of(&roll, getpid()), PA_ROLL_ANSWERED);
+	dismiss(&threads[0], 1);
+	/* The next roll is another one. */
+	roll = call(0);
+	assert_int_equal(state_of(&roll, getpid()), PA_ROLL_ANSWERED);
+}
+
+static void answer_to_an_earlier_roll_is_ignored(void **unused)
+{
+	(void)unused;
+	struct pa_roll roll = call(0);
+	uint64_t events = fixture_count(&pa_record.counters.roll_answers);
+	siginfo_t info = { .si_signo = pa_record.signal, .si_code = SI_QUEUE };
+	ucontext_t context = { 0 };
+	info.si_pid = getpid();
+	info.si_value.sival_ptr = (void *)((uintptr_t)roll.generation << 32);
+	assert_true(pa_rollcall_answer(&info, &context));
+	assert_int_equal(fixture_count(&pa_record.counters.roll_answers), events);
+}
+
+static void signals_of_others_are_no_rollcall(void **unused)
+{
+	(void)unused;
+	siginfo_t info = { .si_signo = pa_record.signal, .si_code = SI_TKILL };
+	ucontext_t context = { 0 };
+	assert_false(pa_rollcall_answer(&info, &context));
+	info.si_code = SI_QUEUE;
+	info.si_pid = getpid() + 1;
+	info.si_value.sival_ptr = (void *)(1ul << 32);
+	assert_false(pa_rollcall_answer(&info, &context));
+	info.si_pid = getpid();
+	info.si_value.sival_int = 7;
+	info.si_value.sival_ptr = (void *)7;
+	assert_false(pa_rollcall_answer(&info, &context));
+}
+
+static void program_that_uses_the_signal_keeps_it(void **unused)
+{
+	(void)unused;
+	struct sigaction own = { .sa_handler = SIG_DFL }, none = own;
+	own.sa_flags = SA_SIGINFO;
+	sigaction(pa_record.signal, &own, NULL);
+	struct pa_roll roll = call(-EADDRINUSE);
+	assert_int_equal(state_of(&roll, getpid()), PA_ROLL_SILENT);
+	sigaction(pa_record.signal, &none, NULL);
+}
+
+static void wait_of_a_hook_is_told(void **unused)
+{
+	(void)unused;
+	struct pa_thread *self = &pa_thread_self;
+	static int object;
+	pa_contend_rates(1, 0);
+	assert_true(pa_contend_begin(self, PA_WAIT_COND, &object,
+		(uintptr_t)__builtin_frame_address(0)));
+	struct pa_roll roll = call(0);
+	const struct pa_roll_entry *entry = entry_of(&roll, getpid());
+	assert_int_equal(entry->wait, PA_WAIT_COND);
+	assert_ptr_equal(entry->object, &object);
+	assert_in_range(entry->since_ns, 1, pa_clock_mono_ns());
+	pa_contend_thread_end(self);
+	roll = call(0);
+	assert_int_equal(entry_of(&roll, getpid())->wait, PA_WAIT_NONE);
+	pa_contend_rates(0, 0);
+}
+
+/* A frame that is gone: the thread was cancelled in its wait, or jumped out of it. */
+static void wait_of_a_frame_that_is_gone_is_not_told(void **unused)
+{
+	(void)unused;
+	pa_contend_rates(1, 0);
+	assert_true(pa_contend_begin(&pa_thread_self, PA_WAIT_COND, &unused,
+		(uintptr_t)__builtin_frame_address(0) - (64 << 10)));
+	struct pa_roll roll = call(0);
+	assert_int_equal(entry_of(&roll, getpid())->wait, PA_WAIT_NONE);
+	pa_contend_thread_end(&pa_thread_self);
+	pa_contend_rates(0, 0);
+}
+
+static void full_ring_is_asked_again(void **unused)
+{
+	(void)unused;
+	fixture_boot(64 << 10, 1);
+	/* Nobody reads, so it ends in silence, and not in a lost answer that looks like one. */
+	struct pa_event head = { .kind = PA_EVENT_FREE };
+	while (pa_sample_plain(&head, NULL, 0))
+		;
+	struct pa_roll roll = call(0);
+	assert_int_equal(state_of(&roll, getpid()), PA_ROLL_SILENT);
+	assert_int_equal(fixture_count(&pa_record.counters.roll_answers), 0);
+}
+
+/* Its TLS is its creator's: nothing of that may change. */
+static struct {
+	char stack[256 << 10] __attribute__((aligned(16)));
+	PA_ATOMIC(int32_t) tid;
+	PA_ATOMIC(uint32_t) stay;
+} clone_of;
+
+static int run_clone(void *unused)
+{
+	(void)unused;
+	pa_store_release(&clone_of.tid, (int32_t)pa_regs_syscall(SYS_gettid, 0, 0, 0, 0));
+	while (pa_load_acquire(&clone_of.stay))
+		pa_regs_syscall(SYS_sched_yield, 0, 0, 0, 0);
+	pa_regs_syscall(SYS_exit, 0, 0, 0, 0);
+	return 0;
+}
+
+static void raw_clone_answers_without_touching_its_creators_tls(void **unused)
+{
+	(void)unused;
+	pa_thread_meet(&pa_thread_self);
+	struct pa_thread before = pa_thread_self;
+	pa_store_release(&clone_of.stay, 1);
+	int flags = CLONE_VM | CLONE_FS | CLONE_FILES | CLONE_SIGHAND | CLONE_THREAD |
+		CLONE_SYSVSEM;
+	assert_true(clone(run_clone, clone_of.stack + sizeof(clone_of.stack), flags, NULL) > 0);
+	while (!pa_load_acquire(&clone_of.tid))
+		sched_yield();
+	struct pa_roll roll = call(0);
+	assert_int_equal(state_of(&roll, clone_of.tid), PA_ROLL_ANSWERED);
+	pa_store_release(&clone_of.stay, 0);
+	assert_memory_equal(&before, &pa_thread_self, sizeof(before));
+}
+
+static void child_of_fork_can_call_again(void **unused)
+{
+	(void)unused;
+	pid_t child = fork();
+	if (child == 0) {
+		pa_signal_atfork_child();
+		pa_rollcall_atfork_child();
+		pa_thread_atfork_child();
+		struct pa_roll roll;
+		if (pa_rollcall_begin(&roll) != 0 || pa_rollcall_call(&roll) != 0)
+			_exit(1);
+		_exit(state_of(&roll, getpid()) == PA_ROLL_ANSWERED ? 0 : 2);
+	}
+	int status;
+	assert_int_equal(waitpid(child, &status, 0), child);
+	assert_int_equal(status, 0);
+}
+
+#define TEST(name) cmocka_unit_test_setup(name, boot)
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		TEST(every_thread_writes_its_own_stack),
+		TEST(answers_carry_the_threads_name),
+		TEST(thread_that_blocks_the_signal_is_silent_and_holds_up_nobody),
+		TEST(answer_to_an_earlier_roll_is_ignored),
+		TEST(signals_of_others_are_no_rollcall),
+		TEST(program_that_uses_the_signal_keeps_it),
+		TEST(wait_of_a_hook_is_told),
+		TEST(wait_of_a_frame_that_is_gone_is_not_told),
+		TEST(full_ring_is_asked_again),
+		TEST(raw_clone_answers_without_touching_its_creators_tls),
+		TEST(child_of_fork_can_call_again),
+	};
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}

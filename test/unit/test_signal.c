@@ -1,0 +1,158 @@
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+
+#include <cmocka.h>
+#include <errno.h>
+#include <pthread.h>
+#include <signal.h>
+#include <sys/syscall.h>
+#include <sys/wait.h>
+
+#include "agent/record/signal.h"
+#include "test/unit/record_fixture.h"
+
+static const struct sigaction none = { .sa_handler = SIG_DFL };
+static PA_ATOMIC(int) calls;
+
+static void own_handler(int signal)
+{
+	(void)signal;
+	pa_add_relaxed(&calls, 1);
+}
+
+static int boot(void **unused)
+{
+	(void)unused;
+	fixture_boot(1 << 20, 1);
+	pa_signal_boot(sigaction);
+	sigaction(pa_record.signal, &none, NULL);
+	pa_store_relaxed(&calls, 0);
+	return 0;
+}
+
+static struct sigaction disposition(void)
+{
+	struct sigaction action;
+	assert_int_equal(sigaction(pa_record.signal, NULL, &action), 0);
+	return action;
+}
+
+static void takers_share_the_handler_and_the_last_gives_it_back(void **unused)
+{
+	(void)unused;
+	assert_int_equal(pa_signal_take(), 0);
+	struct sigaction ours = disposition();
+	assert_true(ours.sa_flags & SA_SIGINFO);
+	assert_true(ours.sa_flags & SA_RESTART);
+	assert_int_equal(pa_signal_take(), 0);
+	pa_signal_release();
+	assert_ptr_equal(disposition().sa_sigaction, ours.sa_sigaction);
+	pa_signal_release();
+	assert_ptr_equal(disposition().sa_handler, SIG_DFL);
+}
+
+static void ignored_signal_is_ignored_again_after_release(void **unused)
+{
+	(void)unused;
+	const struct sigaction ignore = { .sa_handler = SIG_IGN };
+	sigaction(pa_record.signal, &ignore, NULL);
+	assert_int_equal(pa_signal_take(), 0);
+	pa_signal_release();
+	assert_ptr_equal(disposition().sa_handler, SIG_IGN);
+}
+
+static void signal_that_the_program_handles_is_left_alone(void **unused)
+{
+	(void)unused;
+	struct sigaction own = { .sa_handler = own_handler };
+	sigaction(pa_record.signal, &own, NULL);
+	assert_int_equal(pa_signal_take(), -EADDRINUSE);
+	assert_ptr_equal(disposition().sa_handler, own_handler);
+}
+
+static void wish_of_the_program_comes_true_after_release(void **unused)
+{
+	(void)unused;
+	struct sigaction own = { .sa_handler = own_handler }, old;
+	assert_false(pa_signal_sigaction(&own, NULL));
+	assert_int_equal(pa_signal_take(), 0);
+	assert_true(pa_signal_sigaction(&own, &old));
+	assert_ptr_equal(old.sa_handler, SIG_DFL);
+	assert_true(pa_signal_sigaction(NULL, &old));
+	assert_ptr_equal(old.sa_handler, own_handler);
+	pa_signal_release();
+	assert_ptr_equal(disposition().sa_handler, own_handler);
+}
+
+static void signals_of_others_go_to_the_programs_handler(void **unused)
+{
+	(void)unused;
+	struct sigaction own = { .sa_handler = own_handler };
+	assert_int_equal(pa_signal_take(), 0);
+	raise(pa_record.signal);
+	assert_int_equal(pa_load_relaxed(&calls), 0);
+	assert_true(pa_signal_sigaction(&own, NULL));
+	raise(pa_record.signal);
+	assert_int_equal(pa_load_relaxed(&calls), 1);
+	pa_signal_release();
+}
+
+/* With the default action it would end us. */
+static void release_drops_what_is_pending(void **unused)
+{
+	(void)unused;
+	sigset_t ours, pending;
+	sigemptyset(&ours);
+	sigaddset(&ours, pa_record.signal);
+	assert_int_equal(pa_signal_take(), 0);
+	sigprocmask(SIG_BLOCK, &ours, NULL);
+	raise(pa_record.signal);
+	pa_signal_release();
+	sigpending(&pending);
+	assert_int_equal(sigismember(&pending, pa_record.signal), 0);
+	sigprocmask(SIG_UNBLOCK, &ours, NULL);
+}
+
+static void child_of_fork_has_the_programs_disposition(void **unused)
+{
+	(void)unused;
+	assert_int_equal(pa_signal_take(), 0);
+	pid_t child = fork();
+	if (child == 0) {
+		pa_signal_atfork_child();
+		if (disposition().sa_handler != SIG_DFL)
+			_exit(1);
+		_exit(pa_signal_take() == 0 ? 0 : 2);
+	}
+	int status;
+	assert_int_equal(waitpid(child, &status, 0), child);
+	assert_int_equal(status, 0);
+	pa_signal_release();
+}
+
+/* For good, so it comes last. */
+static void signal_that_the_program_names_is_left_alone(void **unused)
+{
+	(void)unused;
+	pa_signal_is_taken();
+	assert_int_equal(pa_signal_take(), -EADDRINUSE);
+	assert_ptr_equal(disposition().sa_handler, SIG_DFL);
+}
+
+#define TEST(name) cmocka_unit_test_setup(name, boot)
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		TEST(takers_share_the_handler_and_the_last_gives_it_back),
+		TEST(ignored_signal_is_ignored_again_after_release),
+		TEST(signal_that_the_program_handles_is_left_alone),
+		TEST(wish_of_the_program_comes_true_after_release),
+		TEST(signals_of_others_go_to_the_programs_handler),
+		TEST(release_drops_what_is_pending),
+		TEST(child_of_fork_has_the_programs_disposition),
+		TEST(signal_that_the_program_names_is_left_alone),
+	};
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}

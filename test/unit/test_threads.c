@@ -1,0 +1,411 @@
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+#include <pthread.h>
+#include <semaphore.h>
+#include <unistd.h>
+
+#include "agent/base/arena.h"
+#include "agent/base/clock.h"
+#include "agent/profile/core.h"
+#include "agent/profile/threads.h"
+
+#define NOW_NS (100 * PA_NS_PER_S)
+#define COUNT 4
+
+static struct pa_stack stacks[PA_THREADS_RECORDS + 2];
+
+/* Stand-ins of sites.c: one stack for each thing that is interned here. */
+static struct pa_stack silent, creator, overflow;
+static uintptr_t creator_pc;
+static bool sites_full;
+
+const struct pa_stack *pa_sites_intern(const uintptr_t *pcs, uint32_t depth, bool leaf,
+	enum pa_pseudo_pc tail)
+{
+	assert_false(leaf);
+	if (tail == PA_PSEUDO_NO_ANSWER) {
+		assert_int_equal(depth, 0);
+		return &silent;
+	}
+	assert_int_equal(tail, PA_PSEUDO_NONE);
+	assert_int_equal(depth, 1);
+	creator_pc = pcs[0];
+	return sites_full ? &overflow : &creator;
+}
+
+const struct pa_stack *pa_sites_overflow(void)
+{
+	return &overflow;
+}
+
+int64_t pa_clock_mono_ns(void)
+{
+	return NOW_NS;
+}
+
+static int32_t agent_tid;
+
+static bool is_agent_thread(int32_t tid)
+{
+	return tid == agent_tid;
+}
+
+static struct pa_bridge bridge = { .is_agent_thread = is_agent_thread };
+static struct pa_roll_entry entries[COUNT];
+static struct pa_roll roll = { .generation = 7, .count = COUNT, .entries = entries };
+static struct pa_about details[COUNT], abouts[COUNT];
+static struct pa_sample samples[COUNT];
+
+static int fresh(void **unused)
+{
+	(void)unused;
+	pa_core_bridge = &bridge;
+	pa_threads_atfork_child(false);
+	memset(details, 0, sizeof(details));
+	for (int i = 0; i < COUNT; i++) {
+		entries[i] = (struct pa_roll_entry){ .state = PA_ROLL_ANSWERED, .tid = 100 + i };
+		snprintf(entries[i].name, sizeof(entries[i].name), "own-%d", i);
+		details[i].syscall = -1;
+		snprintf(details[i].name, sizeof(details[i].name), "kernel-%d", i);
+	}
+	roll.generation++;
+	sites_full = false;
+	return 0;
+}
+
+static void begin(const struct pa_about *given)
+{
+	assert_int_equal(pa_threads_roll_begin(&roll, given), 0);
+}
+
+static void answer(uint32_t index, const struct pa_stack *stack)
+{
+	pa_threads_roll_answer(roll.generation, index, stack);
+}
+
+static void list(size_t expected)
+{
+	assert_int_equal(pa_threads_roll_count(), expected);
+	memset(samples, 0, sizeof(samples));
+	pa_threads_roll_samples(samples, abouts);
+}
+
+/* ---- threadcreate ---- */
+
+static void creations_are_counted_by_creator(void **unused)
+{
+	struct pa_sample out[2];
+	(void)unused;
+	pa_threads_created(&stacks[0]);
+	pa_threads_created(&stacks[1]);
+	pa_threads_created(&stacks[0]);
+	assert_int_equal(pa_threads_create_count(), 2);
+	assert_int_equal(pa_threads_stats().created, 3);
+	pa_threads_create_samples(out);
+	assert_ptr_equal(out[0].stack, &stacks[0]);
+	assert_int_equal(out[0].values[0], 2);
+	assert_int_equal(out[0].bytes_label, -1);
+	assert_int_equal(out[0].tid, 0);
+	assert_null(out[0].thread);
+	assert_ptr_equal(out[1].stack, &stacks[1]);
+	assert_int_equal(out[1].values[0], 1);
+}
+
+static void full_table_counts_what_it_drops(void **unused)
+{
+	(void)unused;
+	for (size_t i = 0; i < PA_THREADS_RECORDS; i++)
+		pa_threads_created(&stacks[i]);
+	assert_int_equal(pa_threads_stats().dropped, 0);
+	pa_threads_created(&stacks[PA_THREADS_RECORDS]);
+	pa_threads_created(&stacks[PA_THREADS_RECORDS + 1]);
+	pa_threads_created(&stacks[0]);
+	assert_int_equal(pa_threads_create_count(), PA_THREADS_RECORDS);
+	assert_int_equal(pa_threads_stats().dropped, 2);
+	assert_int_equal(pa_threads_stats().created, PA_THREADS_RECORDS + 3);
+}
+
+/* ---- goroutine ---- */
+
+static void answers_become_samples(void **unused)
+{
+	(void)unused;
+	begin(NULL);
+	for (uint32_t i = 0; i < COUNT; i++)
+		answer(i, &stacks[i]);
+	list(COUNT);
+	for (int i = 0; i < COUNT; i++) {
+		assert_ptr_equal(samples[i].stack, &stacks[i]);
+		assert_int_equal(samples[i].values[0], 1);
+		assert_int_equal(samples[i].values[1], 0);
+		assert_int_equal(samples[i].bytes_label, -1);
+		assert_int_equal(samples[i].tid, 100 + i);
+		assert_ptr_equal(samples[i].about, &abouts[i]);
+		assert_ptr_equal(samples[i].thread, abouts[i].name);
+		assert_true(abouts[i].answered);
+		assert_string_equal(abouts[i].name, entries[i].name);
+		assert_int_equal(abouts[i].state, 0);
+		assert_int_equal(abouts[i].syscall, -1);
+		assert_int_equal(abouts[i].wait, PA_WAIT_NONE);
+		assert_int_equal(abouts[i].waited_ns, 0);
+		assert_null(abouts[i].creator);
+	}
+}
+
+static void a_thread_tells_what_it_waits_for_and_who_created_it(void **unused)
+{
+	(void)unused;
+	entries[1].wait = PA_WAIT_COND;
+	entries[1].object = 0x7f00;
+	entries[1].since_ns = NOW_NS - 1234;
+	entries[1].creator_tid = 5;
+	entries[1].creator_pc = 0x401234;
+	begin(details);
+	answer(1, &stacks[1]);
+	list(COUNT);
+	assert_int_equal(abouts[1].wait, PA_WAIT_COND);
+	assert_int_equal(abouts[1].object, 0x7f00);
+	assert_int_equal(abouts[1].waited_ns, 1234);
+	assert_int_equal(abouts[1].creator_tid, 5);
+	assert_ptr_equal(abouts[1].creator, &creator);
+	assert_int_equal(creator_pc, 0x401234);
+}
+
+static void a_wait_that_begins_now_lasts_for_a_moment(void **unused)
+{
+	(void)unused;
+	entries[0].since_ns = NOW_NS;
+	entries[1].since_ns = NOW_NS + 5;
+	begin(NULL);
+	list(COUNT);
+	assert_int_equal(abouts[0].waited_ns, 1);
+	assert_int_equal(abouts[1].waited_ns, 1);
+	assert_int_equal(abouts[2].waited_ns, 0);
+}
+
+static void what_cannot_be_is_not_shown(void **unused)
+{
+	(void)unused;
+	entries[0].wait = PA_WAIT_KINDS;
+	entries[0].creator_pc = 12;
+	entries[1].creator_pc = 0x401234;
+	sites_full = true;
+	begin(NULL);
+	list(COUNT);
+	assert_int_equal(abouts[0].wait, PA_WAIT_NONE);
+	assert_null(abouts[0].creator);
+	assert_null(abouts[1].creator);
+}
+
+static void names_become_valid_utf8(void **unused)
+{
+	(void)unused;
+	memset(entries[0].name, 0xff, sizeof(entries[0].name));
+	memcpy(entries[1].name, "a\xc3\xbc\xc3", 5);
+	begin(NULL);
+	list(COUNT);
+	assert_int_equal(strlen(abouts[0].name), 45);
+	assert_string_equal(abouts[1].name, "a\xc3\xbc\xef\xbf\xbd");
+}
+
+/* What the kernel says stays, what it does not know comes from the thread. */
+static void details_are_joined_with_answers(void **unused)
+{
+	(void)unused;
+	details[0].state = 'S';
+	details[0].syscall = 202;
+	details[0].argument = 0xabc0;
+	details[0].words[2] = 77;
+	begin(details);
+	answer(0, &stacks[0]);
+	list(COUNT);
+	assert_string_equal(abouts[0].name, "own-0");
+	assert_int_equal(abouts[0].state, 'S');
+	assert_int_equal(abouts[0].syscall, 202);
+	assert_int_equal(abouts[0].argument, 0xabc0);
+	assert_int_equal(abouts[0].words[2], 77);
+}
+
+static void silent_threads_are_listed_with_what_the_kernel_says(void **unused)
+{
+	(void)unused;
+	pa_store_relaxed(&entries[1].state, PA_ROLL_SILENT);
+	pa_store_relaxed(&entries[2].state, PA_ROLL_WRITING);
+	entries[1].object = entries[2].object = 0xdead;
+	details[1].state = 'D';
+	begin(details);
+	answer(0, &stacks[0]);
+	answer(2, &stacks[2]); /* it wrote the event, and stopped there */
+	answer(3, &stacks[3]);
+	list(COUNT);
+	for (int i = 1; i <= 2; i++) {
+		assert_ptr_equal(samples[i].stack, &silent);
+		assert_int_equal(samples[i].tid, 100 + i);
+		assert_false(abouts[i].answered);
+		assert_int_equal(abouts[i].object, 0);
+		assert_string_equal(samples[i].thread, details[i].name);
+	}
+	assert_int_equal(abouts[1].state, 'D');
+	assert_ptr_equal(samples[3].stack, &stacks[3]);
+}
+
+static void a_thread_whose_event_was_lost_keeps_its_words(void **unused)
+{
+	(void)unused;
+	entries[0].wait = PA_WAIT_MUTEX;
+	begin(details);
+	list(COUNT);
+	assert_ptr_equal(samples[0].stack, &silent);
+	assert_false(abouts[0].answered);
+	assert_string_equal(abouts[0].name, "own-0");
+	assert_int_equal(abouts[0].wait, PA_WAIT_MUTEX);
+}
+
+static void threads_that_are_gone_are_not_shown(void **unused)
+{
+	(void)unused;
+	pa_store_relaxed(&entries[0].state, PA_ROLL_GONE);
+	pa_store_relaxed(&entries[2].state, PA_ROLL_GONE);
+	begin(details);
+	answer(1, &stacks[1]);
+	answer(3, &stacks[3]);
+	list(2);
+	assert_int_equal(samples[0].tid, 101);
+	assert_ptr_equal(samples[0].about, &abouts[0]);
+	assert_int_equal(samples[1].tid, 103);
+	assert_ptr_equal(samples[1].stack, &stacks[3]);
+	assert_ptr_equal(samples[1].about, &abouts[1]);
+}
+
+static void answers_of_another_generation_are_ignored(void **unused)
+{
+	(void)unused;
+	pa_threads_roll_answer(roll.generation, 0, &stacks[9]); /* none yet */
+	begin(NULL);
+	pa_threads_roll_answer(roll.generation - 1, 0, &stacks[9]);
+	pa_threads_roll_answer(roll.generation + 1, 0, &stacks[9]);
+	pa_threads_roll_answer(roll.generation, COUNT, &stacks[9]);
+	pa_threads_roll_answer(roll.generation, UINT32_MAX, &stacks[9]);
+	list(COUNT);
+	for (int i = 0; i < COUNT; i++)
+		assert_false(abouts[i].answered);
+	pa_threads_roll_end();
+	pa_threads_roll_answer(roll.generation, 0, &stacks[9]);
+	pa_threads_roll_answer(0, 0, &stacks[9]);
+	assert_int_equal(pa_threads_roll_count(), 0);
+}
+
+static void a_new_rollcall_ends_the_one_before(void **unused)
+{
+	(void)unused;
+	begin(NULL);
+	answer(0, &stacks[0]);
+	roll.generation++;
+	begin(NULL);
+	list(COUNT);
+	assert_false(abouts[0].answered);
+	pa_threads_roll_answer(roll.generation - 1, 0, &stacks[0]);
+	list(COUNT);
+	assert_false(abouts[0].answered);
+}
+
+static void ending_gives_the_memory_back(void **unused)
+{
+	struct pa_roll none = { .generation = 3 };
+	size_t before = pa_map_bytes();
+	(void)unused;
+	begin(NULL);
+	assert_true(pa_threads_stats().table_bytes >= COUNT * sizeof(void *));
+	pa_threads_roll_end();
+	pa_threads_roll_end();
+	assert_int_equal(pa_threads_roll_begin(&none, NULL), 0);
+	assert_int_equal(pa_threads_roll_count(), 0);
+	pa_threads_roll_end();
+	assert_int_equal(pa_map_bytes(), before);
+	assert_int_equal(pa_threads_stats().table_bytes, 0);
+}
+
+static void a_forked_child_has_no_threads_and_no_rollcall(void **unused)
+{
+	(void)unused;
+	for (int abandon = 0; abandon < 2; abandon++) {
+		pa_threads_created(&stacks[0]);
+		begin(details);
+		pa_threads_atfork_child(abandon);
+		assert_int_equal(pa_threads_create_count(), 0);
+		assert_int_equal(pa_threads_stats().created, 0);
+		assert_int_equal(pa_threads_stats().table_bytes, 0);
+		assert_int_equal(pa_threads_roll_count(), 0);
+		answer(0, &stacks[0]);
+		pa_threads_created(&stacks[1]);
+		assert_int_equal(pa_threads_create_count(), 1);
+	}
+}
+
+/* ---- now ---- */
+
+static sem_t started, leave;
+
+static void *stay(void *tid)
+{
+	*(int32_t *)tid = gettid();
+	sem_post(&started);
+	sem_wait(&leave);
+	return NULL;
+}
+
+static void threads_of_ours_are_not_counted(void **unused)
+{
+	pthread_t threads[2];
+	int32_t tids[2];
+	size_t before = 0;
+	(void)unused;
+	sem_init(&started, 0, 0);
+	sem_init(&leave, 0, 0);
+	for (int i = 0; i < 2; i++) {
+		/* After the first one: a sanitizer may start a thread of its own with it. */
+		before = pa_threads_now();
+		assert_int_equal(pthread_create(&threads[i], NULL, stay, &tids[i]), 0);
+		sem_wait(&started);
+	}
+	assert_true(before >= 2);
+	assert_int_equal(pa_threads_now(), before + 1);
+	agent_tid = tids[1];
+	assert_int_equal(pa_threads_now(), before);
+	for (int i = 0; i < 2; i++)
+		sem_post(&leave);
+	for (int i = 0; i < 2; i++)
+		pthread_join(threads[i], NULL);
+	agent_tid = 0;
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test_setup(creations_are_counted_by_creator, fresh),
+		cmocka_unit_test_setup(full_table_counts_what_it_drops, fresh),
+		cmocka_unit_test_setup(answers_become_samples, fresh),
+		cmocka_unit_test_setup(a_thread_tells_what_it_waits_for_and_who_created_it, fresh),
+		cmocka_unit_test_setup(a_wait_that_begins_now_lasts_for_a_moment, fresh),
+		cmocka_unit_test_setup(what_cannot_be_is_not_shown, fresh),
+		cmocka_unit_test_setup(names_become_valid_utf8, fresh),
+		cmocka_unit_test_setup(details_are_joined_with_answers, fresh),
+		cmocka_unit_test_setup(silent_threads_are_listed_with_what_the_kernel_says, fresh),
+		cmocka_unit_test_setup(a_thread_whose_event_was_lost_keeps_its_words, fresh),
+		cmocka_unit_test_setup(threads_that_are_gone_are_not_shown, fresh),
+		cmocka_unit_test_setup(answers_of_another_generation_are_ignored, fresh),
+		cmocka_unit_test_setup(a_new_rollcall_ends_the_one_before, fresh),
+		cmocka_unit_test_setup(ending_gives_the_memory_back, fresh),
+		cmocka_unit_test_setup(a_forked_child_has_no_threads_and_no_rollcall, fresh),
+		cmocka_unit_test_setup(threads_of_ours_are_not_counted, fresh),
+	};
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
