@@ -238,10 +238,16 @@ static void handle_roll(const struct pa_event *event)
 	pa_threads_roll_answer(generation, (uint32_t)event->value[0], stack_of(event));
 }
 
-/* What is asked of threads or happens to them: ours are not shown. */
+/* It was still in the ring when this process was forked. */
+static bool is_of_parent(const struct pa_event *event)
+{
+	return pa_core_bridge->forked && event->time_ns < pa_core_bridge->start_mono_ns;
+}
+
+/* What is asked of threads or happens to them: ours are not shown, nor those of the parent. */
 static void handle_of_thread(const struct pa_event *event)
 {
-	if (pa_core_bridge->is_agent_thread(event->tid))
+	if (pa_core_bridge->is_agent_thread(event->tid) || is_of_parent(event))
 		return;
 	switch (event->kind) {
 	case PA_EVENT_CPU:

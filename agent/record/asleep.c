@@ -22,14 +22,12 @@
 
 /* Where a blocked thread stands. Compared as a whole. */
 struct stand {
-	long number; /* of the system call; -1: in none */
-	long arguments[6];
+	struct pa_call call;
 	uintptr_t sp, pc;
 };
 
-/* signal(7), "Interruption of system calls": never restarted. Sockets with a timeout are among them
- * as well, but nothing tells them from the others. */
-static bool never_restarts_number(long number)
+/* signal(7), "Interruption of system calls". */
+static bool is_listed(long number)
 {
 	static const uint16_t numbers[] = {
 		SYS_poll, SYS_ppoll, SYS_select, SYS_pselect6, SYS_epoll_wait, SYS_epoll_pwait,
@@ -47,14 +45,31 @@ static bool never_restarts_number(long number)
 	return false;
 }
 
-/* So is a futex wait with a time limit, as in sem_timedwait. */
-static bool never_restarts(const struct stand *stand)
+/*
+ * Restarted by the kernel itself, unless it is a socket with a timeout. Nothing but that EINTR tells
+ * them apart, so these are asked, and begin again with their whole time. connect is not among them:
+ * it goes on by itself.
+ */
+bool pa_asleep_can_be_a_socket(const struct pa_call *call)
 {
-	long operation = stand->arguments[1] & FUTEX_CMD_MASK;
+	static const uint16_t numbers[] = {
+		SYS_read, SYS_readv, SYS_write, SYS_writev, SYS_recvfrom, SYS_recvmsg, SYS_recvmmsg,
+		SYS_sendto, SYS_sendmsg, SYS_sendmmsg, SYS_accept, SYS_accept4,
+	};
+	for (size_t i = 0; i < PA_COUNT(numbers); i++)
+		if (call->number == numbers[i])
+			return true;
+	return false;
+}
+
+bool pa_asleep_never_restarts(const struct pa_call *call)
+{
+	/* With a time limit, as in sem_timedwait. */
+	long operation = call->arguments[1] & FUTEX_CMD_MASK;
 	bool waits = operation == FUTEX_WAIT || operation == FUTEX_WAIT_BITSET;
-	if (stand->number == SYS_futex)
-		return waits && stand->arguments[3] != 0;
-	return never_restarts_number(stand->number);
+	if (call->number == SYS_futex)
+		return waits && call->arguments[3] != 0;
+	return is_listed(call->number);
 }
 
 /* /proc/self/task/TID/FILE into text, with a NUL. False: it cannot be read. */
@@ -81,16 +96,17 @@ static bool read_file(int32_t tid, const char *file, char *text, size_t size)
 static bool find_stand(int32_t tid, struct stand *stand)
 {
 	char text[256], *at = text, *end;
-	*stand = (struct stand){ .number = -1 };
+	struct pa_call *call = &stand->call;
+	*stand = (struct stand){ .call.number = -1 };
 	if (!read_file(tid, "syscall", text, sizeof(text)))
 		return false;
-	stand->number = strtol(at, &end, 10);
-	if (end == at || stand->number < 0) {
-		stand->number = -1;
+	call->number = strtol(at, &end, 10);
+	if (end == at || call->number < 0) {
+		call->number = -1;
 		return true;
 	}
-	for (size_t i = 0; i < PA_COUNT(stand->arguments); i++)
-		stand->arguments[i] = (long)strtoul(end, &end, 16);
+	for (size_t i = 0; i < PA_COUNT(call->arguments); i++)
+		call->arguments[i] = (long)strtoul(end, &end, 16);
 	stand->sp = strtoul(end, &end, 16);
 	at = end;
 	stand->pc = strtoul(at, &end, 16);
@@ -170,7 +186,7 @@ enum pa_asleep pa_asleep_answer(struct pa_roll_entry *entry, uint64_t word)
 	enum pa_asleep result = PA_ASLEEP_NOT;
 	struct stand stand;
 	for (int i = 0; i < LOOKS && result == PA_ASLEEP_NOT; i++) {
-		if (!find_stand(entry->tid, &stand) || !never_restarts(&stand))
+		if (!find_stand(entry->tid, &stand) || !pa_asleep_never_restarts(&stand.call))
 			return PA_ASLEEP_NOT;
 		result = write_stack(entry, word, &stand);
 	}

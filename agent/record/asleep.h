@@ -6,13 +6,20 @@
  * does not tell is bp: a stack breaks off at the first frame that is found by it, unless the frames
  * before have saved it.
  *
- * Context: PA_AGENT; reads /proc, and memory only by the kernel, since the thread may wake up and
+ * Context: PA_AGENT, but for one; reads /proc, and memory only by the kernel, since the thread may wake up and
  * end at any moment.
  */
 #ifndef PA_ASLEEP_H
 #define PA_ASLEEP_H
 
+#include "regs.h"
 #include "rollcall.h"
+
+/* Does a signal end this call with EINTR in spite of SA_RESTART? */
+PA_SIGNAL bool pa_asleep_never_restarts(const struct pa_call *call);
+
+/* Does it if it is of a socket with a timeout (SO_RCVTIMEO, SO_SNDTIMEO)? */
+PA_SIGNAL bool pa_asleep_can_be_a_socket(const struct pa_call *call);
 
 enum pa_asleep {
 	PA_ASLEEP_NOT,     /* awake, or a signal does not harm: ask it */

@@ -169,6 +169,43 @@ PA_INLINE void pa_regs_pass_syscall(struct pa_regs *regs)
 		regs->gpr[PA_REG_PC] += sizeof(instruction);
 }
 
+/* A system call in a thread's registers: its number, -1 for none, and its arguments. */
+struct pa_call {
+	long number;
+	long arguments[6];
+};
+
+/*
+ * The call that ended with EINTR right before the signal handler was entered. Its number is gone
+ * from the registers, but stands in the code: compilers load it right before the instruction, or
+ * before the load of the first argument.
+ */
+PA_INLINE struct pa_call pa_regs_interrupted_call(const ucontext_t *context)
+{
+	enum { EINTR_RESULT = -4, MOV_EAX = 0xb8, CODE_BYTES = 11 };
+	const greg_t *gregs = context->uc_mcontext.gregs;
+	uintptr_t end = (uintptr_t)gregs[REG_RIP];
+	const uint8_t *code = (const uint8_t *)end;
+	struct pa_call call = { -1, { gregs[REG_RDI], gregs[REG_RSI], gregs[REG_RDX],
+		gregs[REG_R10], gregs[REG_R8], gregs[REG_R9] } };
+	if (gregs[REG_RAX] != EINTR_RESULT || !pa_regs_readable(end - CODE_BYTES) ||
+	    !pa_regs_readable(end - 8) || code[-2] != 0x0f || code[-1] != 0x05)
+		return call;
+	const uint8_t *mov = code - 7;
+	if (code[-6] == 0x8b && code[-5] == 0x7c && code[-4] == 0x24) /* mov N(%rsp),%edi */
+		mov = code - CODE_BYTES;
+	if (mov[0] == MOV_EAX)
+		call.number = mov[1] | mov[2] << 8 | mov[3] << 16 | (long)mov[4] << 24;
+	return call;
+}
+
+/* When the handler returns, that call is made again, as if it had not been interrupted. */
+PA_INLINE void pa_regs_call_again(ucontext_t *context, const struct pa_call *call)
+{
+	context->uc_mcontext.gregs[REG_RIP] -= 2;
+	context->uc_mcontext.gregs[REG_RAX] = call->number;
+}
+
 /*
  * False in a thread without TLS (raw clone with no CLONE_SETTLS in a program that cleared it):
  * there a handler of ours must not touch a thread variable. Uses the instruction where the kernel

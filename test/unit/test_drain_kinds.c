@@ -105,6 +105,22 @@ static void events_of_our_own_threads_are_dropped(void **unused)
 	assert_int_equal(pa_profile_stats().events_bad, before);
 }
 
+/* They were in the ring when the process was forked. */
+static void events_of_the_parent_are_dropped(void **unused)
+{
+	struct pa_event event = { .kind = PA_EVENT_CREATE, .depth = 1, .tid = 1, .time_ns = 99 };
+	const uintptr_t before = PC(90), after = PC(91);
+	(void)unused;
+	bridge.start_mono_ns = 100;
+	bridge.forked = true;
+	send_event(event, &before);
+	event.time_ns = 100;
+	send_event(event, &after);
+	assert_none(PA_KIND_THREADCREATE, before);
+	assert_values(PA_KIND_THREADCREATE, after, 1, 0);
+	bridge.forked = false;
+}
+
 /* ---- rollcalls ---- */
 
 static uintptr_t sent[8];
@@ -219,6 +235,7 @@ int main(void)
 		cmocka_unit_test(impossible_contentions_are_skipped_and_counted),
 		cmocka_unit_test(stacks_that_do_not_fit_are_skipped_and_counted),
 		cmocka_unit_test(events_of_our_own_threads_are_dropped),
+		cmocka_unit_test(events_of_the_parent_are_dropped),
 		cmocka_unit_test(stacks_of_a_rollcall_begin_with_an_instruction),
 		cmocka_unit_test(our_hooks_are_cut_from_the_stacks_of_a_rollcall),
 		cmocka_unit_test(the_caller_of_a_hook_is_no_leaf),

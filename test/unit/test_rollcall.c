@@ -4,9 +4,11 @@
 
 #include <cmocka.h>
 #include <errno.h>
+#include <poll.h>
 #include <pthread.h>
 #include <sched.h>
 #include <signal.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <sys/prctl.h>
 #include <sys/syscall.h>
@@ -227,6 +229,54 @@ static void wait_of_a_hook_is_told(void **unused)
 	pa_contend_rates(0, 0);
 }
 
+/* The signal comes while the thread is in the call: nobody looked before. */
+static PA_ATOMIC(int) returned;
+
+static void *poll_without_end(void *unused)
+{
+	pa_store_relaxed(&deaf_tid, (int32_t)syscall(SYS_gettid));
+	int result = poll(NULL, 0, -1);
+	pa_store_release(&returned, result);
+	return unused;
+}
+
+static void wait_for_poll(int32_t tid)
+{
+	char path[64], text[256];
+	snprintf(path, sizeof(path), "/proc/self/task/%d/syscall", tid);
+	do {
+		FILE *file = fopen(path, "r");
+		assert_non_null(file);
+		assert_non_null(fgets(text, sizeof(text), file));
+		fclose(file);
+	} while (text[0] == 'r' || atoi(text) != SYS_poll);
+}
+
+static void interrupted_call_is_made_again(void **unused)
+{
+	pthread_t thread;
+	(void)unused;
+	pa_store_relaxed(&deaf_tid, 0);
+	pa_store_relaxed(&returned, 7);
+	pthread_create(&thread, NULL, poll_without_end, NULL);
+	while (!pa_load_acquire(&deaf_tid))
+		sched_yield();
+	assert_int_equal(pa_signal_take(), 0);
+	for (int i = 0; i < 20; i++) {
+		siginfo_t info = { .si_signo = pa_record.signal, .si_code = SI_QUEUE };
+		info.si_pid = getpid();
+		info.si_value.sival_ptr = (void *)(0x12345ul << 32);
+		wait_for_poll(deaf_tid);
+		assert_int_equal(syscall(SYS_rt_tgsigqueueinfo, getpid(), deaf_tid,
+					 pa_record.signal, &info), 0);
+	}
+	wait_for_poll(deaf_tid);
+	assert_int_equal(pa_load_acquire(&returned), 7);
+	pa_signal_release();
+	pthread_cancel(thread);
+	pthread_join(thread, NULL);
+}
+
 /* A frame that is gone: the thread was cancelled in its wait, or jumped out of it. */
 static void wait_of_a_frame_that_is_gone_is_not_told(void **unused)
 {
@@ -317,6 +367,7 @@ int main(void)
 		TEST(signals_of_others_are_no_rollcall),
 		TEST(program_that_uses_the_signal_keeps_it),
 		TEST(wait_of_a_hook_is_told),
+		TEST(interrupted_call_is_made_again),
 		TEST(wait_of_a_frame_that_is_gone_is_not_told),
 		TEST(full_ring_is_asked_again),
 		TEST(raw_clone_answers_without_touching_its_creators_tls),
