@@ -46,9 +46,9 @@ static bool is_listed(long number)
 }
 
 /*
- * Restarted by the kernel itself, unless it is a socket with a timeout. Nothing but that EINTR tells
- * them apart, so these are asked, and begin again with their whole time. connect is not among them:
- * it goes on by itself.
+ * Restarted by the kernel itself, unless it is a socket with a timeout. Nothing but that EINTR
+ * tells them apart, so these are asked, and begin again with their whole time. connect is not among
+ * them: it goes on by itself.
  */
 bool pa_asleep_can_be_a_socket(const struct pa_call *call)
 {
@@ -111,6 +111,27 @@ static bool find_stand(int32_t tid, struct stand *stand)
 	at = end;
 	stand->pc = strtoul(at, &end, 16);
 	return end != at;
+}
+
+/*
+ * A process that gave up its privileges may not read where its own threads stand, but still where in
+ * the kernel they wait: enough to know whom not to wake.
+ */
+static bool waits_where_no_signal_may_come(int32_t tid)
+{
+	static const char *const places[] = {
+		"poll_schedule_timeout", "do_poll", "do_sys_poll", "do_select", "do_epoll_wait",
+		"ep_poll", "hrtimer_nanosleep", "do_nanosleep", "common_nsleep", "__do_sys_pause",
+		"__x64_sys_pause", "sys_pause", "sigsuspend", "do_sigtimedwait", "do_semtimedop",
+		"__do_semtimedop", "do_msgrcv", "do_msgsnd", "read_events", "io_cqring_wait",
+	};
+	char text[128];
+	if (!read_file(tid, "wchan", text, sizeof(text)))
+		return false;
+	for (size_t i = 0; i < PA_COUNT(places); i++)
+		if (strncmp(text, places[i], strlen(places[i])) == 0)
+			return true;
+	return false;
 }
 
 static bool is_same(const struct stand *a, const struct stand *b)
@@ -186,7 +207,10 @@ enum pa_asleep pa_asleep_answer(struct pa_roll_entry *entry, uint64_t word)
 	enum pa_asleep result = PA_ASLEEP_NOT;
 	struct stand stand;
 	for (int i = 0; i < LOOKS && result == PA_ASLEEP_NOT; i++) {
-		if (!find_stand(entry->tid, &stand) || !pa_asleep_never_restarts(&stand.call))
+		if (!find_stand(entry->tid, &stand))
+			return waits_where_no_signal_may_come(entry->tid) ? PA_ASLEEP_UNKNOWN
+									  : PA_ASLEEP_NOT;
+		if (!pa_asleep_never_restarts(&stand.call))
 			return PA_ASLEEP_NOT;
 		result = write_stack(entry, word, &stand);
 	}

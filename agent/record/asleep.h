@@ -6,8 +6,8 @@
  * does not tell is bp: a stack breaks off at the first frame that is found by it, unless the frames
  * before have saved it.
  *
- * Context: PA_AGENT, but for one; reads /proc, and memory only by the kernel, since the thread may wake up and
- * end at any moment.
+ * Context: PA_AGENT, but for the two that only look at a call; reads /proc, and memory only by the
+ * kernel, since the thread may wake up and end at any moment.
  */
 #ifndef PA_ASLEEP_H
 #define PA_ASLEEP_H

@@ -13,6 +13,7 @@
 #include <stdlib.h>
 #include <sys/prctl.h>
 #include <sys/syscall.h>
+#include <sys/wait.h>
 
 #include "agent/record/asleep.h"
 #include "agent/record/contend.h"
@@ -181,6 +182,38 @@ static void who_is_awake_or_gone_is_to_be_asked(void **unused)
 	assert_int_equal(pa_asleep_answer(&entry, WORD), PA_ASLEEP_NOT);
 }
 
+static int try_without_privileges(void)
+{
+	pthread_t thread;
+	if (setgid(65534) != 0 || setuid(65534) != 0)
+		return 1;
+	pthread_create(&thread, NULL, pause_once, NULL);
+	while (!pa_load_acquire(&sleeper.tid))
+		sched_yield();
+	struct pa_roll_entry entry = entry_of_sleeper();
+	enum pa_asleep result;
+	/* Until it has got as far as pause. */
+	do {
+		result = pa_asleep_answer(&entry, WORD);
+	} while (result == PA_ASLEEP_NOT);
+	return result == PA_ASLEEP_UNKNOWN ? 0 : 2;
+}
+
+static void process_without_privileges_leaves_its_sleepers_alone(void **unused)
+{
+	int status;
+	(void)unused;
+	if (getuid() != 0)
+		skip();
+	pid_t child = fork();
+	if (child == 0) {
+		alarm(60);
+		_exit(try_without_privileges());
+	}
+	assert_int_equal(waitpid(child, &status, 0), child);
+	assert_int_equal(status, 0);
+}
+
 static void full_ring_is_told(void **unused)
 {
 	pthread_t thread;
@@ -224,6 +257,7 @@ int main(void)
 		TEST(who_can_be_restarted_is_to_be_asked),
 		TEST(futex_wait_with_a_limit_is_not_woken_and_one_without_is_asked),
 		TEST(who_is_awake_or_gone_is_to_be_asked),
+		TEST(process_without_privileges_leaves_its_sleepers_alone),
 		TEST(full_ring_is_told),
 		TEST(copy_of_a_thread_is_its_own_or_none),
 	};
