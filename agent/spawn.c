@@ -78,7 +78,10 @@ static int create_masked(pthread_t *thread, const pthread_attr_t *attr, struct t
 	sigfillset(&all);
 	state.bridge->pthread_sigmask(SIG_SETMASK, &all, &before);
 	pa_lock(state.loader);
+	pa_thread_expect_agent(true);
 	int error = pa_hooks_thread_create(thread, attr, run_agent_thread, start);
+	if (error)
+		pa_thread_expect_agent(false);
 	pa_unlock(state.loader);
 	state.bridge->pthread_sigmask(SIG_SETMASK, &before, NULL);
 	return error;

@@ -8,6 +8,16 @@
 
 /* ---- pthread_mutex_t ---- */
 
+/* EBUSY: the call will have to wait. Anything else: its answer. PA_UNKNOWN: it has to be made, and
+ * will hardly wait. */
+#define PA_UNKNOWN (-1)
+static int try_mutex(pthread_mutex_t *mutex)
+{
+	if (pa_likely(!pa_libc_mutex_is_robust(mutex)))
+		return pa_real.pthread_mutex_trylock(mutex);
+	return pa_libc_mutex_is_taken(mutex, pa_thread_tid(&pa_thread_self)) ? EBUSY : PA_UNKNOWN;
+}
+
 int pthread_mutex_lock(pthread_mutex_t *mutex)
 {
 	return pa_wait_targets.pthread_mutex_lock(mutex);
@@ -22,7 +32,9 @@ int pa_watched_pthread_mutex_lock(pthread_mutex_t *mutex)
 {
 	if (!pa_contend_is_on())
 		return PA_REAL(pthread_mutex_lock)(mutex);
-	int error = pa_real.pthread_mutex_trylock(mutex);
+	int error = try_mutex(mutex);
+	if (pa_unlikely(error == PA_UNKNOWN))
+		return pa_real.pthread_mutex_lock(mutex);
 	return pa_likely(error != EBUSY) ? error : lock_slow(mutex);
 }
 
@@ -41,7 +53,9 @@ int pa_watched_pthread_mutex_timedlock(pthread_mutex_t *mutex, const struct time
 {
 	if (!pa_contend_is_on() || !pa_watch_is_time(end))
 		return PA_REAL(pthread_mutex_timedlock)(mutex, end);
-	int error = pa_real.pthread_mutex_trylock(mutex);
+	int error = try_mutex(mutex);
+	if (pa_unlikely(error == PA_UNKNOWN))
+		return pa_real.pthread_mutex_timedlock(mutex, end);
 	return pa_likely(error != EBUSY) ? error : timedlock_slow(mutex, end);
 }
 
@@ -62,7 +76,9 @@ int pa_watched_pthread_mutex_clocklock(pthread_mutex_t *mutex, clockid_t clock,
 {
 	if (!pa_contend_is_on() || !pa_watch_is_clock(clock, end))
 		return PA_REAL(pthread_mutex_clocklock)(mutex, clock, end);
-	int error = pa_real.pthread_mutex_trylock(mutex);
+	int error = try_mutex(mutex);
+	if (pa_unlikely(error == PA_UNKNOWN))
+		return pa_real.pthread_mutex_clocklock(mutex, clock, end);
 	return pa_likely(error != EBUSY) ? error : clocklock_slow(mutex, clock, end);
 }
 

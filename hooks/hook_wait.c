@@ -14,14 +14,14 @@ static enum pa_wait_end end_of_sem(int result)
 	return errno == EINTR || errno == ETIMEDOUT ? PA_WAIT_GAVE_UP : PA_WAIT_REFUSED;
 }
 
-/* Is there one to be had at once? As libc does it: a cancellation point first. errno kept. */
-static bool take_at_once(sem_t *sem)
+/*
+ * Is there one to be had at once? Then the real function will hardly wait. Looking is all that may be
+ * done here: some of these calls are cancellation points before they take one, and some are not.
+ */
+static bool is_available(sem_t *sem)
 {
-	int saved_errno = errno;
-	pthread_testcancel();
-	bool taken = pa_real.sem_trywait(sem) == 0;
-	errno = saved_errno;
-	return taken;
+	int value;
+	return sem_getvalue(sem, &value) == 0 && value > 0;
 }
 
 int sem_wait(sem_t *sem)
@@ -36,9 +36,9 @@ static PA_COLD int sem_wait_slow(sem_t *sem)
 
 int pa_watched_sem_wait(sem_t *sem)
 {
-	if (!pa_contend_is_on())
+	if (!pa_contend_is_on() || is_available(sem))
 		return PA_REAL(sem_wait)(sem);
-	return take_at_once(sem) ? 0 : sem_wait_slow(sem);
+	return sem_wait_slow(sem);
 }
 
 int sem_timedwait(sem_t *sem, const struct timespec *end)
@@ -53,9 +53,9 @@ static PA_COLD int sem_timedwait_slow(sem_t *sem, const struct timespec *end)
 
 int pa_watched_sem_timedwait(sem_t *sem, const struct timespec *end)
 {
-	if (!pa_contend_is_on() || !pa_watch_is_time(end))
+	if (!pa_contend_is_on() || is_available(sem))
 		return PA_REAL(sem_timedwait)(sem, end);
-	return take_at_once(sem) ? 0 : sem_timedwait_slow(sem, end);
+	return sem_timedwait_slow(sem, end);
 }
 
 int sem_clockwait(sem_t *sem, clockid_t clock, const struct timespec *end)
@@ -70,9 +70,9 @@ static PA_COLD int sem_clockwait_slow(sem_t *sem, clockid_t clock, const struct 
 
 int pa_watched_sem_clockwait(sem_t *sem, clockid_t clock, const struct timespec *end)
 {
-	if (!pa_contend_is_on() || !pa_watch_is_clock(clock, end))
+	if (!pa_contend_is_on() || is_available(sem))
 		return PA_REAL(sem_clockwait)(sem, clock, end);
-	return take_at_once(sem) ? 0 : sem_clockwait_slow(sem, clock, end);
+	return sem_clockwait_slow(sem, clock, end);
 }
 
 /* ---- barriers ---- */

@@ -71,7 +71,6 @@
 	PA_NEXT(pthread_rwlock_tryrdlock, int, (pthread_rwlock_t *))                              \
 	PA_NEXT(pthread_rwlock_trywrlock, int, (pthread_rwlock_t *))                              \
 	PA_NEXT(pthread_spin_trylock, int, (pthread_spinlock_t *))                                \
-	PA_NEXT(sem_trywait, int, (sem_t *))                                                      \
 	PA_NEXT(pthread_tryjoin_np, int, (pthread_t, void **))                                    \
 	PA_NEXT(mtx_trylock, int, (mtx_t *))
 

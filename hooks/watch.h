@@ -1,10 +1,10 @@
 /*
  * The watched halves of the wait hooks: what they have in common.
  *
- * Each first asks the try form of the real function. Any result of it but "busy" is the answer: a
- * second call after it would be another call (a robust mutex whose owner died would deadlock). Only
- * then comes the slow half, which is the one that really waits. It is jumped to, so that its caller
- * is the program's code.
+ * Where there is a try form without side effects, each first asks that. Any result of it but "busy"
+ * is the answer: a second call after it would be another call. Else it looks whether the call would
+ * wait. Only then comes the slow half, which is the one that really waits. It is jumped to, so that
+ * its caller is the program's code.
  *
  * A call with a time or a clock that libc might refuse goes to the real function at once, since the
  * try form would not look at them.

@@ -14,6 +14,8 @@
 /* Bits of pthread_mutex_t.__data.__kind. */
 #define PA_LIBC_MUTEX_TYPE 3   /* normal, recursive, error checking, adaptive */
 #define PA_LIBC_MUTEX_ROBUST 16
+/* Bits of a robust one's __lock: its owner, as in the kernel's FUTEX_TID_MASK. */
+#define PA_LIBC_MUTEX_OWNER 0x3fffffff
 
 /* Bits of pthread_rwlock_t.__data.__readers. */
 #define PA_LIBC_RWLOCK_WRITING 1
@@ -32,6 +34,23 @@ PA_APP static inline bool pa_libc_mutex_would_open(const pthread_mutex_t *mutex,
 	if (checks && mutex->__data.__owner != tid)
 		return false;
 	return !counts || mutex->__data.__count <= 1;
+}
+
+/*
+ * A robust mutex must not be asked by trylock whether it is free: where it is not recoverable any
+ * more, glibc's trylock leaves it locked, and the next lock would wait for ever.
+ */
+PA_APP static inline bool pa_libc_mutex_is_robust(const pthread_mutex_t *mutex)
+{
+	return mutex->__data.__kind & PA_LIBC_MUTEX_ROBUST;
+}
+
+/* True when another thread has the robust mutex now. */
+PA_APP static inline bool pa_libc_mutex_is_taken(const pthread_mutex_t *mutex, int32_t tid)
+{
+	const volatile int *word = &mutex->__data.__lock;
+	int32_t owner = *word & PA_LIBC_MUTEX_OWNER;
+	return owner && owner != tid;
 }
 
 /* True when the caller's unlock ends what others wait for: it is the writer, or the last reader. */

@@ -45,21 +45,50 @@ static bool is_listed(long number)
 	return false;
 }
 
+/* Those that can change the mask while they wait do so to hear of a signal. */
+static bool waits_for_signals(const struct pa_call *call)
+{
+	switch (call->number) {
+	case SYS_ppoll:
+		return call->arguments[3] != 0;
+	case SYS_epoll_pwait:
+#ifdef SYS_epoll_pwait2
+	case SYS_epoll_pwait2:
+#endif
+		return call->arguments[4] != 0;
+	case SYS_pselect6: /* the last argument is the address of a pair: mask, size */
+		return call->arguments[5] != 0 && *(const uintptr_t *)call->arguments[5] != 0;
+	case SYS_pause:
+	case SYS_rt_sigsuspend:
+	case SYS_restart_syscall:
+	case SYS_io_uring_enter:
+		return true;
+	default:
+		return false;
+	}
+}
+
 /*
- * Restarted by the kernel itself, unless it is a socket with a timeout. Nothing but that EINTR
- * tells them apart, so these are asked, and begin again with their whole time. connect is not among
- * them: it goes on by itself.
+ * Of the calls that the kernel restarts by itself: what EINTR means when it did not. connect is not
+ * among them: it goes on by itself.
  */
-bool pa_asleep_can_be_a_socket(const struct pa_call *call)
+static bool can_be_a_socket_with_a_timeout(long number)
 {
 	static const uint16_t numbers[] = {
 		SYS_read, SYS_readv, SYS_write, SYS_writev, SYS_recvfrom, SYS_recvmsg, SYS_recvmmsg,
 		SYS_sendto, SYS_sendmsg, SYS_sendmmsg, SYS_accept, SYS_accept4,
 	};
 	for (size_t i = 0; i < PA_COUNT(numbers); i++)
-		if (call->number == numbers[i])
+		if (number == numbers[i])
 			return true;
 	return false;
+}
+
+bool pa_asleep_may_begin_again(const struct pa_call *call)
+{
+	if (pa_asleep_never_restarts(call))
+		return !waits_for_signals(call);
+	return can_be_a_socket_with_a_timeout(call->number);
 }
 
 bool pa_asleep_never_restarts(const struct pa_call *call)
@@ -114,8 +143,8 @@ static bool find_stand(int32_t tid, struct stand *stand)
 }
 
 /*
- * A process that gave up its privileges may not read where its own threads stand, but still where in
- * the kernel they wait: enough to know whom not to wake.
+ * A process that gave up its privileges may not read where its own threads stand, but still where
+ * in the kernel they wait: enough to know whom not to wake.
  */
 static bool waits_where_no_signal_may_come(int32_t tid)
 {

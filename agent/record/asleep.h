@@ -18,8 +18,13 @@
 /* Does a signal end this call with EINTR in spite of SA_RESTART? */
 PA_SIGNAL bool pa_asleep_never_restarts(const struct pa_call *call);
 
-/* Does it if it is of a socket with a timeout (SO_RCVTIMEO, SO_SNDTIMEO)? */
-PA_SIGNAL bool pa_asleep_can_be_a_socket(const struct pa_call *call);
+/*
+ * May this call, which a signal of ours has ended with EINTR, be made again as if nothing had been?
+ * Not when it waits for signals: a handler of the program may have run in the same moment, and then
+ * the call would never end. (With any other call, such a moment is as if the signal had come just
+ * before the call.) Also sockets with a timeout, which wait it out anew.
+ */
+PA_SIGNAL bool pa_asleep_may_begin_again(const struct pa_call *call);
 
 enum pa_asleep {
 	PA_ASLEEP_NOT,     /* awake, or a signal does not harm: ask it */

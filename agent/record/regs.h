@@ -175,27 +175,53 @@ struct pa_call {
 	long arguments[6];
 };
 
+/* How far back the number of a system call is looked for. */
+#define PA_CALL_CODE_BYTES 40
+
+/* Bytes of a load from the stack into a register (mov N(%rsp),R) that ends at code; 0: it is none. */
+PA_INLINE int pa_regs_load_bytes(const uint8_t *code)
+{
+	bool is_load = code[-4] == 0x8b && (code[-3] & 0xc7) == 0x44 && code[-2] == 0x24;
+	if (!is_load)
+		return 0;
+	return (code[-5] & 0xfb) == 0x48 ? 5 : 4; /* with a prefix for 64 bits */
+}
+
+/*
+ * The number of the system call whose instruction ends at code, or -1. Compilers load it right
+ * before, or before loads of arguments from the stack.
+ */
+PA_INLINE long pa_regs_call_number(const uint8_t *code)
+{
+	if (code[-2] != 0x0f || code[-1] != 0x05)
+		return -1;
+	code -= 2;
+	int bytes = 0;
+	for (int i = 0; i < 6 && (i == 0 || bytes); i++) {
+		bytes = pa_regs_load_bytes(code);
+		code -= bytes;
+	}
+	if ((code[-2] == 0x31 || code[-2] == 0x33) && code[-1] == 0xc0) /* xor %eax,%eax */
+		return 0;
+	if (code[-5] != 0xb8) /* mov $N,%eax */
+		return -1;
+	return code[-4] | code[-3] << 8 | code[-2] << 16 | (long)code[-1] << 24;
+}
+
 /*
  * The call that ended with EINTR right before the signal handler was entered. Its number is gone
- * from the registers, but stands in the code: compilers load it right before the instruction, or
- * before the load of the first argument.
+ * from the registers, but stands in the code.
  */
 PA_INLINE struct pa_call pa_regs_interrupted_call(const ucontext_t *context)
 {
-	enum { EINTR_RESULT = -4, MOV_EAX = 0xb8, CODE_BYTES = 11 };
+	enum { EINTR_RESULT = -4 };
 	const greg_t *gregs = context->uc_mcontext.gregs;
 	uintptr_t end = (uintptr_t)gregs[REG_RIP];
-	const uint8_t *code = (const uint8_t *)end;
 	struct pa_call call = { -1, { gregs[REG_RDI], gregs[REG_RSI], gregs[REG_RDX],
 		gregs[REG_R10], gregs[REG_R8], gregs[REG_R9] } };
-	if (gregs[REG_RAX] != EINTR_RESULT || !pa_regs_readable(end - CODE_BYTES) ||
-	    !pa_regs_readable(end - 8) || code[-2] != 0x0f || code[-1] != 0x05)
-		return call;
-	const uint8_t *mov = code - 7;
-	if (code[-6] == 0x8b && code[-5] == 0x7c && code[-4] == 0x24) /* mov N(%rsp),%edi */
-		mov = code - CODE_BYTES;
-	if (mov[0] == MOV_EAX)
-		call.number = mov[1] | mov[2] << 8 | mov[3] << 16 | (long)mov[4] << 24;
+	if (gregs[REG_RAX] == EINTR_RESULT && pa_regs_readable(end - PA_CALL_CODE_BYTES) &&
+	    pa_regs_readable(end - 8))
+		call.number = pa_regs_call_number((const uint8_t *)end);
 	return call;
 }
 

@@ -94,12 +94,12 @@ static void answer(struct pa_roll_entry *entry, uint64_t word, const ucontext_t 
 /*
  * The program must not see that its call was interrupted. Mostly the thread was awake when it was
  * looked at (asleep.h) and went to sleep before the signal came: the call has just begun, and its
- * whole time is what is left of it. Sockets with a timeout have to wait longer.
+ * whole time is what is left of it.
  */
 static void hide_interruption(ucontext_t *context)
 {
 	struct pa_call call = pa_regs_interrupted_call(context);
-	if (pa_asleep_never_restarts(&call) || pa_asleep_can_be_a_socket(&call))
+	if (pa_asleep_may_begin_again(&call))
 		pa_regs_call_again(context, &call);
 }
 
@@ -168,6 +168,7 @@ int pa_rollcall_begin(struct pa_roll *roll)
 	state.count = 0;
 	if (!have_entries())
 		return -ENOMEM;
+	pa_thread_await_agents(PA_ROLL_PATIENCE_NS);
 	int error = pa_tasks_each(list, NULL);
 	if (++state.last_generation == 0)
 		state.last_generation = 1;

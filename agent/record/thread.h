@@ -76,6 +76,13 @@ PA_APP void pa_thread_started(struct pa_thread *thread, size_t stack_bytes, size
 /* The calling thread created another one; caller: of the hook. errno kept. */
 PA_APP void pa_thread_created(struct pa_thread *thread, struct pa_cursor caller);
 
+/*
+ * Threads of ours: expected from before they are created (or not any more: it failed) until they
+ * say what they are. A list of threads that is made meanwhile has one that nobody knows: wait first.
+ */
+PA_AGENT void pa_thread_expect_agent(bool expected);
+PA_AGENT void pa_thread_await_agents(int64_t timeout_ns);
+
 /* The calling thread is one of ours from here on; counted in is_agent. */
 PA_AGENT void pa_thread_become_agent(void);
 PA_AGENT bool pa_thread_is_agent(int32_t tid);

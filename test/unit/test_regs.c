@@ -1,0 +1,101 @@
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+#include "agent/record/regs.h"
+
+/* The end of a function, with room in front of it. */
+#define NUMBER(...)                                                                               \
+	number_in((const uint8_t[]){ __VA_ARGS__ }, sizeof((const uint8_t[]){ __VA_ARGS__ }))
+
+static long number_in(const uint8_t *code, size_t bytes)
+{
+	uint8_t room[PA_CALL_CODE_BYTES];
+	memset(room, 0x90, sizeof(room));
+	memcpy(room + sizeof(room) - bytes, code, bytes);
+	return pa_regs_call_number(room + sizeof(room));
+}
+
+static void number_stands_in_front_of_the_instruction(void **unused)
+{
+	(void)unused;
+	assert_int_equal(NUMBER(0xb8, 0x07, 0, 0, 0, 0x0f, 0x05), 7);
+	assert_int_equal(NUMBER(0xb8, 0x0f, 0x01, 0, 0, 0x0f, 0x05), 271);
+	assert_int_equal(NUMBER(0x31, 0xc0, 0x0f, 0x05), 0);
+	assert_int_equal(NUMBER(0x33, 0xc0, 0x0f, 0x05), 0);
+}
+
+static void loads_of_arguments_may_stand_between(void **unused)
+{
+	(void)unused;
+	/* epoll_pwait: mov 0x4(%rsp),%edi */
+	assert_int_equal(NUMBER(0xb8, 0x19, 0x01, 0, 0, 0x8b, 0x7c, 0x24, 0x04, 0x0f, 0x05), 281);
+	/* recvfrom: mov 0x10(%rsp),%rdx; mov 0x8(%rsp),%rsi */
+	assert_int_equal(NUMBER(0xb8, 0x2d, 0, 0, 0, 0x48, 0x8b, 0x54, 0x24, 0x10, 0x48, 0x8b,
+				 0x74, 0x24, 0x08, 0x0f, 0x05), 45);
+	/* the same into %r8 */
+	assert_int_equal(NUMBER(0xb8, 0x2d, 0, 0, 0, 0x4c, 0x8b, 0x44, 0x24, 0x10, 0x0f, 0x05), 45);
+}
+
+static void other_code_has_no_number(void **unused)
+{
+	(void)unused;
+	assert_int_equal(NUMBER(0xb8, 0x07, 0, 0, 0, 0x0f, 0x0b), -1);       /* no system call */
+	assert_int_equal(NUMBER(0x48, 0x89, 0xf8, 0x0f, 0x05), -1);          /* mov %rdi,%rax */
+	assert_int_equal(NUMBER(0xb8, 0x07, 0, 0, 0, 0x89, 0xc7, 0x0f, 0x05), -1);
+	assert_int_equal(NUMBER(0x0f, 0x05), -1);
+}
+
+static void only_an_interrupted_call_is_one(void **unused)
+{
+	(void)unused;
+	static const uint8_t code[PA_CALL_CODE_BYTES] = {
+		[PA_CALL_CODE_BYTES - 7] = 0xb8, 7, 0, 0, 0, 0x0f, 0x05
+	};
+	ucontext_t context = { 0 };
+	greg_t *gregs = context.uc_mcontext.gregs;
+	gregs[REG_RIP] = (greg_t)(uintptr_t)(code + sizeof(code));
+	gregs[REG_RDI] = 77;
+	gregs[REG_RAX] = -4;
+	struct pa_call call = pa_regs_interrupted_call(&context);
+	assert_int_equal(call.number, 7);
+	assert_int_equal(call.arguments[0], 77);
+	pa_regs_call_again(&context, &call);
+	assert_int_equal(gregs[REG_RAX], 7);
+	assert_int_equal(gregs[REG_RIP], (uintptr_t)(code + sizeof(code) - 2));
+	gregs[REG_RIP] += 2;
+	gregs[REG_RAX] = 1;
+	assert_int_equal(pa_regs_interrupted_call(&context).number, -1);
+	gregs[REG_RAX] = -4;
+	gregs[REG_RIP] = 0x1000;
+	assert_int_equal(pa_regs_interrupted_call(&context).number, -1);
+}
+
+static void pairs_change_together_or_not_at_all(void **unused)
+{
+	(void)unused;
+	struct pa_pair pair = { 1, 2 }, seen = { 1, 3 };
+	assert_false(pa_regs_cas_pair(&pair, &seen, (struct pa_pair){ 5, 6 }));
+	assert_int_equal(seen.low, 1);
+	assert_int_equal(seen.high, 2);
+	assert_true(pa_regs_cas_pair(&pair, &seen, (struct pa_pair){ 5, 6 }));
+	assert_int_equal(pair.low, 5);
+	assert_int_equal(pair.high, 6);
+	assert_int_equal(pa_regs_peek_pair(&pair).high, 6);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(number_stands_in_front_of_the_instruction),
+		cmocka_unit_test(loads_of_arguments_may_stand_between),
+		cmocka_unit_test(other_code_has_no_number),
+		cmocka_unit_test(only_an_interrupted_call_is_one),
+		cmocka_unit_test(pairs_change_together_or_not_at_all),
+	};
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
