@@ -88,6 +88,9 @@ def sampling(target, number=SIGNAL):
     return int(status_of(target.pid, "SigCgt"), 16) >> (number - 1) & 1
 
 
+# Every wait and every contended critical section.
+CONTENTION = {"block_rate": 1, "mutex_fraction": 1}
+
 # Every allocation, and a ring that holds all of them even while the agent is still starting.
 EXACT = {"heap_rate": 1, "buffer": "512M"}
 
@@ -128,6 +131,35 @@ def raw_request(port, text, timeout=10.0):
                 got += piece
         except (TimeoutError, ConnectionResetError):
             return got
+
+
+def pairs(line):
+    """Of a line "word name number name number ...", or "word name=number ...": {name: number}."""
+    words = line.replace("=", " ").split()[1:]
+    return {name: int(number) for name, number in zip(words[::2], words[1::2])}
+
+
+class Later:
+    """A request that is under way: answer() waits for what it gives."""
+
+    def __init__(self, target, path):
+        self.answered = None
+        self.thread = threading.Thread(target=self._run, args=(target, path))
+        self.thread.start()
+
+    def _run(self, target, path):
+        try:
+            self.answered = target.get(path)
+        except (OSError, http.client.HTTPException) as error:
+            self.answered = error
+
+    def running(self):
+        return self.thread.is_alive()
+
+    def answer(self):
+        self.thread.join(60)
+        assert not isinstance(self.answered, Exception), self.answered
+        return self.answered
 
 
 class Target:

@@ -13,6 +13,7 @@ import profile_pb2  # noqa: E402  (made by make from proto/profile.proto)
 HEAP_TYPES = ["alloc_objects/count", "alloc_space/bytes", "inuse_objects/count",
               "inuse_space/bytes"]
 CPU_TYPES = ["samples/count", "cpu/nanoseconds"]
+CONTENTION_TYPES = ["contentions/count", "delay/nanoseconds"]
 
 
 class Invalid(AssertionError):
@@ -167,6 +168,10 @@ class Profile:
         """Sum of a value, over the samples whose stack has a function (a regular expression)."""
         return sum(s.values[value] for s in self.samples if of is None or s.has(of))
 
+    def total_at(self, value, leaf):
+        """Sum of a value, over the samples whose innermost frame is a function."""
+        return sum(s.values[value] for s in self.samples if re.fullmatch(leaf, s.names[0]))
+
     def by_label(self, key, value):
         sums = {}
         for s in self.samples:
@@ -203,4 +208,37 @@ def cpu(target, seconds=1, path="/profile"):
     assert profile.proto.duration_nanos > 0
     assert all(s.values["cpu"] == s.values["samples"] * profile.proto.period
                for s in profile.samples)
+    return profile
+
+
+def download(target, name, path):
+    answer = target.get(path)
+    assert answer.status == 200, answer
+    assert answer.headers["Content-Type"] == "application/octet-stream", answer
+    assert answer.headers["Content-Disposition"] == f'attachment; filename="{name}"', answer
+    return Profile(answer.body)
+
+
+def contention(target, name, seconds=None):
+    """The block or mutex profile, or what is added to it within some seconds."""
+    if seconds:
+        profile = download(target, f"{name}-delta", f"/{name}?seconds={seconds}")
+        assert profile.proto.duration_nanos >= 0.9e9 * seconds
+    else:
+        profile = download(target, name, f"/{name}")
+        assert profile.proto.duration_nanos == 0
+    assert profile.types == CONTENTION_TYPES
+    assert profile.period_type == "contentions/count"
+    assert profile.proto.period == 1
+    assert not any("libpprofagent" in f for s in profile.samples for f in s.mappings)
+    return profile
+
+
+def counts(target, name, query=""):
+    """threadcreate or goroutine."""
+    profile = download(target, name, f"/{name}{query}")
+    assert profile.types == [f"{name}/count"]
+    assert profile.period_type == f"{name}/count"
+    assert profile.proto.period == 1
+    assert not any("libpprofagent" in f for s in profile.samples for f in s.mappings)
     return profile
