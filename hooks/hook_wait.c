@@ -15,8 +15,8 @@ static enum pa_wait_end end_of_sem(int result)
 }
 
 /*
- * Is there one to be had at once? Then the real function will hardly wait. Looking is all that may be
- * done here: some of these calls are cancellation points before they take one, and some are not.
+ * Is there one to be had at once? Then the real function will hardly wait. Looking is all that may
+ * be done here: some of these calls are cancellation points before they take one, and some are not.
  */
 static bool is_available(sem_t *sem)
 {

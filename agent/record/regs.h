@@ -178,7 +178,7 @@ struct pa_call {
 /* How far back the number of a system call is looked for. */
 #define PA_CALL_CODE_BYTES 40
 
-/* Bytes of a load from the stack into a register (mov N(%rsp),R) that ends at code; 0: it is none. */
+/* Bytes of a load from the stack to a register (mov N(%rsp),R) that ends at code; 0: it is none. */
 PA_INLINE int pa_regs_load_bytes(const uint8_t *code)
 {
 	bool is_load = code[-4] == 0x8b && (code[-3] & 0xc7) == 0x44 && code[-2] == 0x24;

@@ -78,7 +78,8 @@ PA_APP void pa_thread_created(struct pa_thread *thread, struct pa_cursor caller)
 
 /*
  * Threads of ours: expected from before they are created (or not any more: it failed) until they
- * say what they are. A list of threads that is made meanwhile has one that nobody knows: wait first.
+ * say what they are. A list of threads that is made meanwhile has one that nobody knows: wait
+ * first.
  */
 PA_AGENT void pa_thread_expect_agent(bool expected);
 PA_AGENT void pa_thread_await_agents(int64_t timeout_ns);
