@@ -6,6 +6,7 @@
 
 #include "cfi.h"
 #include "maps.h"
+#include "unwind_step.h"
 
 /* Exported by libunwind for remote unwinders, but declared in none of its headers. */
 #define search_unwind_table UNW_OBJ(dwarf_search_unwind_table)
@@ -159,6 +160,7 @@ void pa_unwind_reset(void)
 struct outcome {
 	int status; /* of unw_step: 0 at the end of the stack, < 0 failed */
 	uintptr_t ip, cfa, bp;
+	bool bp_known;
 	uintptr_t ip_read_at, bp_read_at; /* 0: not from memory */
 };
 
@@ -180,7 +182,7 @@ static void run_cursor(struct machine *machine, uint32_t count, struct outcome *
 	machine->last_read = 0;
 	unw_get_reg(&cursor, UNW_REG_IP, &out->ip);
 	unw_get_reg(&cursor, UNW_REG_SP, &out->cfa);
-	unw_get_reg(&cursor, UNW_X86_64_RBP, &out->bp);
+	out->bp_known = unw_get_reg(&cursor, UNW_X86_64_RBP, &out->bp) == 0;
 	out->bp_read_at = machine->last_read;
 }
 
@@ -362,139 +364,27 @@ struct pa_rule pa_unwind_learn(uintptr_t pc, bool leaf)
 	return rule;
 }
 
-/* ------------------------------------------------------------------ finishing a stack */
+/* ------------------------------------------------------------------ for unwind_finish.c */
 
-/* A walk over the copied stack. */
-struct walk {
-	struct pa_cursor cursor;
-	bool leaf;
-	uint32_t steps; /* from the cold part's first frame */
-	const struct pa_regs *regs;
-	uint32_t known; /* of regs, as in struct machine */
-	const char *bytes;
-	uintptr_t from, limit; /* addresses that bytes is the copy of */
-	uint32_t epoch; /* of the frame cache when the event was recorded */
-};
-
-static bool copy_word(void *arg, uintptr_t at, uintptr_t *word)
+bool pa_unwind_usable(void)
 {
-	const struct walk *walk = arg;
-	if (at < walk->from || at >= walk->limit || walk->limit - at < sizeof(*word))
-		return false;
-	memcpy(word, walk->bytes + (at - walk->from), sizeof(*word));
-	return true;
+	return state.space;
 }
 
-/*
- * A frame that no rule describes (its CFA hangs on another register, say): libunwind itself steps,
- * from the cold part's first frame on, since registers that the frame needs may have been restored
- * on the way. Where they are not known, it fails.
- */
-static bool step_complex(struct walk *walk)
+bool pa_unwind_step(const struct pa_unwind_from *from, uint32_t count, struct pa_unwind_to *to)
 {
-	struct machine machine = { .read = copy_word, .read_arg = walk, .known = walk->known };
-	memcpy(machine.gpr, walk->regs->gpr, sizeof(machine.gpr));
+	struct machine machine = {
+		.read = from->read, .read_arg = from->read_arg, .known = from->known
+	};
+	memcpy(machine.gpr, from->regs.gpr, sizeof(machine.gpr));
 	if (!state.space)
 		return false;
 	state.cfi.start = state.cfi.limit = 0;
-	struct outcome out = run_libunwind(&machine, walk->steps + 1);
-	if (out.status <= 0 || out.cfa <= walk->cursor.sp || (out.cfa & 7))
-		return false;
-	walk->cursor = (struct pa_cursor){ .pc = out.ip, .sp = out.cfa, .bp = out.bp };
-	walk->leaf = state.cfi.signal_frame;
-	return true;
-}
-
-static bool step(struct walk *walk, const struct pa_rule *rule)
-{
-	struct pa_cursor before = walk->cursor;
-	if (rule->kind == PA_RULE_COMPLEX)
-		return step_complex(walk);
-	/* bp of code without CFI may be anything: it must look like a frame pointer. */
-	if (rule->kind == PA_RULE_CHAIN && before.bp < before.sp)
-		return false;
-	if (!pa_frames_step(rule, &walk->cursor, copy_word, walk))
-		return false;
-	walk->leaf = rule->kind == PA_RULE_SIGNAL;
-	/* A handler's frame lies below what it interrupted, or on a stack that is not copied. */
-	return walk->cursor.sp > before.sp;
-}
-
-/*
- * A rule that was not known is stored as of the event's epoch: if something was unloaded since,
- * what was learnt now may be of other code at that address, and is dead on arrival.
- */
-static struct pa_rule rule_of(struct pa_frames *frames, uint32_t epoch, uintptr_t pc, bool leaf)
-{
-	struct pa_rule rule = of_kind(PA_RULE_NONE);
-	if (frames)
-		rule = pa_frames_find(frames, pc, leaf);
-	if (rule.kind != PA_RULE_NONE)
-		return rule;
-	rule = pa_unwind_learn(pc, leaf);
-	if (frames && state.space && !pa_frames_insert(frames, pc, leaf, &rule, epoch)) {
-		struct pa_rule complex = of_kind(PA_RULE_COMPLEX);
-		pa_frames_insert(frames, pc, leaf, &complex, epoch);
-	}
-	return rule;
-}
-
-/* Appends frames to pcs until the stack ends, breaks or is too deep. */
-static void run(struct walk *walk, struct pa_frames *frames, uintptr_t *pcs, uint32_t max,
-	struct pa_unwind_result *result)
-{
-	/* Ends: each step adds a frame, and max bounds them. */
-	for (;; walk->steps++) {
-		uintptr_t pc = walk->cursor.pc;
-		/* Stacks that the program made itself end in a null return address. */
-		result->complete = pc == 0;
-		if (pc < PA_PAGE_BYTES || pc >= PA_ADDRESS_LIMIT)
-			return;
-		result->cut = result->depth >= max;
-		if (result->cut)
-			return;
-		struct pa_rule rule = rule_of(frames, walk->epoch, pc, walk->leaf);
-		result->unmapped =
-			rule.kind == PA_RULE_CHAIN && !walk->leaf && !pa_maps_find(pc - 1);
-		if (result->unmapped)
-			return;
-		pcs[result->depth++] = pc;
-		result->complete = rule.kind == PA_RULE_END;
-		if (result->complete || !step(walk, &rule))
-			return;
-	}
-}
-
-/* Behind a signal frame that was walked already, only the cursor was at hand. */
-static uint32_t known_regs(const struct pa_cold *cold, uint32_t depth)
-{
-	const uint32_t few = 1u << PA_REG_PC | 1u << PA_REG_SP;
-	if (cold->few_regs)
-		return few;
-	return cold->leaf && depth == 0 ? (1u << PA_REGS_COUNT) - 1 : few | 1u << PA_REG_BP;
-}
-
-struct pa_unwind_result pa_unwind_finish(const struct pa_event *event, struct pa_frames *frames,
-	uintptr_t *pcs, uint32_t max)
-{
-	uint32_t depth = event->depth, flags = event->flags;
-	const struct pa_cold *cold = pa_event_cold(event);
-	struct pa_unwind_result result = { .depth = depth < max ? depth : max };
-	memcpy(pcs, pa_event_pcs(event), result.depth * sizeof(*pcs));
-	result.cut = depth > max || flags & PA_EVENT_CUT;
-	result.complete = !result.cut && !(flags & PA_EVENT_BROKEN);
-	if (result.cut || !cold)
-		return result;
-	struct walk walk = {
-		.cursor = pa_regs_cursor(&cold->regs),
-		.leaf = cold->leaf,
-		.epoch = (uint32_t)event->value[1],
-		.regs = &cold->regs,
-		.known = known_regs(cold, depth),
-		.bytes = (const char *)(cold + 1),
-		.from = cold->stack_at,
-		.limit = cold->stack_at + cold->stack_bytes,
+	struct outcome out = run_libunwind(&machine, count);
+	*to = (struct pa_unwind_to){
+		.cursor = { .pc = out.ip, .sp = out.cfa, .bp = out.bp },
+		.bp_known = out.bp_known,
+		.leaf = state.cfi.signal_frame,
 	};
-	run(&walk, frames, pcs, max, &result);
-	return result;
+	return out.status > 0;
 }

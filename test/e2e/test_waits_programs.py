@@ -57,8 +57,8 @@ def assert_whole(target):
     for name in ("block", "mutex"):
         profile = contention(target, name)
         assert profile.total("delay") > 0 and profile.complete_share() >= 0.99
-    # Some that sleep in poll cannot be followed from outside: see test_threads.py.
-    assert counts(target, "goroutine").complete_share() >= 0.8
+    # A sleeper whose caller has an array of variable size cannot be followed: see test_threads.py.
+    assert counts(target, "goroutine").complete_share() >= 0.9
     assert counts(target, "threadcreate").complete_share() >= 0.99
     assert not [c for c in profile.comments if c.startswith("dropped")]
 

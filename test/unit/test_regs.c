@@ -58,7 +58,9 @@ static void only_an_interrupted_call_is_one(void **unused)
 	};
 	ucontext_t context = { 0 };
 	greg_t *gregs = context.uc_mcontext.gregs;
-	gregs[REG_RIP] = (greg_t)(uintptr_t)(code + sizeof(code));
+	const uint8_t *end = code + sizeof(code);
+	__asm__("" : "+r"(end)); /* the compiler shall not know whose end it is */
+	gregs[REG_RIP] = (greg_t)(uintptr_t)end;
 	gregs[REG_RDI] = 77;
 	gregs[REG_RAX] = -4;
 	struct pa_call call = pa_regs_interrupted_call(&context);
@@ -66,12 +68,13 @@ static void only_an_interrupted_call_is_one(void **unused)
 	assert_int_equal(call.arguments[0], 77);
 	pa_regs_call_again(&context, &call);
 	assert_int_equal(gregs[REG_RAX], 7);
-	assert_int_equal(gregs[REG_RIP], (uintptr_t)(code + sizeof(code) - 2));
+	assert_int_equal(gregs[REG_RIP], (uintptr_t)end - 2);
 	gregs[REG_RIP] += 2;
 	gregs[REG_RAX] = 1;
 	assert_int_equal(pa_regs_interrupted_call(&context).number, -1);
 	gregs[REG_RAX] = -4;
-	gregs[REG_RIP] = 0x1000;
+	volatile greg_t nowhere = 0x1000;
+	gregs[REG_RIP] = nowhere;
 	assert_int_equal(pa_regs_interrupted_call(&context).number, -1);
 }
 
