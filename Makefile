@@ -5,6 +5,7 @@
 #   make unit       only the unit tests         make e2e    only the end-to-end tests
 #   make asan       unit tests under the address and undefined-behaviour sanitizers
 #   make tsan       unit tests under the thread sanitizer
+#   make conformance  Go's net/http/pprof and the agent, asked the same; ROWS=1 shows each row
 #   make lint       layers, exports, undefined symbols, headers, shell scripts
 #   make demo       a redis-server under the agent, profiled
 #   make bench      what the agent costs, against the bare program
@@ -261,9 +262,16 @@ bench: all $(BENCH) $(BENCH_SO)
 
 # ---------------------------------------------------------------- install, clean
 
+.PHONY: conformance
+conformance: all $(B)/e2e/profile_pb2.py
+	$(Q)PPROFAGENT_BUILD=$(abspath $(B)) PYTHONDONTWRITEBYTECODE=1 \
+		$(PYTHON) test/conformance/table.py $(if $(ROWS),--rows)
+
 install: all
 	install -d $(DESTDIR)$(PREFIX)/lib
 	install -m 755 $(LIB_AGENT) $(LIB_CORE) $(DESTDIR)$(PREFIX)/lib/
+	install -d $(DESTDIR)$(PREFIX)/include
+	install -m 644 agent/pprofagent.h $(DESTDIR)$(PREFIX)/include/
 
 clean:
 	rm -rf $(B)

@@ -20,18 +20,22 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 
+#include "agent.h"
 #include "base/arena.h"
 #include "base/clock.h"
 #include "base/lock.h"
 #include "base/say.h"
 #include "record/alloc.h"
 #include "record/contend.h"
+#include "record/custom.h"
+#include "record/labels.h"
 #include "record/on.h"
 #include "record/process.h"
 #include "record/sample.h"
 #include "record/signal.h"
 #include "record/thread.h"
 #include "record/tick.h"
+#include "exitfiles.h"
 #include "spawn.h"
 
 extern void *__libc_stack_end; /* ld.so: where the main thread's stack began */
@@ -67,6 +71,7 @@ static struct {
 	struct pa_hook_status hooks[HOOKS_MAX]; /* as found when the core was opened */
 	size_t hook_count;
 	bool start_pending;          /* in a forked child: the agent's thread is to start again */
+	PA_ATOMIC(uint32_t) core_ready; /* bridge.api can be called; futex; release in _is_ready */
 	char marker[sizeof(PA_ENV_MARKER) + 16];
 } state = { .load_lock = PA_LOCK_INIT(PA_LOCK_LOAD) };
 
@@ -159,7 +164,8 @@ static void *run_agent(void *unused)
 	(void)unused;
 	leave_descriptors();
 	pa_ring_reader(pa_record.ring, true);
-	pa_ring_wait_data(pa_record.ring, is_child() ? CHILD_DELAY_NS : FIRST_DELAY_NS);
+	if (!pa_exitfiles_want_cpu())
+		pa_ring_wait_data(pa_record.ring, is_child() ? CHILD_DELAY_NS : FIRST_DELAY_NS);
 	if (!state.core_main)
 		state.core_main = open_core();
 	if (state.core_main)
@@ -176,6 +182,49 @@ static void set_contend_rates(uint64_t block_rate_ns, uint64_t mutex_fraction)
 {
 	pa_contend_rates(block_rate_ns, mutex_fraction);
 	pa_hooks_watch(block_rate_ns || mutex_fraction);
+}
+
+/* ---- what the program asks for ---- */
+
+bool pa_agent_is_active(void)
+{
+	return pa_load_acquire(&pa_on->booted);
+}
+
+const struct pa_settings *pa_agent_settings(void)
+{
+	return &state.settings;
+}
+
+static void core_is_ready(void)
+{
+	pa_store_release(&state.core_ready, 1);
+	pa_futex_wake(&state.core_ready, INT32_MAX);
+}
+
+const struct pa_bridge *pa_agent_core(int64_t timeout_ns)
+{
+	int64_t end_ns = pa_clock_mono_ns() + timeout_ns;
+	/* Ends: at end_ns. */
+	while (!pa_load_acquire(&state.core_ready)) {
+		int64_t left_ns = end_ns - pa_clock_mono_ns();
+		if (left_ns <= 0)
+			return NULL;
+		pa_ring_kick(pa_record.ring);
+		pa_futex_wait(&state.core_ready, 0, left_ns);
+	}
+	return &state.bridge;
+}
+
+/* The core adds what its clients watch. */
+void pa_agent_set_rates(uint64_t block_rate_ns, uint64_t mutex_fraction)
+{
+	state.settings.block_rate_ns = block_rate_ns;
+	state.settings.mutex_fraction = mutex_fraction;
+	if (pa_load_acquire(&state.core_ready))
+		state.bridge.api.rates_changed();
+	else
+		set_contend_rates(block_rate_ns, mutex_fraction);
 }
 
 /* ---- fork ---- */
@@ -201,12 +250,17 @@ static void after_fork_child(void)
 	pa_lock_reset(&state.load_lock);
 	pa_tick_atfork_child();
 	pa_signal_atfork_child();
+	pa_exitfiles_atfork_child();
+	pa_store_relaxed(&state.core_ready, 0);
 	pa_rollcall_atfork_child();
+	pa_labels_atfork_child();
 	pa_thread_atfork_child();
 	pa_ring_atfork_child(pa_record.ring);
+	pa_custom_atfork_child();
 	if (state.bridge.atfork.child)
 		state.bridge.atfork.child(forking.tables_held);
 	state.bridge.forked = true;
+	state.bridge.cpu_from_start = pa_exitfiles_want_cpu();
 	/* The loader was at work for us and is dead in here: never touch it again. */
 	bool usable = state.core_main || forking.load_held;
 	bool wanted = state.settings.children && usable;
@@ -226,6 +280,14 @@ void pa_process_forked(void)
 	note_start();
 	pa_spawn(run_agent, NULL, "pprofagent");
 	errno = saved_errno;
+}
+
+/* ---- exit ---- */
+
+void pa_process_exits(void)
+{
+	if (pa_exitfiles_wanted() && pa_agent_is_active() && getpid() == pa_record.pid)
+		pa_exitfiles_write();
 }
 
 /* ---- boot1 ---- */
@@ -369,8 +431,13 @@ static void fill_bridge(void)
 	bridge->tick_start = pa_tick_start;
 	bridge->tick_stop = pa_tick_stop;
 	bridge->contend_rates = set_contend_rates;
+	bridge->core_is_ready = core_is_ready;
+	bridge->cpu_from_start = pa_exitfiles_want_cpu();
 	bridge->roll_begin = pa_rollcall_begin;
 	bridge->roll_call = pa_rollcall_call;
+	bridge->custom = pa_custom_get;
+	bridge->custom_total = pa_custom_total;
+	bridge->labels = pa_labels_get;
 	bridge->text_lo = (uintptr_t)__ehdr_start;
 	bridge->text_hi = (uintptr_t)&state; /* data lies behind the code */
 	bridge->loader_enter = loader_enter;
@@ -385,11 +452,18 @@ static void fill_bridge(void)
 static bool read_settings(void)
 {
 	char path[PATH_BYTES];
-	pa_env_read(&state.settings, environ, program_name(path, sizeof(path)));
+	const char *name = program_name(path, sizeof(path));
+	pa_env_read(&state.settings, environ, name);
 	if (!state.settings.enabled || state.settings.launcher)
 		return false;
 	if (state.settings.child && !state.settings.children)
 		return false;
+	pa_exitfiles_boot(&state.settings, name);
+	/* As `go test -blockprofile`: whoever wants the file wants something in it. */
+	if (state.settings.exit_files[PA_EXIT_BLOCK][0] && !state.settings.block_rate_ns)
+		state.settings.block_rate_ns = 1;
+	if (state.settings.exit_files[PA_EXIT_MUTEX][0] && !state.settings.mutex_fraction)
+		state.settings.mutex_fraction = 1;
 	return true;
 }
 
@@ -404,6 +478,8 @@ __attribute__((constructor)) static void boot1(void)
 		else
 			leave_preload();
 		pthread_atfork(before_fork, after_fork_parent, after_fork_child);
+		if (pa_exitfiles_wanted() && at_quick_exit(pa_process_exits) != 0)
+			pa_say("no memory for a quick_exit handler; it will leave no files");
 		pa_store_relaxed(&pa_on->heap, pa_record.heap_rate_bytes != 0);
 		set_contend_rates(state.settings.block_rate_ns, state.settings.mutex_fraction);
 		pa_store_release(&pa_on->booted, 1);
@@ -416,5 +492,7 @@ __attribute__((constructor)) static void boot1(void)
 
 __attribute__((destructor)) static void at_exit(void)
 {
+	pa_spawn_note_exit();
+	pa_process_exits();
 	pa_store_relaxed(&pa_on->heap, 0);
 }

@@ -16,6 +16,7 @@ static struct {
 	const struct pa_bridge *bridge;
 	struct pa_lock *loader;
 	unsigned *libc_threads; /* its __nptl_nthreads; NULL: unknown */
+	PA_ATOMIC(uint32_t) exiting; /* release in note_exit */
 } state;
 
 void pa_spawn_boot(const struct pa_bridge *bridge, struct pa_lock *loader)
@@ -30,6 +31,11 @@ struct trampoline {
 	void *arg;
 	char name[PA_THREAD_NAME_BYTES];
 };
+
+void pa_spawn_note_exit(void)
+{
+	pa_store_release(&state.exiting, 1);
+}
 
 static void leave_realtime(void)
 {
@@ -46,7 +52,8 @@ static void stop_counting(void)
 {
 	unsigned *count = state.libc_threads;
 	/* The program's last thread went before we came so far: what it would have done is ours. */
-	if (count && __atomic_sub_fetch(count, 1, __ATOMIC_ACQ_REL) == 0)
+	if (count && __atomic_sub_fetch(count, 1, __ATOMIC_ACQ_REL) == 0 &&
+	    !pa_load_acquire(&state.exiting))
 		exit(0);
 }
 
@@ -66,6 +73,7 @@ static void *run_agent_thread(void *given)
 	leave_realtime();
 	prctl(PR_SET_NAME, start.name);
 	void *result = start.run(start.arg);
+	pa_thread_end_agent();
 	count_again();
 	return result;
 }

@@ -13,6 +13,9 @@
 /* loader: held while libc makes a thread. Both stay the caller's. */
 PA_BOOT void pa_spawn_boot(const struct pa_bridge *bridge, struct pa_lock *loader);
 
+/* The program ends already: a thread of ours that finds itself the last one need not see to it. */
+PA_APP void pa_spawn_note_exit(void);
+
 /* See spawn and thread_create in struct pa_bridge. */
 PA_AGENT int pa_spawn(void *(*run)(void *), void *arg, const char *name);
 PA_AGENT int pa_spawn_joinable(pthread_t *thread, const pthread_attr_t *attr,

@@ -24,6 +24,7 @@ struct start {
 	size_t stack_bytes, guard_bytes;
 	uintptr_t creator_pc;
 	int32_t creator_tid;
+	const struct pa_labels *labels; /* of the creator: inherited */
 	bool masks_signal; /* the creator's mask, as the program sees it, is inherited */
 };
 
@@ -80,6 +81,7 @@ static struct start begin(void *given)
 	self->start_routine = (uintptr_t)start.run;
 	self->creator_pc = start.creator_pc;
 	self->creator_tid = start.creator_tid;
+	self->labels = start.labels;
 	pa_thread_started(self, start.stack_bytes, start.guard_bytes);
 	if (pa_unlikely(pa_load_relaxed(&pa_on->cpu)))
 		begin_ticks(self);
@@ -123,6 +125,7 @@ static struct start *prepare(const pthread_attr_t *attr, void *arg, struct pa_cu
 		.arg = arg,
 		.creator_pc = caller.pc,
 		.creator_tid = pa_thread_tid(self),
+		.labels = self->labels,
 		.masks_signal = self->masks_signal,
 	};
 	read_stack_size(start, attr);
@@ -160,6 +163,22 @@ int thrd_create(thrd_t *thread, thrd_start_t run, void *arg)
 	int result = pa_real.thrd_create(thread, run_thread_c11, start);
 	conclude(start, result == thrd_success, caller);
 	return result;
+}
+
+/* The program may end here without any handler being called: last chance for its files. */
+
+void _exit(int status)
+{
+	pa_process_exits();
+	PA_REAL(_exit)(status);
+	__builtin_unreachable();
+}
+
+void _Exit(int status)
+{
+	pa_process_exits();
+	PA_REAL(_Exit)(status);
+	__builtin_unreachable();
 }
 
 pid_t fork(void)

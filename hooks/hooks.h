@@ -90,6 +90,8 @@
 	PA_HOOK(pthread_create, int,                                                              \
 		(pthread_t *, const pthread_attr_t *, void *(*)(void *), void *), true)           \
 	PA_HOOK(thrd_create, int, (thrd_t *, thrd_start_t, void *), true)                         \
+	PA_HOOK(_exit, void, (int), true)                                                         \
+	PA_HOOK(_Exit, void, (int), true)                                                         \
 	PA_HOOK(fork, pid_t, (void), true)                                                        \
 	PA_HOOK(daemon, int, (int, int), true)                                                    \
 	PA_HOOK(dlopen, void *, (const char *, int), true)                                        \

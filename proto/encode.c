@@ -9,6 +9,7 @@
 #include "numbering.h"
 #include "profile.pb.h"
 #include "strtab.h"
+#include "tags.h"
 #include "../agent/base/utf8.h"
 
 typedef perftools_profiles_Function pb_function;
@@ -26,7 +27,6 @@ typedef perftools_profiles_ValueType pb_value_type;
 #define TEXT_LIMIT_BYTES 65535
 /* No message comes near it: a bound on the growth of the scratch memory. */
 #define MESSAGE_LIMIT_BYTES ((size_t)1 << 26)
-#define LABELS_MAX 2
 
 struct encoder {
 	const struct pa_snapshot *snapshot;
@@ -269,23 +269,16 @@ static bool is_heap(const struct pa_kind *kind)
 /* Returns how many. */
 static size_t fill_labels(struct encoder *enc, const struct pa_sample *sample, pb_label *labels)
 {
-	size_t count = 0;
+	struct pa_tag tags[PA_TAGS_MAX];
+	size_t i, count = pa_tags_of(enc->snapshot->kind, sample, tags);
 
-	if (is_heap(enc->snapshot->kind)) {
-		if (sample->bytes_label > 0)
-			labels[count++] = (pb_label){
-				.key = text_index(enc, "bytes"), .num = sample->bytes_label
-			};
-		return count;
+	for (i = 0; i < count; i++) {
+		labels[i] = (pb_label){ .key = text_index(enc, tags[i].key) };
+		if (tags[i].text)
+			labels[i].str = text_index(enc, tags[i].text);
+		else
+			labels[i].num = tags[i].number;
 	}
-	if (sample->thread && *sample->thread)
-		labels[count++] = (pb_label){
-			.key = text_index(enc, "thread"), .str = text_index(enc, sample->thread)
-		};
-	if (sample->tid)
-		labels[count++] = (pb_label){
-			.key = text_index(enc, "tid"), .num = sample->tid
-		};
 	return count;
 }
 
@@ -295,7 +288,7 @@ static bool put_sample(struct encoder *enc, const struct pa_sample *sample)
 	int64_t values[PA_KIND_VALUES];
 	struct packed numbers = { .values = values, .count = snapshot->kind->value_count };
 	struct packed ids = { .locs = sample->stack->locs, .count = sample->stack->depth };
-	pb_label list[LABELS_MAX];
+	pb_label list[PA_TAGS_MAX];
 	struct messages labels = { perftools_profiles_Label_fields, list, sizeof(list[0]), 0 };
 	pb_sample message = {
 		.location_id = { { .encode = put_packed }, &ids },

@@ -75,6 +75,7 @@ static void put_form(struct pa_text *text, int64_t debug)
 			pa_text_count(text);
 		break;
 	case PA_KIND_THREADCREATE:
+	case PA_KIND_CUSTOM:
 		pa_text_count(text);
 		break;
 	default:

@@ -4,20 +4,27 @@
 #include <inttypes.h>
 #include <stdlib.h>
 
-/* Samples with equal stacks, which are equal pointers. */
+#include "tags.h"
+
+/* Samples with equal stacks and labels, which are equal pointers. */
 struct group {
 	const struct pa_stack *stack;
+	const struct pa_labels *labels;
 	int64_t count;
 	uint32_t first; /* index of its first sample */
 };
 
-/* Equal stacks side by side, in each the first sample first. */
-static int compare_stacks(const void *a, const void *b, void *arg)
+/* Equal stacks and labels side by side, of them the first sample first. */
+static int compare_samples(const void *a, const void *b, void *arg)
 {
 	const struct pa_sample *samples = arg;
 	uint32_t i = *(const uint32_t *)a, j = *(const uint32_t *)b;
 	uintptr_t x = (uintptr_t)samples[i].stack, y = (uintptr_t)samples[j].stack;
 
+	if (x != y)
+		return x < y ? -1 : 1;
+	x = (uintptr_t)samples[i].labels;
+	y = (uintptr_t)samples[j].labels;
 	if (x != y)
 		return x < y ? -1 : 1;
 	return i < j ? -1 : i > j;
@@ -34,7 +41,10 @@ static int compare_hex(uintptr_t x, uintptr_t y)
 	return zeros_x > zeros_y ? -1 : zeros_x < zeros_y;
 }
 
-/* As strcmp of the two "@" lists, which is Go's order. */
+/*
+ * As strcmp of the two "@" lists, which is Go's order: there the labels' line belongs to the list,
+ * and its line feed stands before the blank of one more address.
+ */
 static int compare_lists(const struct pa_stack *a, const struct pa_stack *b)
 {
 	uint32_t i, both = a->depth < b->depth ? a->depth : b->depth;
@@ -57,6 +67,8 @@ static int compare_groups(const void *a, const void *b)
 	if (x->count != y->count)
 		return x->count > y->count ? -1 : 1;
 	result = compare_lists(x->stack, y->stack);
+	if (!result)
+		result = pa_tags_compare(x->labels, y->labels);
 	/* Two loads of a library at one place: other stacks, but the same addresses. */
 	return result ? result : x->first < y->first ? -1 : x->first > y->first;
 }
@@ -71,9 +83,10 @@ static size_t make_groups(struct pa_text *text, const uint32_t *order)
 	for (i = 0; i < text->snapshot->sample_count; i++) {
 		const struct pa_sample *sample = &samples[order[i]];
 
-		if (!count || groups[count - 1].stack != sample->stack)
+		if (!count || groups[count - 1].stack != sample->stack
+			|| groups[count - 1].labels != sample->labels)
 			groups[count++] = (struct group){ .stack = sample->stack,
-				.first = order[i] };
+				.labels = sample->labels, .first = order[i] };
 		groups[count - 1].count += sample->values[0];
 	}
 	if (count)
@@ -93,9 +106,21 @@ static void put_header(struct pa_text *text)
 		snapshot->kind->name, total);
 }
 
+static void put_group(struct pa_text *text, const struct group *group)
+{
+	pa_text_writer_format(&text->writer, "%" PRId64 " @", group->count);
+	pa_text_stack_list(&text->stacks, group->stack);
+	if (group->labels) {
+		pa_text_writer_format(&text->writer, "# labels: ");
+		pa_tags_put(&text->writer, group->labels);
+		pa_text_writer_put(&text->writer, "\n", 1);
+	}
+	pa_text_stack_names(&text->stacks, group->stack);
+}
+
 PA_AGENT void pa_text_count(struct pa_text *text)
 {
-	const uint32_t *order = pa_text_order(text, compare_stacks);
+	const uint32_t *order = pa_text_order(text, compare_samples);
 	const struct group *groups;
 	size_t i, count;
 
@@ -108,9 +133,7 @@ PA_AGENT void pa_text_count(struct pa_text *text)
 	count = make_groups(text, order);
 	groups = text->groups.at;
 	put_header(text);
-	for (i = 0; i < count && !text->writer.error; i++) {
-		pa_text_writer_format(&text->writer, "%" PRId64 " @", groups[i].count);
-		pa_text_stack_put(&text->stacks, groups[i].stack);
-	}
+	for (i = 0; i < count && !text->writer.error; i++)
+		put_group(text, &groups[i]);
 	pa_text_comments(text);
 }

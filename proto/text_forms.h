@@ -39,7 +39,7 @@ PA_AGENT void pa_text_comments(struct pa_text *text);
 PA_AGENT void pa_text_heap(struct pa_text *text);
 /* block and mutex. */
 PA_AGENT void pa_text_contention(struct pa_text *text);
-/* goroutine with debug=1 and threadcreate: values[0] of equal stacks is summed up. */
+/* goroutine with debug=1 and threadcreate: values[0] of equal stacks and labels is summed up. */
 PA_AGENT void pa_text_count(struct pa_text *text);
 /* goroutine with debug=2. What would exceed limit_bytes is left out, from the first such block. */
 PA_AGENT void pa_text_threads(struct pa_text *text, size_t limit_bytes);

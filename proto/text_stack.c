@@ -154,7 +154,7 @@ static bool add_rows(struct pa_text_stack *stacks, uint32_t loc_id)
 	return true;
 }
 
-PA_AGENT void pa_text_stack_put(struct pa_text_stack *stacks, const struct pa_stack *stack)
+PA_AGENT void pa_text_stack_list(struct pa_text_stack *stacks, const struct pa_stack *stack)
 {
 	uint32_t i;
 
@@ -162,11 +162,23 @@ PA_AGENT void pa_text_stack_put(struct pa_text_stack *stacks, const struct pa_st
 		pa_text_writer_format(stacks->writer, " 0x%" PRIxPTR,
 			pa_sites_loc(stack->locs[i])->raw_pc);
 	pa_text_writer_put(stacks->writer, "\n", 1);
+}
+
+PA_AGENT void pa_text_stack_names(struct pa_text_stack *stacks, const struct pa_stack *stack)
+{
+	uint32_t i;
+
 	stacks->row_count = 0;
 	for (i = 0; i < stack->depth; i++)
 		if (!add_rows(stacks, stack->locs[i]))
 			return;
 	put_rows(stacks);
+}
+
+PA_AGENT void pa_text_stack_put(struct pa_text_stack *stacks, const struct pa_stack *stack)
+{
+	pa_text_stack_list(stacks, stack);
+	pa_text_stack_names(stacks, stack);
 }
 
 PA_AGENT void pa_text_stack_free(struct pa_text_stack *stacks)

@@ -24,8 +24,14 @@ struct pa_text_stack {
 
 PA_AGENT void pa_text_stack_free(struct pa_text_stack *stacks);
 
-/* The rest of a record: " 0x.." of each location, then the "#" lines and an empty one. */
+/* The rest of a record: what list writes, then what names writes. */
 PA_AGENT void pa_text_stack_put(struct pa_text_stack *stacks, const struct pa_stack *stack);
+
+/* " 0x.." of each location, to the end of the line. */
+PA_AGENT void pa_text_stack_list(struct pa_text_stack *stacks, const struct pa_stack *stack);
+
+/* The "#" lines and an empty one. */
+PA_AGENT void pa_text_stack_names(struct pa_text_stack *stacks, const struct pa_stack *stack);
 
 /* The frames of one location as pa_symbols_lookup gives them; at: until the next call here. */
 struct pa_text_frames {

@@ -3,6 +3,7 @@
 #include <inttypes.h>
 #include <string.h>
 
+#include "tags.h"
 #include "text_state.h"
 
 /* Of a sample that comes without a word on its thread. */
@@ -127,11 +128,7 @@ static void put_head(struct pa_text *text, const struct pa_sample *sample,
 	pa_text_writer_format(&text->writer, "goroutine %" PRId32 " [", sample->tid);
 	pa_text_state_put(&text->writer, about, names, count);
 	pa_text_writer_put(&text->writer, "]", 1);
-	if (*about->name) {
-		pa_text_writer_format(&text->writer, " {thread: ");
-		pa_text_writer_quoted(&text->writer, about->name);
-		pa_text_writer_put(&text->writer, "}", 1);
-	}
+	pa_tags_put_thread(&text->writer, about->name, sample->labels);
 	pa_text_writer_put(&text->writer, ":\n", 2);
 }
 
@@ -140,11 +137,13 @@ static void put_thread(struct pa_text *text, const struct pa_sample *sample)
 	const struct pa_about *about = sample->about ? sample->about : &nothing_known;
 	uint32_t i;
 
+	/* Between the blocks, as Go has it: none behind the last. */
+	if (sample != text->snapshot->samples)
+		pa_text_writer_put(&text->writer, "\n", 1);
 	put_head(text, sample, about);
 	for (i = 0; i < sample->stack->depth; i++)
 		put_frames(text, sample->stack->locs[i]);
 	put_creator(text, about);
-	pa_text_writer_put(&text->writer, "\n", 1);
 }
 
 /* Bytes that put_thread will write. Names are looked up only once, so this costs the formatting. */

@@ -16,6 +16,16 @@ enum pa_log_level { PA_LOG_OFF, PA_LOG_ERROR, PA_LOG_INFO };
 
 #define PA_ENV_TEXT_BYTES 256
 
+/* Profiles that are written to files when the program ends. */
+enum pa_exit_file {
+	PA_EXIT_CPU,
+	PA_EXIT_HEAP,
+	PA_EXIT_ALLOCS,
+	PA_EXIT_BLOCK,
+	PA_EXIT_MUTEX,
+	PA_EXIT_FILES
+};
+
 struct pa_settings {
 	bool enabled;        /* false: completely inert (PPROFAGENT_ENABLED, or AT_SECURE) */
 	bool launcher;       /* this program only hands the agent on (PPROFAGENT_PROGRAMS) */
@@ -37,6 +47,7 @@ struct pa_settings {
 	char hosts[PA_ENV_TEXT_BYTES];   /* further Host names that may be asked for, comma list */
 	char programs[PA_ENV_TEXT_BYTES]; /* globs of programs to profile; "" = all but launchers */
 	char token[PA_ENV_TEXT_BYTES];   /* "" = none; never shown or logged */
+	char exit_files[PA_EXIT_FILES][PA_ENV_TEXT_BYTES]; /* names with %p %e %t; "" = none */
 };
 
 /*

@@ -1,6 +1,6 @@
 /*
  * Locks of the agent's own side. Context: PA_AGENT, and PA_APP only in the fork handlers, with a
- * bounded wait. Hooks and record/ never take one.
+ * bounded wait, and in what the program itself calls (pprofagent.h). Hooks never take one.
  *
  * A lock is one futex word, private to the process: no pthread mutex, since a forked child must be
  * able to declare all of them free whatever their state was. Not recursive, not fair.
@@ -21,6 +21,8 @@ enum pa_lock_rank {
 	PA_LOCK_TABLES,  /* profile/: all tables of the collector; the one that fork takes */
 	PA_LOCK_CONFIG,  /* record/tick.c: start and stop of CPU ticks */
 	PA_LOCK_SIGNAL,  /* record/signal.c: the signal's disposition */
+	PA_LOCK_LABELS,  /* record/labels.c: new sets of labels; the program waits for it */
+	PA_LOCK_CUSTOM,  /* record/custom.c: values of a shard, or names; the program waits */
 	PA_LOCK_RANKS
 };
 

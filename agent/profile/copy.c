@@ -13,6 +13,7 @@
 #include "snapshot_record.h"
 #include "tally.h"
 #include "threads.h"
+#include "values.h"
 
 #define COMMENTS 32
 #define COMMENT_BYTES 96
@@ -27,12 +28,14 @@ static struct {
 	struct loss before[PA_KIND_COUNT];
 } state;
 
-static size_t table_count(enum pa_kind_id kind)
+static size_t table_count(const struct pa_kind *kind)
 {
-	switch (kind) {
+	switch (kind->id) {
 	case PA_KIND_BLOCK:
 	case PA_KIND_MUTEX:
-		return pa_contention_count(kind);
+		return pa_contention_count(kind->id);
+	case PA_KIND_CUSTOM:
+		return pa_values_count(kind->custom);
 	case PA_KIND_GOROUTINE:
 		return pa_threads_roll_count();
 	case PA_KIND_CPU:
@@ -45,10 +48,10 @@ static size_t table_count(enum pa_kind_id kind)
 }
 
 /* Behind the snapshot: what is known of its threads, its samples, its comments. */
-struct pa_snapshot *pa_copy_new(enum pa_kind_id kind)
+struct pa_snapshot *pa_copy_new(const struct pa_kind *kind)
 {
 	size_t count = table_count(kind);
-	size_t abouts = kind == PA_KIND_GOROUTINE ? count : 0;
+	size_t abouts = kind->id == PA_KIND_GOROUTINE ? count : 0;
 	/* One more: what was lost. */
 	size_t samples_bytes = (count + 1) * sizeof(struct pa_sample);
 	size_t comments_bytes = COMMENTS * (sizeof(char *) + COMMENT_BYTES);
@@ -57,7 +60,7 @@ struct pa_snapshot *pa_copy_new(enum pa_kind_id kind)
 	struct pa_snapshot *snapshot = pa_map(bytes);
 	if (!snapshot)
 		return NULL;
-	snapshot->kind = &pa_kinds[kind];
+	snapshot->kind = kind;
 	snapshot->bytes = bytes;
 	snapshot->samples = (struct pa_sample *)((struct pa_about *)(snapshot + 1) + abouts);
 	snapshot->comments = (char **)((char *)snapshot->samples + samples_bytes);
@@ -105,6 +108,8 @@ static void comment_collecting(struct pa_snapshot *snapshot)
 	comment(snapshot, mutexes, "contended critical sections dropped: sample table full");
 	comment(snapshot, pa_threads_stats().dropped,
 		"creations of threads dropped: sample table full");
+	comment(snapshot, pa_values_stats().dropped,
+		"stacks of the program's profiles dropped: table full");
 	comment(snapshot, pa_sites_stats().overflowed, "stacks dropped: stack table full");
 }
 
@@ -241,6 +246,10 @@ static void fill_counts(struct pa_snapshot *snapshot)
 		break;
 	case PA_KIND_THREADCREATE:
 		fill_creations(snapshot);
+		break;
+	case PA_KIND_CUSTOM:
+		snapshot->sample_count =
+			pa_values_samples(snapshot->kind->custom, snapshot->samples);
 		break;
 	default:
 		fill_contention(snapshot);

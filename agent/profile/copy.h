@@ -10,7 +10,7 @@
 #include "snapshot.h"
 
 /* An empty snapshot with room for the kind's table as it is now. NULL: out of memory. */
-PA_AGENT struct pa_snapshot *pa_copy_new(enum pa_kind_id kind);
+PA_AGENT struct pa_snapshot *pa_copy_new(const struct pa_kind *kind);
 
 /*
  * Copies the table, what was lost (as a sample and as comments) and the times. end_ns: the end of a

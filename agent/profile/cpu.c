@@ -4,6 +4,7 @@
 
 #include "../base/arena.h"
 #include "../base/clock.h"
+#include "core.h"
 #include "names.h"
 #include "tally.h"
 
@@ -14,7 +15,7 @@
 enum { NAME_EMPTY, NAME_OTHER, NAME_FIRST };
 
 static struct {
-	struct pa_tally_table records; /* key: name id << 32 | tid; count: ticks */
+	struct pa_tally_table records; /* key: see key_of; count: ticks */
 	struct pa_cpu_stats stats;
 	struct pa_arena arena;            /* of the names */
 	const char *names[PA_CPU_NAMES];  /* by id, from NAME_FIRST */
@@ -66,7 +67,7 @@ static uint16_t intern_name(const char *raw)
 	return id;
 }
 
-static const char *name_of(uint32_t id)
+static const char *name_of(uint64_t id)
 {
 	switch (id) {
 	case NAME_EMPTY:
@@ -77,6 +78,33 @@ static const char *name_of(uint32_t id)
 		return state.names[id];
 	}
 }
+
+/* ---- keys: name, labels and tid of a record ---- */
+
+#define TID_BITS 23 /* the kernel's largest is 1 << 22 */
+#define LABELS_BITS 13
+_Static_assert(PA_LABELS_SETS == 1u << LABELS_BITS, "ids of labels are below");
+_Static_assert(PA_CPU_NAMES <= UINT16_MAX, "ids of names have 16 bits");
+
+static uint64_t key_of(uint16_t name, uint32_t labels, int32_t tid)
+{
+	uint64_t set = labels < PA_LABELS_SETS ? labels : 0;
+	uint64_t thread = (uint32_t)tid & ((1u << TID_BITS) - 1);
+	return ((uint64_t)name << LABELS_BITS | set) << TID_BITS | thread;
+}
+
+static int32_t tid_of(uint64_t key)
+{
+	return (int32_t)(key & ((1u << TID_BITS) - 1));
+}
+
+static const struct pa_labels *labels_of(uint64_t key)
+{
+	uint32_t id = key >> TID_BITS & (PA_LABELS_SETS - 1);
+	return id ? pa_core_bridge->labels(id) : NULL;
+}
+
+/* ---- the profile ---- */
 
 static void forget_names(void)
 {
@@ -118,11 +146,11 @@ bool pa_cpu_running(void)
 }
 
 void pa_cpu_add(const struct pa_stack *stack, int32_t tid, const char name[PA_THREAD_NAME_BYTES],
-	uint64_t ticks)
+	uint32_t labels, uint64_t ticks)
 {
 	if (!pa_cpu_running())
 		return;
-	uint64_t key = (uint64_t)intern_name(name) << 32 | (uint32_t)tid;
+	uint64_t key = key_of(intern_name(name), labels, tid);
 	uint32_t index = pa_tally_index(&state.records, stack, key);
 	if (index != PA_TALLY_NONE) {
 		pa_tally_at(&state.records, index)->count += ticks;
@@ -148,8 +176,9 @@ void pa_cpu_samples(struct pa_sample *out)
 				pa_tally_times(tally->count, (uint64_t)state.stats.period_ns),
 			},
 			.bytes_label = -1,
-			.tid = (int32_t)tally->key,
-			.thread = name_of(tally->key >> 32),
+			.tid = tid_of(tally->key),
+			.thread = name_of(tally->key >> (TID_BITS + LABELS_BITS)),
+			.labels = labels_of(tally->key),
 		};
 	}
 }

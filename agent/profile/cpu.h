@@ -1,5 +1,6 @@
 /*
- * The CPU profile: ticks by (stack, thread id, thread name), of the one profile being taken.
+ * The CPU profile: ticks by (stack, thread id, thread name, labels), of the one profile that is
+ * being taken.
  *
  * Context: PA_AGENT, the collector only, under PA_LOCK_TABLES. Memory: PA_CPU_RECORDS records of 40
  * bytes while a profile is taken, and the names of threads, which are never freed.
@@ -24,9 +25,10 @@ PA_AGENT void pa_cpu_end(void);
 
 PA_AGENT bool pa_cpu_running(void);
 
-/* Ignored when no profile is being taken. name need not end in a NUL nor be UTF-8. */
+/* Ignored when no profile is being taken. name need not end in a NUL nor be UTF-8; labels: the id
+ * of a set. */
 PA_AGENT void pa_cpu_add(const struct pa_stack *stack, int32_t tid,
-	const char name[PA_THREAD_NAME_BYTES], uint64_t ticks);
+	const char name[PA_THREAD_NAME_BYTES], uint32_t labels, uint64_t ticks);
 
 PA_AGENT size_t pa_cpu_count(void);
 

@@ -15,12 +15,15 @@ static uint64_t hash_of(const struct pa_sample *sample)
 	uint64_t hash = sample->stack->hash;
 	hash = (hash ^ (uint64_t)sample->bytes_label) * 0x9e3779b97f4a7c15;
 	hash = (hash ^ (uint64_t)sample->tid ^ hash >> 32) * 0x9e3779b97f4a7c15;
+	hash = (hash ^ (sample->labels ? sample->labels->hash : 0) ^ hash >> 32) *
+		0x9e3779b97f4a7c15;
 	return hash ^ hash >> 32;
 }
 
 static bool is_same(const struct pa_sample *a, const struct pa_sample *b)
 {
-	return a->stack == b->stack && a->bytes_label == b->bytes_label && a->tid == b->tid;
+	return a->stack == b->stack && a->bytes_label == b->bytes_label && a->tid == b->tid &&
+		a->labels == b->labels;
 }
 
 /* The sample of that key in the result, added with zero values when it is new. */

@@ -9,10 +9,11 @@
 #include "snapshot.h"
 
 /*
- * after - before, for each stack, size label and thread; samples that are zero in all values are
- * left out, and values may be negative (more was freed than allocated). Moment, period and comments
- * are after's; the duration is the time between the two. The caller owns it and frees it with
- * pa_snapshot_free, before those two: what it says of threads lies in them. NULL: out of memory.
+ * after - before, for each stack, size label, thread and its labels; samples that are zero in all
+ * values are left out, and values may be negative (more was freed than allocated). Moment, period
+ * and comments are after's; the duration is the time between the two. The caller owns it and frees
+ * it with pa_snapshot_free, before those two: what it says of threads lies in them. NULL: out of
+ * memory.
  */
 PA_AGENT struct pa_snapshot *pa_delta(const struct pa_snapshot *before,
 	const struct pa_snapshot *after);

@@ -13,6 +13,7 @@
 #include "requests.h"
 #include "threads.h"
 #include "unwind.h"
+#include "values.h"
 
 #define SITES_BYTES ((size_t)20 << 20)
 
@@ -153,6 +154,14 @@ static uint32_t cut_ours(uintptr_t *pcs, uint32_t depth, bool *leaf)
 	return kept;
 }
 
+/* What the program does not want to see of its stack. Nothing left: it said too much, as in Go. */
+static const struct pa_stack *intern_skipped(uint32_t skip, uint32_t depth, enum pa_pseudo_pc tail)
+{
+	if (skip >= depth)
+		return pa_sites_overflow();
+	return pa_sites_intern(state.pcs + skip, depth - skip, false, tail);
+}
+
 static const struct pa_stack *stack_of(const struct pa_event *event)
 {
 	enum pa_pseudo_pc tail;
@@ -165,6 +174,8 @@ static const struct pa_stack *stack_of(const struct pa_event *event)
 		pa_add_relaxed(&pa_core_bridge->counters->broken_stacks, 1);
 	if (tail == PA_PSEUDO_CUT)
 		pa_add_relaxed(&pa_core_bridge->counters->cut_stacks, 1);
+	if (event->kind == PA_EVENT_ADD)
+		return intern_skipped(event->skip, depth, tail);
 	return pa_sites_intern(state.pcs, depth, leaf, tail);
 }
 
@@ -220,6 +231,10 @@ static bool is_good(const struct pa_event *event, size_t bytes)
 	case PA_EVENT_CREATE:
 	case PA_EVENT_ROLL:
 		return is_stack_good(event, bytes);
+	case PA_EVENT_ADD:
+		return event->value[0] < PA_CUSTOM_MAX && is_stack_good(event, bytes);
+	case PA_EVENT_REMOVE:
+		return event->value[0] < PA_CUSTOM_MAX;
 	case PA_EVENT_MODULES:
 		return true;
 	default:
@@ -235,7 +250,8 @@ static void handle_contention(const struct pa_event *event, enum pa_kind_id kind
 static void handle_roll(const struct pa_event *event)
 {
 	uint32_t generation = (uint32_t)(event->value[0] >> 32);
-	pa_threads_roll_answer(generation, (uint32_t)event->value[0], stack_of(event));
+	pa_threads_roll_answer(generation, (uint32_t)event->value[0], stack_of(event),
+		event->labels);
 }
 
 /* It was still in the ring when this process was forked. */
@@ -252,7 +268,8 @@ static void handle_of_thread(const struct pa_event *event)
 	switch (event->kind) {
 	case PA_EVENT_CPU:
 		if (pa_cpu_running())
-			pa_cpu_add(stack_of(event), event->tid, event->name, event->value[0]);
+			pa_cpu_add(stack_of(event), event->tid, event->name, event->labels,
+				event->value[0]);
 		break;
 	case PA_EVENT_BLOCK:
 		handle_contention(event, PA_KIND_BLOCK);
@@ -280,6 +297,12 @@ static void handle(const struct pa_event *event)
 		break;
 	case PA_EVENT_REVIVE:
 		pa_heap_revive(event->object);
+		break;
+	case PA_EVENT_ADD:
+		pa_values_add((uint32_t)event->value[0], event->object, stack_of(event));
+		break;
+	case PA_EVENT_REMOVE:
+		pa_values_remove((uint32_t)event->value[0], event->object);
 		break;
 	case PA_EVENT_MODULES:
 		pa_modules_changed(event->time_ns);
@@ -370,6 +393,7 @@ static void atfork_parent(void)
 static void abandon_tables(void)
 {
 	pa_heap_abandon();
+	pa_values_abandon();
 	pa_sites_reset();
 	pa_modules_abandon();
 	memset(&state.stats, 0, sizeof(state.stats));

@@ -1,6 +1,14 @@
 #include "kinds.h"
 
+#include <stdlib.h>
 #include <string.h>
+
+#include "../base/atomic.h"
+#include "core.h"
+
+static struct {
+	PA_ATOMIC(struct pa_kind *) customs[PA_CUSTOM_MAX]; /* by id, never freed; acq_rel */
+} state;
 
 /* In Go's order: clients find the values by position as well as by name. */
 #define HEAP_VALUES                                                                               \
@@ -84,11 +92,47 @@ const struct pa_kind pa_kinds[PA_KIND_COUNT] = {
 	},
 };
 
+static struct pa_kind *new_custom(const struct pa_custom *custom)
+{
+	struct pa_kind *kind = malloc(sizeof(*kind));
+	if (!kind)
+		return NULL;
+	*kind = (struct pa_kind){
+		.id = PA_KIND_CUSTOM,
+		.name = custom->name,
+		.description = "",
+		COUNT_VALUES(custom->name),
+		.named = true,
+		.custom = custom->id,
+	};
+	return kind;
+}
+
+const struct pa_kind *pa_kind_custom(uint32_t id)
+{
+	const struct pa_custom *custom = pa_core_bridge->custom(id);
+	if (!custom)
+		return NULL;
+	struct pa_kind *kind = pa_load_acquire(&state.customs[id]);
+	if (kind)
+		return kind;
+	struct pa_kind *fresh = new_custom(custom);
+	if (!fresh || pa_cas_acq_rel(&state.customs[id], &kind, fresh))
+		return fresh;
+	free(fresh);
+	return kind;
+}
+
 const struct pa_kind *pa_kind_find(const char *name)
 {
 	for (size_t i = 0; i < PA_KIND_COUNT; i++) {
 		if (strcmp(pa_kinds[i].name, name) == 0)
 			return &pa_kinds[i];
+	}
+	uint32_t total = pa_core_bridge->custom_total();
+	for (uint32_t id = 0; id < total; id++) {
+		if (strcmp(pa_core_bridge->custom(id)->name, name) == 0)
+			return pa_kind_custom(id);
 	}
 	return NULL;
 }

@@ -119,10 +119,18 @@ static void end_roll(void)
 	pa_drain_unlock();
 }
 
+static const struct pa_kind *kind_of(const struct slot *slot)
+{
+	if (slot->kind == PA_KIND_CUSTOM)
+		return pa_kind_custom((uint32_t)slot->argument);
+	return &pa_kinds[slot->kind];
+}
+
 static int copy(struct slot *slot)
 {
 	int64_t end_ns = slot->op == PA_REQUEST_CPU_END ? slot->argument : pa_clock_mono_ns();
-	struct pa_snapshot *snapshot = pa_copy_new(slot->kind);
+	const struct pa_kind *kind = kind_of(slot);
+	struct pa_snapshot *snapshot = kind ? pa_copy_new(kind) : NULL;
 	if (!snapshot)
 		return -ENOMEM;
 	pa_store_release(&slot->snapshot, snapshot);
@@ -147,6 +155,8 @@ static int perform(struct slot *slot)
 		return begin_roll(slot);
 	case PA_REQUEST_ROLL_END:
 		end_roll();
+		return 0;
+	case PA_REQUEST_SYNC:
 		return 0;
 	}
 	return -EINVAL;

@@ -14,13 +14,14 @@
 #include "snapshot.h"
 
 enum pa_request_op {
-	PA_REQUEST_COPY,      /* a snapshot of the kind */
+	PA_REQUEST_COPY,      /* a snapshot of the kind; argument: PA_KIND_CUSTOM: which profile */
 	PA_REQUEST_CPU_BEGIN, /* begin a CPU profile; argument: its period in ns */
 	PA_REQUEST_CPU_END,   /* a snapshot of the CPU profile, and end it; argument: the moment it
 	                         was switched off, CLOCK_MONOTONIC ns */
 	PA_REQUEST_ROLL_BEGIN, /* keep answers to a rollcall, for snapshots of PA_KIND_GOROUTINE;
 	                         argument: address of a struct pa_requests_roll */
-	PA_REQUEST_ROLL_END   /* forget them */
+	PA_REQUEST_ROLL_END,  /* forget them */
+	PA_REQUEST_SYNC       /* nothing: what was recorded has been dealt with */
 };
 
 /* Belongs to the asker, with what it points to; stays until _ROLL_END was answered. */

@@ -14,6 +14,7 @@
 #include "requests.h"
 #include "snapshot_record.h"
 #include "threads.h"
+#include "values.h"
 
 static struct {
 	/* A CPU profile is being taken, or is about to; acq_rel by CAS. */
@@ -26,6 +27,14 @@ struct pa_snapshot *pa_snapshot_take(enum pa_kind_id kind)
 	if (kind == PA_KIND_GOROUTINE)
 		return pa_snapshot_threads(false);
 	if (pa_requests_ask(PA_REQUEST_COPY, kind, 0, &snapshot) != 0)
+		return NULL;
+	return snapshot;
+}
+
+struct pa_snapshot *pa_snapshot_take_custom(uint32_t id)
+{
+	struct pa_snapshot *snapshot = NULL;
+	if (pa_requests_ask(PA_REQUEST_COPY, PA_KIND_CUSTOM, id, &snapshot) != 0)
 		return NULL;
 	return snapshot;
 }
@@ -96,6 +105,12 @@ static size_t count_locked(enum pa_kind_id kind)
 	}
 }
 
+void pa_snapshot_sync(void)
+{
+	/* An error means that it is not at rest now: then the counts are what they are. */
+	(void)pa_requests_ask(PA_REQUEST_SYNC, PA_KIND_HEAP, 0, NULL);
+}
+
 size_t pa_snapshot_count(enum pa_kind_id kind)
 {
 	if (kind == PA_KIND_CPU)
@@ -106,6 +121,12 @@ size_t pa_snapshot_count(enum pa_kind_id kind)
 	size_t count = count_locked(kind);
 	pa_drain_unlock();
 	return count;
+}
+
+size_t pa_snapshot_count_custom(uint32_t id)
+{
+	const struct pa_custom *custom = pa_core_bridge->custom(id);
+	return custom ? pa_load_relaxed(&custom->count) : 0;
 }
 
 static int64_t scaled(int64_t value, double scale)
@@ -143,6 +164,7 @@ struct pa_profile_stats pa_profile_stats(void)
 	struct pa_contention_stats block = pa_contention_stats(PA_KIND_BLOCK);
 	struct pa_contention_stats mutex = pa_contention_stats(PA_KIND_MUTEX);
 	struct pa_threads_stats threads = pa_threads_stats();
+	struct pa_values_stats values = pa_values_stats();
 	struct pa_profile_stats stats = {
 		.events_read = drain.events_read,
 		.events_bad = drain.events_bad,
@@ -156,15 +178,17 @@ struct pa_profile_stats pa_profile_stats(void)
 		.ticks_dropped = cpu.all_ticks_dropped,
 		.contentions_dropped = block.dropped + mutex.dropped,
 		.creations_dropped = threads.dropped,
+		.values_dropped = values.dropped,
 		.block_records = pa_contention_count(PA_KIND_BLOCK),
 		.mutex_records = pa_contention_count(PA_KIND_MUTEX),
 		.create_records = pa_threads_create_count(),
 		.heap_buckets = pa_heap_count(),
+		.values = values.values,
 		.sites = pa_sites_stats(),
 	};
 	/* block has the bytes of both kinds of contention. */
 	stats.table_bytes = heap.table_bytes + cpu.table_bytes + block.table_bytes +
-		threads.table_bytes + stats.sites.bytes;
+		threads.table_bytes + values.table_bytes + stats.sites.bytes;
 	pa_drain_unlock();
 	return stats;
 }

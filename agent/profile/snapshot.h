@@ -10,6 +10,7 @@
 #define PA_SNAPSHOT_H
 
 #include "../record/contend.h"
+#include "../record/labels.h"
 #include "kinds.h"
 #include "sites.h"
 
@@ -41,6 +42,7 @@ struct pa_sample {
 	int64_t bytes_label;   /* heap and allocs: object size of the bucket; else -1 */
 	int32_t tid;           /* CPU and goroutine: the thread; else 0 */
 	const char *thread;    /* CPU and goroutine: its name, UTF-8; else NULL */
+	const struct pa_labels *labels; /* CPU and goroutine: the thread's own; else NULL */
 	const struct pa_about *about; /* goroutine; else NULL. Lives as long as the snapshot */
 };
 
@@ -64,6 +66,16 @@ struct pa_snapshot {
  */
 PA_AGENT struct pa_snapshot *pa_snapshot_take(enum pa_kind_id kind);
 
+/* The same of a profile of the program's own (struct pa_custom); NULL also when there is none. */
+PA_AGENT struct pa_snapshot *pa_snapshot_take_custom(uint32_t id);
+
+/* Of any kind. */
+PA_INLINE struct pa_snapshot *pa_snapshot_take_of(const struct pa_kind *kind)
+{
+	return kind->id == PA_KIND_CUSTOM ? pa_snapshot_take_custom(kind->custom)
+					  : pa_snapshot_take(kind->id);
+}
+
 /*
  * PA_KIND_GOROUTINE: calls the roll, which takes up to 200 ms when a thread does not answer; one
  * sample a thread. detail: also what the kernel says of each (about three system calls a thread).
@@ -77,6 +89,9 @@ PA_AGENT struct pa_snapshot *pa_snapshot_threads(bool detail);
  */
 PA_AGENT void pa_snapshot_watch(enum pa_kind_id kind);
 PA_AGENT void pa_snapshot_unwatch(enum pa_kind_id kind);
+
+/* The rates in the settings have changed: the program asked for others. */
+PA_AGENT void pa_snapshot_rates_changed(void);
 PA_AGENT void pa_snapshot_free(struct pa_snapshot *snapshot);
 
 /*
@@ -89,9 +104,22 @@ PA_AGENT struct pa_snapshot *pa_snapshot_cpu_stop(void);
 
 /*
  * Number of records of a kind, for the index page: threads for goroutine and threadcreate, 0 for
- * CPU. Does not drain.
+ * CPU. Does not drain: pa_snapshot_sync before does.
  */
 PA_AGENT size_t pa_snapshot_count(enum pa_kind_id kind);
+
+/* Waits until the collector has dealt with everything recorded before the call, 10 s at most. */
+PA_AGENT void pa_snapshot_sync(void);
+
+/* Number of values in a profile of the program's own. */
+PA_AGENT size_t pa_snapshot_count_custom(uint32_t id);
+
+/* Of any kind. */
+PA_INLINE size_t pa_snapshot_count_of(const struct pa_kind *kind)
+{
+	return kind->id == PA_KIND_CUSTOM ? pa_snapshot_count_custom(kind->custom)
+					  : pa_snapshot_count(kind->id);
+}
 
 /* In a forked child: no CPU profile is being taken, nobody watches, nobody calls the roll. */
 PA_BOOT void pa_snapshot_atfork_child(void);
@@ -116,8 +144,10 @@ struct pa_profile_stats {
 	uint64_t ticks_dropped;     /* CPU table full */
 	uint64_t contentions_dropped; /* block or mutex table full */
 	uint64_t creations_dropped; /* threadcreate table full */
+	uint64_t values_dropped;    /* stacks of the program's own profiles: table full */
 	size_t block_records, mutex_records, create_records; /* stacks in the tables */
 	size_t heap_buckets;
+	size_t values;              /* in the program's own profiles */
 	struct pa_sites_stats sites;
 	size_t table_bytes;         /* all memory of the collector's tables */
 };

@@ -175,6 +175,13 @@ void pa_snapshot_unwatch(enum pa_kind_id kind)
 	pa_unlock(&state.lock);
 }
 
+void pa_snapshot_rates_changed(void)
+{
+	pa_lock(&state.lock);
+	pa_core_bridge->contend_rates(block_rate_ns(), pa_snapshot_record_fraction());
+	pa_unlock(&state.lock);
+}
+
 void pa_snapshot_record_atfork_child(void)
 {
 	pa_lock_reset(&state.lock);

@@ -11,13 +11,18 @@
 
 _Static_assert(PA_ROLL_NAME_BYTES == PA_THREAD_NAME_BYTES, "one way to clean them");
 
+struct answer {
+	const struct pa_stack *stack;   /* NULL: none came */
+	const struct pa_labels *labels;
+};
+
 static struct {
 	struct pa_tally_table creators; /* count: threads created */
 	struct pa_threads_stats stats;
 	/* The rollcall being taken; generation 0: none. */
 	struct pa_roll roll;
 	const struct pa_about *details;
-	const struct pa_stack **answers; /* by index of the entry; NULL: none came */
+	struct answer *answers; /* by index of the entry */
 } state = { .creators.max = PA_THREADS_RECORDS };
 
 /* ---- threadcreate ---- */
@@ -69,10 +74,14 @@ int pa_threads_roll_begin(const struct pa_roll *roll, const struct pa_about *det
 	return 0;
 }
 
-void pa_threads_roll_answer(uint32_t generation, uint32_t index, const struct pa_stack *stack)
+void pa_threads_roll_answer(uint32_t generation, uint32_t index, const struct pa_stack *stack,
+	uint32_t labels)
 {
 	if (generation && generation == state.roll.generation && index < state.roll.count)
-		state.answers[index] = stack;
+		state.answers[index] = (struct answer){
+			.stack = stack,
+			.labels = labels ? pa_core_bridge->labels(labels) : NULL,
+		};
 }
 
 static bool is_shown(const struct pa_roll_entry *entry)
@@ -125,7 +134,7 @@ static struct pa_about about_of(uint32_t i, int64_t now_ns)
 		about = state.details[i];
 	about.answered = false;
 	if (pa_load_acquire(&entry->state) == PA_ROLL_ANSWERED) {
-		about.answered = state.answers[i] != NULL;
+		about.answered = state.answers[i].stack != NULL;
 		add_own_words(&about, entry, now_ns);
 	}
 	return about;
@@ -140,11 +149,12 @@ void pa_threads_roll_samples(struct pa_sample *out, struct pa_about *about)
 			continue;
 		*about = about_of(i, now_ns);
 		*out++ = (struct pa_sample){
-			.stack = about->answered ? state.answers[i] : silent,
+			.stack = about->answered ? state.answers[i].stack : silent,
 			.values = { 1 },
 			.bytes_label = -1,
 			.tid = state.roll.entries[i].tid,
 			.thread = about->name,
+			.labels = about->answered ? state.answers[i].labels : NULL,
 			.about = about,
 		};
 		about++;

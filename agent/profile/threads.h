@@ -29,9 +29,9 @@ PA_AGENT void pa_threads_create_samples(struct pa_sample *out);
  */
 PA_AGENT int pa_threads_roll_begin(const struct pa_roll *roll, const struct pa_about *details);
 
-/* An answer; ignored when it is not of this rollcall. */
+/* An answer; ignored when it is not of this rollcall. labels: the id of the thread's set. */
 PA_AGENT void pa_threads_roll_answer(uint32_t generation, uint32_t index,
-	const struct pa_stack *stack);
+	const struct pa_stack *stack, uint32_t labels);
 
 /* Threads that are to be shown: not PA_ROLL_GONE. */
 PA_AGENT size_t pa_threads_roll_count(void);

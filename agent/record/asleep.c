@@ -10,6 +10,7 @@
 #include <unistd.h>
 
 #include "../base/clock.h"
+#include "labels.h"
 #include "on.h"
 
 #include "../base/banned.h"
@@ -176,13 +177,6 @@ static size_t copy_stack(void *to, uintptr_t from, size_t bytes)
 	return got > 0 ? (size_t)got & ~(size_t)7 : 0;
 }
 
-static void describe(struct pa_roll_entry *entry, uintptr_t sp)
-{
-	struct pa_thread thread;
-	if (pa_thread_copy(entry->tid, &thread))
-		pa_rollcall_describe(entry, &thread, sp);
-}
-
 static void read_name(struct pa_roll_entry *entry)
 {
 	char text[PA_ROLL_NAME_BYTES + 2];
@@ -223,11 +217,17 @@ static enum pa_asleep write_stack(struct pa_roll_entry *entry, uint64_t word,
 	if (!event)
 		return PA_ASLEEP_FULL;
 	size_t bytes = fill(event, entry->tid, word, stand);
+	struct pa_thread thread;
+	bool known = pa_thread_copy(entry->tid, &thread);
+	if (known)
+		event->labels = pa_labels_id(thread.labels);
 	struct stand after;
 	bool stayed = find_stand(entry->tid, &after) && is_same(stand, &after);
 	pa_ring_publish(pa_record.ring, event, most, stayed ? bytes : 0);
 	if (!stayed)
 		return PA_ASLEEP_NOT;
+	if (known)
+		pa_rollcall_describe(entry, &thread, stand->sp);
 	return bytes ? PA_ASLEEP_WRITTEN : PA_ASLEEP_UNKNOWN;
 }
 
@@ -244,7 +244,6 @@ enum pa_asleep pa_asleep_answer(struct pa_roll_entry *entry, uint64_t word)
 		result = write_stack(entry, word, &stand);
 	}
 	if (result == PA_ASLEEP_WRITTEN) {
-		describe(entry, stand.sp);
 		read_name(entry);
 		PA_COUNT_EVENT(roll_answers);
 	}

@@ -16,13 +16,15 @@
 #include "../base/atomic.h"
 #include "../base/base.h"
 #include "../base/env.h"
+#include "custom.h"
 #include "event.h"
 #include "frames.h"
+#include "labels.h"
 #include "ring.h"
 #include "rollcall.h"
 
 /* Bumped when struct pa_bridge changes: the core refuses another one. */
-#define PA_BRIDGE_VERSION 2
+#define PA_BRIDGE_VERSION 3
 
 /*
  * What was seen and what was lost, by cause. Statistics only: relaxed, written in any context.
@@ -48,6 +50,7 @@
 	X(ns_of_lost_mutexes, "ns waited for the critical sections dropped")                      \
 	X(lost_waiters, "waiters not charged to an unlock: table of contended locks full")        \
 	X(lost_create_ring, "creations of threads dropped: ring full")                            \
+	X(lost_custom_ring, "values of the program's profiles dropped: ring full")                \
 	X(lost_reentrant, "events dropped: inside the agent's own work")                          \
 	X(timers_failed, "threads without a CPU timer")                                           \
 	X(broken_stacks, "stacks that end before their thread's start")                           \
@@ -124,6 +127,14 @@ struct pa_bridge {
 	int (*roll_begin)(struct pa_roll *roll);
 	int (*roll_call)(struct pa_roll *roll);
 
+	/* The core has filled api below. */
+	void (*core_is_ready)(void);
+
+	/* Labels and the program's own profiles, by the ids that events carry. */
+	const struct pa_labels *(*labels)(uint32_t id);
+	struct pa_custom *(*custom)(uint32_t id);
+	uint32_t (*custom_total)(void);
+
 	/* Where libpprofagent.so has its code: its frames are cut from the stacks of a rollcall. */
 	uintptr_t text_lo, text_hi;
 
@@ -144,6 +155,7 @@ struct pa_bridge {
 	/* Bytes mapped by libpprofagent.so itself. */
 	size_t (*memory_bytes)(void);
 
+	bool cpu_from_start; /* a CPU profile is to be taken until the process ends */
 	bool files_private; /* the agent's threads have a descriptor table of their own */
 	bool forked;        /* this process was forked from one with the agent */
 	/* CLOCK_MONOTONIC: no port before. Children wait, so that the sed of a script never has one
@@ -151,6 +163,26 @@ struct pa_bridge {
 	int64_t serve_from_ns;
 	int64_t start_wall_ns;
 	int64_t start_mono_ns;
+
+	/*
+	 * Filled by the core before it starts to work, called on the program's threads for
+	 * pprofagent.h and for the files that are written at exit. PA_APP: may wait for the agent.
+	 */
+	struct {
+		/* The profile of that name through write (false: stop). debug as in the URL. 0,
+		 * -EINVAL: no such profile, -ECANCELED, -ENOMEM, -ETIMEDOUT. */
+		int (*write)(const char *name, int64_t debug,
+			bool (*write)(void *arg, const void *bytes, size_t count), void *arg);
+		/* As pa_snapshot_cpu_start at the rate of the settings. */
+		int (*cpu_start)(void);
+		/* Ends what cpu_start began, and writes it. */
+		int (*cpu_stop)(bool (*write)(void *arg, const void *bytes, size_t count),
+			void *arg);
+		/* Number of records of the profile as on the index page; -1: no such profile. */
+		int64_t (*count)(const char *name);
+		/* The rates in the settings have changed. */
+		void (*rates_changed)(void);
+	} api;
 
 	/* Filled by the core before it starts to work; called by agent.c around fork. */
 	struct {

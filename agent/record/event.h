@@ -26,6 +26,9 @@ enum pa_event_kind {
 	PA_EVENT_CREATE,  /* a thread was created; the stack is its creator's */
 	PA_EVENT_ROLL,    /* a thread's answer to a rollcall; value[0] = generation << 32 | index of
 	                     its entry (rollcall.h) */
+	PA_EVENT_ADD,     /* value[0] = id of a profile of the program's own, object = the value
+	                     that was added, skip = innermost frames to leave out */
+	PA_EVENT_REMOVE,  /* value[0] and object as above; no stack */
 	PA_EVENT_KINDS
 };
 
@@ -48,6 +51,8 @@ struct pa_event {
 	int64_t time_ns; /* CLOCK_MONOTONIC, taken before the slot */
 	uint64_t value[2]; /* [1] of events with a stack: the frame cache's epoch before the walk */
 	uintptr_t object;
+	uint32_t labels; /* CPU and ROLL: id of the thread's labels (labels.h), 0 = none */
+	uint32_t skip;   /* ADD */
 	union {
 		char name[PA_THREAD_NAME_BYTES]; /* CPU; NUL-padded, may lack a NUL when 16 long */
 		double contentions;              /* BLOCK and MUTEX */

@@ -27,4 +27,8 @@ PA_AGENT size_t pa_hooks_status(struct pa_hook_status *out, size_t max);
  */
 PA_APP void pa_process_forked(void);
 
+/* The process is about to end without its exit handlers. Nothing happens in a child that is not
+ * itself profiled, vfork's among them. */
+PA_APP void pa_process_exits(void);
+
 #endif

@@ -191,17 +191,20 @@ bool pa_ring_wait_room(struct pa_ring *ring, size_t max_bytes, int64_t timeout_n
 	int64_t until_ns = pa_clock_mono_ns() + timeout_ns;
 	pa_add_relaxed(&ring->waits, 1);
 	pa_add_acq_rel(&ring->waiting, 1);
+	bool room;
 	/* Ends: at until_ns. */
 	for (;;) {
 		uint32_t seen = pa_load_acquire(&ring->room);
 		int64_t left_ns = until_ns - pa_clock_mono_ns();
-		if (has_room(ring, n) || left_ns <= 0 || !pa_load_relaxed(&ring->reader_alive))
+		room = has_room(ring, n);
+		if (room || left_ns <= 0 || !pa_load_relaxed(&ring->reader_alive))
 			break;
 		pa_ring_kick(ring);
 		pa_futex_wait(&ring->room, seen, left_ns);
 	}
 	pa_add_acq_rel(&ring->waiting, -1u);
-	return has_room(ring, n);
+	/* What it saw: another writer may have taken it by now, but the wait was not in vain. */
+	return room;
 }
 
 static void release_cells(struct pa_ring *ring, uint64_t count)

@@ -11,6 +11,7 @@
 #include "../base/clock.h"
 #include "../base/lock.h"
 #include "asleep.h"
+#include "labels.h"
 #include "on.h"
 #include "sample.h"
 #include "signal.h"
@@ -70,6 +71,7 @@ static bool write_stack(const struct pa_thread *thread, uint64_t word, const str
 		.tid = thread->tid,
 		.time_ns = pa_clock_mono_ns(),
 		.value = { word },
+		.labels = pa_labels_id(thread->labels),
 	};
 	return pa_sample_stack(&event, thread, pa_regs_cursor(regs), regs, true);
 }

@@ -152,6 +152,15 @@ void pa_thread_become_agent(void)
 		pa_thread_expect_agent(false);
 }
 
+void pa_thread_end_agent(void)
+{
+	for (int i = 0; i < AGENT_THREADS; i++) {
+		int32_t own = pa_thread_self.tid;
+		if (pa_cas_acq_rel(&state.agents[i], &own, 0))
+			return;
+	}
+}
+
 bool pa_thread_is_agent(int32_t tid)
 {
 	for (int i = 0; i < AGENT_THREADS; i++)

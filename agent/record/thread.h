@@ -18,6 +18,7 @@ enum pa_role {
 };
 
 struct pa_contend_slot;
+struct pa_labels;
 
 /* What a hook on the thread's stack waits for. Read by our signal handler on the same thread. */
 struct pa_wait {
@@ -48,6 +49,7 @@ struct pa_thread {
 	int32_t creator_tid;
 	uint8_t exit_noted;      /* hook_thread.c will hear of this thread's end */
 	struct pa_wait wait;     /* record/contend.c */
+	const struct pa_labels *labels; /* record/labels.h; NULL: none */
 };
 
 extern PA_TLS struct pa_thread pa_thread_self PA_HIDDEN;
@@ -86,6 +88,8 @@ PA_AGENT void pa_thread_await_agents(int64_t timeout_ns);
 
 /* The calling thread is one of ours from here on; counted in is_agent. */
 PA_AGENT void pa_thread_become_agent(void);
+/* It ends: its id may be another thread's soon. */
+PA_AGENT void pa_thread_end_agent(void);
 PA_AGENT bool pa_thread_is_agent(int32_t tid);
 
 /* In a forked child: one thread, another tid, none of ours. */

@@ -9,6 +9,7 @@
 
 #include "../base/clock.h"
 #include "../base/lock.h"
+#include "labels.h"
 #include "on.h"
 #include "sample.h"
 #include "signal.h"
@@ -108,6 +109,7 @@ static void record_tick(struct pa_thread *thread, uint64_t ticks, const ucontext
 		.tid = thread->tid,
 		.time_ns = pa_clock_mono_ns(),
 		.value = { ticks },
+		.labels = pa_labels_id(thread->labels),
 	};
 	prctl(PR_GET_NAME, event.name);
 	bool kept;

@@ -44,6 +44,8 @@ static struct {
 	/* futexes, bumped under the lock */
 	PA_ATOMIC(uint32_t) arrivals;   /* acq_rel, for the render thread */
 	PA_ATOMIC(uint32_t) departures; /* acq_rel, for those who wait for a place */
+	int64_t (*idle)(void); /* or NULL; the render thread's */
+	PA_ATOMIC(uint32_t) claimed; /* there is a render thread, or will be; acq_rel by CAS */
 } state = { .lock = PA_LOCK_INIT(PA_LOCK_COLLECT) };
 
 void pa_collect_reset(void)
@@ -51,6 +53,7 @@ void pa_collect_reset(void)
 	pa_lock_reset(&state.lock);
 	state.places = 0;
 	state.count = 0;
+	pa_store_relaxed(&state.claimed, 0);
 	memset(state.jobs, 0, sizeof(state.jobs));
 }
 
@@ -263,14 +266,26 @@ static void work_on(struct pa_job *job)
 	disown(job);
 }
 
+void pa_collect_idle(int64_t (*idle)(void))
+{
+	state.idle = idle;
+}
+
+bool pa_collect_claim(void)
+{
+	uint32_t nobody = 0;
+	return pa_cas_acq_rel(&state.claimed, &nobody, 1);
+}
+
 void pa_collect_run(void)
 {
 	for (;;) {
 		uint32_t before = pa_load_acquire(&state.arrivals);
+		int64_t wait_ns = state.idle ? state.idle() : -1;
 		struct pa_job *job = first_job();
 		if (job)
 			work_on(job);
 		else
-			pa_futex_wait(&state.arrivals, before, -1);
+			pa_futex_wait(&state.arrivals, before, wait_ns);
 	}
 }

@@ -64,6 +64,15 @@ PA_AGENT void pa_collect_leave(struct pa_job *job);
 /* All places are taken. */
 PA_AGENT bool pa_collect_is_full(void);
 
+/*
+ * Has the render thread call idle before each job, and when there is none: it returns ns until it
+ * wants to be called again at the latest, -1: with the next job. Before pa_collect_run.
+ */
+PA_AGENT void pa_collect_idle(int64_t (*idle)(void));
+
+/* True once: the caller is to see to it that some thread calls pa_collect_run. */
+PA_AGENT bool pa_collect_claim(void);
+
 /* The render thread. */
 PA_AGENT void pa_collect_run(void) __attribute__((noreturn));
 

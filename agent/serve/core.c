@@ -18,12 +18,16 @@
 #include "../profile/drain.h"
 #include "../profile/maps.h"
 #include "../profile/symbols.h"
+#include "../profile/wall.h"
+#include "clients.h"
 #include "collect.h"
+#include "files.h"
 #include "gate.h"
 #include "guest.h"
 #include "http.h"
 #include "profiles.h"
 #include "routes.h"
+#include "since.h"
 
 /* A forked child waits for its parent to leave the port: daemon() is such a parent. */
 #define CHILD_RETRIES 3
@@ -139,8 +143,9 @@ static void *run_server(void *unused)
 	pa_routes_init(&state.listener);
 	if (!start_server())
 		return NULL;
-	pa_symbols_init(pa_core_bridge->settings->symbols);
-	pa_collect_run();
+	if (pa_collect_claim())
+		pa_files_render();
+	return NULL; /* the program needed it before the first connection */
 }
 
 /* Descriptors that the child inherited: a listening socket of a dead parent would answer nobody. */
@@ -169,6 +174,9 @@ static void forget_parent(const struct pa_bridge *bridge)
 	pa_gate_init(-1, true);
 	pa_collect_reset();
 	pa_profiles_reset();
+	pa_clients_reset();
+	pa_collect_idle(pa_since_idle);
+	pa_wall_reset();
 }
 
 static void complain(const struct pa_bridge *bridge, int error)
@@ -198,5 +206,7 @@ PA_EXPORT int pa_core_main(struct pa_bridge *bridge)
 		leave_stderr();
 	if (error)
 		return error;
+	pa_files_init();
+	bridge->core_is_ready();
 	pa_drain_run();
 }

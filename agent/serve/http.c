@@ -322,6 +322,7 @@ static void fill_request(const struct mg_request_info *info, struct pa_request *
 	request->method = method_of(info->request_method);
 	request->path = info->request_uri ? info->request_uri : "";
 	request->query = info->query_string ? info->query_string : "";
+	request->peer = info->remote_addr;
 	request->header_count = 0;
 	for (int i = 0; i < info->num_headers && i < PA_REQUEST_HEADERS; i++) {
 		request->headers[request->header_count++] = (struct pa_request_header){
@@ -357,7 +358,7 @@ static int on_request(struct mg_connection *conn)
 	mg_disable_connection_keep_alive(conn);
 	/* It drops what does not fit, and what is dropped cannot be checked. */
 	if (info->num_headers >= MG_MAX_HEADERS)
-		pa_routes_refuse(&http, 431);
+		pa_routes_refuse(&http, 431, NULL);
 	else
 		pa_routes_answer(&http, &request, state.guard);
 	discard_body(&http);
@@ -365,6 +366,14 @@ static int on_request(struct mg_connection *conn)
 	if (http.claimed)
 		pa_add_acq_rel(&state.claims, -1);
 	return 200; /* for an access log that nobody keeps */
+}
+
+/* RFC 9110, 5.6.2: of such characters methods are made. */
+static bool is_token(const char *text)
+{
+	static const char characters[] = "!#$%&'*+-.^_`|~0123456789abcdefghijklmnopqrstuvwxyz"
+					 "ABCDEFGHIJKLMNOPQRSTUVWXYZ";
+	return strspn(text, characters) == strlen(text);
 }
 
 /* What civetweb could not read. It refuses methods that it does not know as well. */
@@ -379,9 +388,8 @@ static int on_error(struct mg_connection *conn, int status, const char *message)
 	fill_http(&http, conn);
 	bool is_method = info->request_method && info->request_method[0] &&
 		method_of(info->request_method) == PA_REQUEST_OTHER &&
-		strspn(info->request_method, "ABCDEFGHIJKLMNOPQRSTUVWXYZ") ==
-			strlen(info->request_method);
-	pa_routes_refuse(&http, status == 400 && is_method ? 405 : status);
+		is_token(info->request_method);
+	pa_routes_refuse(&http, status == 400 && is_method ? 405 : status, info->request_uri);
 	pa_guest_patience(NULL);
 	return 0;
 }

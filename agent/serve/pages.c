@@ -11,6 +11,7 @@
 #include "../base/clock.h"
 #include "../profile/core.h"
 #include "../profile/snapshot.h"
+#include "clients.h"
 
 #define HOOKS_MAX 512
 #define READ_BYTES 4096
@@ -263,6 +264,8 @@ static void add_drops(struct sheet *sheet, const struct pa_profile_stats *stats)
 	add_counter(sheet, "contentions_dropped",
 		"waits and contended critical sections dropped: sample table full",
 		stats->contentions_dropped);
+	add_counter(sheet, "values_dropped", "stacks dropped: table of the program's profiles full",
+		stats->values_dropped);
 	add_counter(sheet, "creations_dropped", "creations of threads dropped: sample table full",
 		stats->creations_dropped);
 	add_counter(sheet, "stacks_dropped", "stacks dropped: stack table full",
@@ -293,6 +296,8 @@ static void add_tables(struct sheet *sheet, const struct pa_profile_stats *stats
 	add_number(sheet, "block_records", stats->block_records);
 	add_number(sheet, "mutex_records", stats->mutex_records);
 	add_number(sheet, "create_records", stats->create_records);
+	add_number(sheet, "values", stats->values);
+	add_number(sheet, "delta_clients", pa_clients_stats().known);
 	add_number(sheet, "stacks", stats->sites.stacks);
 	add_number(sheet, "locations", stats->sites.locs);
 	end_section(sheet);
@@ -304,7 +309,8 @@ static void add_memory(struct sheet *sheet, const struct pa_profile_stats *stats
 	add_counter(sheet, "record_bytes", "recording side, bytes mapped",
 		pa_core_bridge->memory_bytes());
 	add_counter(sheet, "core_bytes", "collecting side, bytes mapped", pa_map_bytes());
-	add_counter(sheet, "table_bytes", "tables among them, bytes", stats->table_bytes);
+	add_counter(sheet, "table_bytes", "tables among them, bytes",
+		stats->table_bytes + pa_clients_stats().bytes);
 	end_section(sheet);
 }
 

@@ -21,10 +21,8 @@
 /* Nobody tells a year from for ever, and the nanoseconds of it fit. */
 #define SECONDS_MAX (366LL * 24 * 3600)
 
-/* A profile that was waited for is worth waiting for its turn as well. */
-#define TURN_NS (30 * PA_NS_PER_S)
-
 #define VALUE_BYTES 64
+#define FILE_BYTES (PA_CUSTOM_NAME_BYTES + sizeof("-delta"))
 
 static struct {
 	PA_ATOMIC(int) waiting; /* requests that wait for their seconds; acq_rel */
@@ -38,21 +36,19 @@ void pa_profiles_reset(void)
 /* ---- rendering, on the render thread ---- */
 
 struct task {
-	enum pa_kind_id kind;
+	const struct pa_kind *kind;
 	int64_t debug;                /* as asked for; 0: the proto */
 	bool trim;                    /* give free memory back before */
 	struct pa_snapshot *before;   /* a delta from there, or NULL */
 	struct pa_snapshot *snapshot; /* taken already, or NULL */
 };
 
-enum { NO_PROFILE = -ENODATA, NO_DELTA = -ENOMSG };
-
-static const char *explain(int error)
+const char *pa_profiles_explain(int error)
 {
 	switch (error) {
-	case NO_PROFILE:
+	case PA_PROFILES_NONE:
 		return "failed to collect profile";
-	case NO_DELTA:
+	case PA_PROFILES_NO_DELTA:
 		return "failed to compute delta";
 	case -ENOMEM:
 		return "out of memory";
@@ -85,9 +81,9 @@ static bool is_glibc_allocator(void)
 }
 
 /* What the allocator keeps for later goes back, once frees that are on their way were counted. */
-static void give_memory_back(enum pa_kind_id kind)
+static void give_memory_back(const struct pa_kind *kind)
 {
-	pa_snapshot_free(pa_snapshot_take(kind));
+	pa_snapshot_free(pa_snapshot_take_of(kind));
 	if (is_glibc_allocator())
 		malloc_trim(0);
 }
@@ -95,7 +91,7 @@ static void give_memory_back(enum pa_kind_id kind)
 /* Go takes a negative debug for text where it writes heaps, and for the proto elsewhere. */
 static bool is_text(const struct task *task)
 {
-	bool heap = task->kind == PA_KIND_HEAP || task->kind == PA_KIND_ALLOCS;
+	bool heap = task->kind->id == PA_KIND_HEAP || task->kind->id == PA_KIND_ALLOCS;
 
 	return task->debug > 0 || (task->debug < 0 && heap);
 }
@@ -112,9 +108,9 @@ static int render(const struct task *task, const struct pa_snapshot *snapshot,
 
 static struct pa_snapshot *take(const struct task *task)
 {
-	if (task->kind == PA_KIND_GOROUTINE && task->debug >= 2)
+	if (task->kind->id == PA_KIND_GOROUTINE && task->debug >= 2)
 		return pa_snapshot_threads(true);
-	return pa_snapshot_take(task->kind);
+	return pa_snapshot_take_of(task->kind);
 }
 
 static int run(void *arg, const struct pa_sink *sink)
@@ -126,12 +122,12 @@ static int run(void *arg, const struct pa_sink *sink)
 	if (!task->snapshot)
 		task->snapshot = take(task);
 	if (!task->snapshot)
-		return NO_PROFILE;
+		return PA_PROFILES_NONE;
 	if (!task->before)
 		return render(task, task->snapshot, sink);
 	struct pa_snapshot *delta = pa_delta(task->before, task->snapshot);
 	if (!delta)
-		return NO_DELTA;
+		return PA_PROFILES_NO_DELTA;
 	int error = render(task, delta, sink);
 	pa_snapshot_free(delta);
 	return error;
@@ -139,12 +135,24 @@ static int run(void *arg, const struct pa_sink *sink)
 
 /* ---- answering ---- */
 
-/* suffix: of the name of the file that a browser would make of it; NULL: it is shown as text. */
+/*
+ * The name of the file that a browser would make of it; NULL, shown as text, without a suffix. It
+ * gets into a header, in quotes: what the program calls its profiles may have some.
+ */
+static const char *file_of(const struct task *task, const char *suffix, char file[FILE_BYTES])
+{
+	if (!suffix)
+		return NULL;
+	snprintf(file, FILE_BYTES, "%s%s", task->kind->name, suffix);
+	for (char *at = file; (at = strpbrk(at, "\"\\")); at++)
+		*at = '_';
+	return file;
+}
+
 static void answer(struct pa_http *http, const struct task *given, const char *suffix,
 	int64_t turn_ns)
 {
-	char disposition[64];
-	struct pa_job *job;
+	char file[FILE_BYTES];
 	struct task *task = malloc(sizeof(*task));
 	const struct pa_job_work work = { .run = run, .drop = drop, .arg = task };
 
@@ -155,40 +163,17 @@ static void answer(struct pa_http *http, const struct task *given, const char *s
 		return;
 	}
 	*task = *given;
-	int error = pa_collect_submit(&work, turn_ns, &job);
-	if (error) {
-		pa_reply_no_job(http, error);
-		return;
-	}
-	if (suffix)
-		snprintf(disposition, sizeof(disposition), "attachment; filename=\"%s%s\"",
-			pa_kinds[given->kind].name, suffix);
-	const struct pa_http_head head = {
-		.status = 200,
-		.type = suffix ? PA_REPLY_BINARY : PA_REPLY_TEXT,
-		.disposition = suffix ? disposition : NULL,
-	};
-	pa_reply_job(http, job, &head, explain);
+	pa_reply_work(http, &work, turn_ns, file_of(given, suffix, file), pa_profiles_explain);
 }
 
-/* What GET would answer, without doing its work. */
 static void answer_head(struct pa_http *http, const struct task *task, const char *suffix)
 {
-	char disposition[64];
+	char file[FILE_BYTES];
 
-	snprintf(disposition, sizeof(disposition), "attachment; filename=\"%s%s\"",
-		pa_kinds[task->kind].name, suffix ? suffix : "");
-	const struct pa_http_head head = {
-		.status = 200,
-		.type = suffix ? PA_REPLY_BINARY : PA_REPLY_TEXT,
-		.disposition = suffix ? disposition : NULL,
-		.length = -1,
-	};
-	if (pa_http_begin(http, &head))
-		pa_http_end(http);
+	pa_reply_no_work(http, file_of(task, suffix, file));
 }
 
-static int64_t ns_of(int64_t seconds)
+int64_t pa_profiles_ns(int64_t seconds)
 {
 	return (seconds < SECONDS_MAX ? seconds : SECONDS_MAX) * PA_NS_PER_S;
 }
@@ -231,7 +216,7 @@ static int64_t cpu_seconds(const struct pa_request *request)
 
 void pa_profiles_cpu(struct pa_http *http, const struct pa_request *request)
 {
-	struct task task = { .kind = PA_KIND_CPU };
+	struct task task = { .kind = &pa_kinds[PA_KIND_CPU] };
 	int error = pa_snapshot_cpu_start(pa_core_bridge->settings->cpu_hz);
 
 	if (error) {
@@ -240,7 +225,8 @@ void pa_profiles_cpu(struct pa_http *http, const struct pa_request *request)
 	}
 	bool is_head = request->method == PA_REQUEST_HEAD;
 	bool claimed = pa_http_claim(http);
-	bool there = claimed && (is_head || pa_http_wait(http, ns_of(cpu_seconds(request))));
+	int64_t ns = pa_profiles_ns(cpu_seconds(request));
+	bool there = claimed && (is_head || pa_http_wait(http, ns));
 	task.snapshot = pa_snapshot_cpu_stop();
 	if (!claimed) {
 		pa_snapshot_free(task.snapshot);
@@ -252,9 +238,9 @@ void pa_profiles_cpu(struct pa_http *http, const struct pa_request *request)
 		pa_snapshot_free(task.snapshot);
 		pa_reply_error(http, 500, "context canceled");
 	} else if (!task.snapshot) {
-		pa_reply_error(http, 500, explain(NO_PROFILE));
+		pa_reply_error(http, 500, pa_profiles_explain(PA_PROFILES_NONE));
 	} else {
-		answer(http, &task, "", TURN_NS);
+		answer(http, &task, "", PA_PROFILES_TURN_NS);
 	}
 }
 
@@ -266,17 +252,17 @@ void pa_profiles_cpu(struct pa_http *http, const struct pa_request *request)
  */
 static void answer_waited(struct pa_http *http, struct task *task, int64_t seconds)
 {
-	pa_snapshot_watch(task->kind);
-	task->before = pa_snapshot_take(task->kind);
-	bool there = task->before && pa_http_wait(http, ns_of(seconds));
-	pa_snapshot_unwatch(task->kind);
+	pa_snapshot_watch(task->kind->id);
+	task->before = pa_snapshot_take_of(task->kind);
+	bool there = task->before && pa_http_wait(http, pa_profiles_ns(seconds));
+	pa_snapshot_unwatch(task->kind->id);
 	if (!task->before) {
-		pa_reply_error(http, 500, explain(NO_PROFILE));
+		pa_reply_error(http, 500, pa_profiles_explain(PA_PROFILES_NONE));
 	} else if (!there) {
 		pa_snapshot_free(task->before);
 		pa_reply_error(http, 500, "context canceled");
 	} else {
-		answer(http, task, "-delta", TURN_NS);
+		answer(http, task, "-delta", PA_PROFILES_TURN_NS);
 	}
 }
 
@@ -284,12 +270,17 @@ static void answer_waited(struct pa_http *http, struct task *task, int64_t secon
 static void answer_delta(struct pa_http *http, const struct pa_request *request,
 	const struct pa_kind *kind, const char *value)
 {
-	struct task task = { .kind = kind->id };
+	struct task task = { .kind = kind };
 	int64_t seconds;
 
 	if (!pa_query_int(value, &seconds) || seconds <= 0) {
 		pa_reply_error(http, 400,
 			"invalid value for \"seconds\" - must be a positive integer");
+		return;
+	}
+	if (kind->id == PA_KIND_CUSTOM) {
+		pa_reply_error(http, 400,
+			"\"seconds\" parameter is not supported for this profile type");
 		return;
 	}
 	if (parameter(request, "debug") != 0) {
@@ -312,7 +303,7 @@ void pa_profiles_named(struct pa_http *http, const struct pa_request *request,
 {
 	char seconds[VALUE_BYTES];
 	struct task task = {
-		.kind = kind->id,
+		.kind = kind,
 		.debug = parameter(request, "debug"),
 		.trim = kind->id == PA_KIND_HEAP && parameter(request, "gc") > 0,
 	};

@@ -7,11 +7,25 @@
 #ifndef PA_PROFILES_H
 #define PA_PROFILES_H
 
+#include <errno.h>
+
 #include "../profile/kinds.h"
 #include "http.h"
 
 /* Requests that may wait for their seconds at the same time; the other workers serve the rest. */
 #define PA_PROFILES_WAITING (PA_HTTP_WORKERS - 2)
+
+/* A profile that was waited for is worth waiting for its turn as well. */
+#define PA_PROFILES_TURN_NS (30 * PA_NS_PER_S)
+
+/* Errors of jobs besides the encoder's. */
+enum { PA_PROFILES_NONE = -ENODATA, PA_PROFILES_NO_DELTA = -ENOMSG };
+
+/* What to tell the client of a job's error. */
+PA_AGENT const char *pa_profiles_explain(int error);
+
+/* Positive seconds of a request, as ns: at most a year of them. */
+PA_AGENT int64_t pa_profiles_ns(int64_t seconds);
 
 /* ?seconds=N: CPU samples of the next N seconds, 30 for what is no positive number. */
 PA_AGENT void pa_profiles_cpu(struct pa_http *http, const struct pa_request *request);

@@ -1,12 +1,15 @@
 #include "reply.h"
 
 #include <errno.h>
+#include <stdio.h>
 #include <string.h>
 
 #include "buffer.h"
 
 /* What is waited for before the head goes out: a job that ends within it has a known length. */
 #define FIRST_BYTES ((size_t)64 << 10)
+
+#define DISPOSITION_BYTES 192
 
 static void reply_text(struct pa_http *http, const struct pa_http_head *given, const char *text)
 {
@@ -100,4 +103,39 @@ void pa_reply_no_job(struct pa_http *http, int error)
 		pa_reply_error(http, 503, "too many profiles are being written; try again");
 	else
 		pa_reply_error(http, 500, "out of memory");
+}
+
+static struct pa_http_head head_of(const char *file, char disposition[DISPOSITION_BYTES])
+{
+	if (file)
+		snprintf(disposition, DISPOSITION_BYTES, "attachment; filename=\"%s\"", file);
+	return (struct pa_http_head){
+		.status = 200,
+		.type = file ? PA_REPLY_BINARY : PA_REPLY_TEXT,
+		.disposition = file ? disposition : NULL,
+		.length = -1,
+	};
+}
+
+void pa_reply_work(struct pa_http *http, const struct pa_job_work *work, int64_t turn_ns,
+	const char *file, const char *(*explain)(int error))
+{
+	char disposition[DISPOSITION_BYTES];
+	const struct pa_http_head head = head_of(file, disposition);
+	struct pa_job *job;
+	int error = pa_collect_submit(work, turn_ns, &job);
+
+	if (error)
+		pa_reply_no_job(http, error);
+	else
+		pa_reply_job(http, job, &head, explain);
+}
+
+void pa_reply_no_work(struct pa_http *http, const char *file)
+{
+	char disposition[DISPOSITION_BYTES];
+	const struct pa_http_head head = head_of(file, disposition);
+
+	if (pa_http_begin(http, &head))
+		pa_http_end(http);
 }

@@ -39,6 +39,16 @@ PA_AGENT void pa_reply_page(struct pa_http *http, const char *type, const char *
 PA_AGENT void pa_reply_job(struct pa_http *http, struct pa_job *job,
 	const struct pa_http_head *head, const char *(*explain)(int error));
 
+/*
+ * 200 with what work produces, once it has waited turn_ns at most for a place: as a file of that
+ * name (of at most 127 bytes), or as text when there is none. Takes care of work in every case.
+ */
+PA_AGENT void pa_reply_work(struct pa_http *http, const struct pa_job_work *work, int64_t turn_ns,
+	const char *file, const char *(*explain)(int error));
+
+/* To HEAD: what pa_reply_work would answer, without doing its work. */
+PA_AGENT void pa_reply_no_work(struct pa_http *http, const char *file);
+
 /* What became of pa_collect_submit when it gave no job: 503, or 500. */
 PA_AGENT void pa_reply_no_job(struct pa_http *http, int error);
 

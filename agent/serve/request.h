@@ -26,6 +26,7 @@ struct pa_request {
 	enum pa_request_method method;
 	const char *path;  /* as sent, percent signs and all, without the query */
 	const char *query; /* raw, without the '?'; "" when there is none */
+	const char *peer;  /* the client's address: "127.0.0.1" */
 	uint32_t header_count;
 	struct pa_request_header headers[PA_REQUEST_HEADERS];
 };

@@ -4,28 +4,36 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "../profile/core.h"
 #include "../profile/snapshot.h"
 #include "buffer.h"
+#include "fgprof.h"
 #include "pages.h"
 #include "profiles.h"
 #include "query.h"
 #include "reply.h"
+#include "since.h"
 #include "symbol.h"
 
 #define PREFIX "/debug/pprof/"
 
 /* More than the longest header that the gate lets through. */
 #define PATH_BYTES 8200
-#define LOCATION_BYTES 160
-#define ROWS_MAX 32
+/* A name of which each byte is escaped, and the parameters. */
+#define LOCATION_BYTES (sizeof(PREFIX) + 3 * PA_CUSTOM_NAME_BYTES + 128)
+#define ROWS_MAX (32 + PA_CUSTOM_MAX)
 
 typedef void answer_fn(struct pa_http *http, const struct pa_request *request);
+typedef void of_kind_fn(struct pa_http *http, const struct pa_request *request,
+	const struct pa_kind *kind);
 
 struct route {
-	const char *name;        /* behind PREFIX */
-	answer_fn *answer;
+	const char *path;
+	answer_fn *answer;       /* or NULL: of_kind */
 	bool post;               /* takes POST as well */
-	const char *description; /* in the index; NULL: not in it */
+	const char *description; /* in the index, for one below PREFIX; NULL: not in it */
+	of_kind_fn *of_kind;
+	enum pa_kind_id kind;
 };
 
 static struct {
@@ -71,15 +79,31 @@ static void answer_cmdline(struct pa_http *http, const struct pa_request *reques
 
 static answer_fn answer_index;
 
+/*
+ * What is not a profile by its own name. Below /pprof are the paths of gperftools, which pprof asks
+ * for symbols there as well. Its growth has the stacks by which the heap grew: ours are all
+ * allocations.
+ */
 static const struct route routes[] = {
-	{ "", answer_index, false, NULL },
-	{ "agent", answer_agent, false, NULL },
-	{ "cmdline", answer_cmdline, false,
-		"The command line invocation of the current program" },
-	{ "profile", pa_profiles_cpu, false, NULL }, /* described by its kind */
-	{ "symbol", pa_symbol_answer, true,
-		"Maps given program counters to function names. Counters can be specified in a GET "
-		"raw query or POST body, multiple counters are separated by '+'." },
+	{ PREFIX, .answer = answer_index },
+	{ PREFIX "agent", .answer = answer_agent },
+	{ PREFIX "cmdline", .answer = answer_cmdline,
+		.description = "The command line invocation of the current program" },
+	{ PREFIX "profile", .answer = pa_profiles_cpu }, /* described by its kind */
+	{ PREFIX "symbol", .answer = pa_symbol_answer, .post = true,
+		.description = "Maps given program counters to function names. Counters can be "
+			       "specified in a GET raw query or POST body, multiple counters are "
+			       "separated by '+'." },
+	{ PREFIX "delta_block", .of_kind = pa_since_answer, .kind = PA_KIND_BLOCK },
+	{ PREFIX "delta_heap", .of_kind = pa_since_answer, .kind = PA_KIND_HEAP },
+	{ PREFIX "delta_mutex", .of_kind = pa_since_answer, .kind = PA_KIND_MUTEX },
+	{ "/debug/fgprof", .answer = pa_fgprof_answer },
+	{ "/pprof/cmdline", .answer = answer_cmdline },
+	{ "/pprof/contention", .of_kind = pa_profiles_named, .kind = PA_KIND_MUTEX },
+	{ "/pprof/growth", .of_kind = pa_profiles_named, .kind = PA_KIND_ALLOCS },
+	{ "/pprof/heap", .of_kind = pa_profiles_named, .kind = PA_KIND_HEAP },
+	{ "/pprof/profile", .answer = pa_profiles_cpu },
+	{ "/pprof/symbol", .answer = pa_symbol_answer, .post = true },
 };
 
 static int compare_rows(const void *a, const void *b)
@@ -88,21 +112,32 @@ static int compare_rows(const void *a, const void *b)
 	return strcmp(left->name, right->name);
 }
 
+static struct pa_pages_row row_of(const struct pa_kind *kind)
+{
+	return (struct pa_pages_row){ kind->name, kind->description, pa_snapshot_count_of(kind) };
+}
+
 static void answer_index(struct pa_http *http, const struct pa_request *request)
 {
 	struct pa_pages_row rows[ROWS_MAX];
 	struct pa_buffer page = { 0 };
+	uint32_t customs = pa_core_bridge->custom_total();
 	size_t count = 0;
 
 	(void)request;
+	pa_snapshot_sync();
 	for (size_t i = 0; i < PA_COUNT(routes) && count < ROWS_MAX; i++) {
 		if (routes[i].description)
-			rows[count++] = (struct pa_pages_row){ routes[i].name,
+			rows[count++] = (struct pa_pages_row){ routes[i].path + strlen(PREFIX),
 				routes[i].description, 0 };
 	}
 	for (size_t i = 0; i < PA_KIND_COUNT && count < ROWS_MAX; i++)
-		rows[count++] = (struct pa_pages_row){ pa_kinds[i].name, pa_kinds[i].description,
-			pa_snapshot_count(pa_kinds[i].id) };
+		rows[count++] = row_of(&pa_kinds[i]);
+	for (uint32_t id = 0; id < customs && count < ROWS_MAX; id++) {
+		const struct pa_kind *kind = pa_kind_custom(id);
+		if (kind)
+			rows[count++] = row_of(kind);
+	}
 	qsort(rows, count, sizeof(rows[0]), compare_rows);
 	pa_pages_index(&page, rows, count);
 	reply_buffer(http, PA_REPLY_HTML, &page);
@@ -117,22 +152,41 @@ struct target {
 	const struct pa_kind *kind;
 };
 
+/* What pa_query_path leaves escaped is in the names of the program's own profiles, if anywhere. */
+static const struct pa_kind *find_kind(const char *escaped)
+{
+	char name[PA_CUSTOM_NAME_BYTES];
+	size_t length = 0;
+
+	while (*escaped && length < sizeof(name) - 1) {
+		char digits[3] = { 0 };
+		bool is_escape = *escaped == '%'; /* two digits follow, that was checked */
+		if (is_escape)
+			memcpy(digits, escaped + 1, 2);
+		name[length] = is_escape ? (char)strtoul(digits, NULL, 16) : *escaped;
+		if (!name[length++])
+			return NULL;
+		escaped += is_escape ? 3 : 1;
+	}
+	name[length] = '\0';
+	return *escaped ? NULL : pa_kind_find(name);
+}
+
 static struct target find_target(const char *path)
 {
 	struct target target = { 0 };
-	const char *name = path + strlen(PREFIX);
 
 	if (strcmp(path, "/") == 0 || strcmp(path, "/debug/pprof") == 0) {
 		target.home = true;
 		return target;
 	}
-	if (strncmp(path, PREFIX, strlen(PREFIX)) != 0)
-		return target;
 	for (size_t i = 0; i < PA_COUNT(routes); i++) {
-		if (strcmp(name, routes[i].name) == 0)
+		if (strcmp(path, routes[i].path) == 0)
 			target.route = &routes[i];
 	}
-	const struct pa_kind *kind = pa_kind_find(name);
+	if (strncmp(path, PREFIX, strlen(PREFIX)) != 0)
+		return target;
+	const struct pa_kind *kind = find_kind(path + strlen(PREFIX));
 	if (kind && kind->named)
 		target.kind = kind;
 	return target;
@@ -157,22 +211,51 @@ static void add_parameters(char *location, size_t size, const char *query)
 	}
 }
 
+/* As Go writes a path: what the program calls its profiles may need escapes. */
+static void add_name(char *location, const char *name)
+{
+	static const char plain[] = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ"
+				    "0123456789-_.~$&+,/:;=@";
+
+	for (location += strlen(location); *name; name++) {
+		bool as_it_is = strchr(plain, *name) != NULL;
+		location += sprintf(location, as_it_is ? "%c" : "%%%02X", (unsigned char)*name);
+	}
+}
+
 static void move(struct pa_http *http, const struct target *target, const char *query)
 {
 	char location[LOCATION_BYTES];
-	const char *name = target->kind ? target->kind->name
-		: target->route         ? target->route->name
-					: "";
 
-	snprintf(location, sizeof(location), PREFIX "%s", name);
+	snprintf(location, sizeof(location), "%s", target->route ? target->route->path : PREFIX);
+	if (target->kind && !target->route)
+		add_name(location, target->kind->name);
 	add_parameters(location, sizeof(location), query);
 	pa_reply_moved(http, location);
+}
+
+static void answer_route(struct pa_http *http, const struct pa_request *request,
+	const struct route *route)
+{
+	if (route->answer)
+		route->answer(http, request);
+	else
+		route->of_kind(http, request, &pa_kinds[route->kind]);
 }
 
 static bool is_method_good(enum pa_request_method method, bool post)
 {
 	return method == PA_REQUEST_GET || method == PA_REQUEST_HEAD ||
 		(post && method == PA_REQUEST_POST);
+}
+
+static bool takes_post(const char *request_path)
+{
+	char path[PATH_BYTES];
+	if (!request_path || pa_query_path(request_path, path, sizeof(path)) == PA_QUERY_PATH_BAD)
+		return false;
+	struct target target = find_target(path);
+	return target.route && target.route->post;
 }
 
 void pa_routes_answer(struct pa_http *http, const struct pa_request *request,
@@ -200,15 +283,15 @@ void pa_routes_answer(struct pa_http *http, const struct pa_request *request,
 	else if (target.home || kind == PA_QUERY_PATH_OTHER)
 		move(http, &target, request->query);
 	else if (target.route)
-		target.route->answer(http, request);
+		answer_route(http, request, target.route);
 	else
 		pa_profiles_named(http, request, target.kind);
 }
 
-void pa_routes_refuse(struct pa_http *http, int status)
+void pa_routes_refuse(struct pa_http *http, int status, const char *path)
 {
 	if (status == 405)
-		pa_reply_method(http, false);
+		pa_reply_method(http, takes_post(path));
 	else
 		pa_reply_error(http, status, pa_http_reason(status));
 }

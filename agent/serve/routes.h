@@ -15,7 +15,7 @@ PA_AGENT void pa_routes_init(const struct pa_listen *listener);
 PA_AGENT void pa_routes_answer(struct pa_http *http, const struct pa_request *request,
 	const struct pa_guard *guard);
 
-/* A request that could not be read. */
-PA_AGENT void pa_routes_refuse(struct pa_http *http, int status);
+/* A request that could not be read. path: as far as it could, or NULL; 405 says what it takes. */
+PA_AGENT void pa_routes_refuse(struct pa_http *http, int status, const char *path);
 
 #endif

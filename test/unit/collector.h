@@ -129,6 +129,25 @@ static void contend_rates(uint64_t block_rate_ns, uint64_t mutex_fraction)
 	fake_contend.calls++;
 }
 
+/* Profiles of the program's own. */
+static struct {
+	struct pa_custom profiles[2];
+	uint32_t total;
+} fake_customs = {
+	.profiles = { { .id = 0, .name = "example.com/one" }, { .id = 1, .name = "two" } },
+	.total = 2,
+};
+
+static struct pa_custom *custom_of(uint32_t id)
+{
+	return id < fake_customs.total ? &fake_customs.profiles[id] : NULL;
+}
+
+static uint32_t custom_total(void)
+{
+	return fake_customs.total;
+}
+
 /* fake_maps.h has the rest of maps.h. */
 int pa_maps_open(const char *path)
 {
@@ -168,6 +187,7 @@ static void start_collector(size_t ring_bytes)
 		.contend_rates = contend_rates, .roll_begin = roll_begin, .roll_call = roll_call,
 		.text_lo = HOOKS, .text_hi = HOOKS_END,
 		.is_agent_thread = is_agent_thread,
+		.custom = custom_of, .custom_total = custom_total,
 	};
 	bridge.ring = pa_ring_create(ring_bytes);
 	pa_core_bridge = &bridge;

@@ -32,38 +32,65 @@ static struct {
 	int rolls, details;     /* rollcalls so far, and those in detail */
 	PA_ATOMIC(int) watches; /* so far; acq_rel, as is the next */
 	PA_ATOMIC(int) watching[PA_KIND_COUNT]; /* that were not taken back yet */
+	struct pa_custom customs[2]; /* profiles of the program's own, */
+	uint32_t custom_total;       /* so many of them */
+	int synced;
 	int watched;            /* snapshots that were taken while their kind was watched */
 	int64_t debug;          /* of the last text */
+	int64_t in_use;         /* third value of the next snapshots */
+	size_t seen_count;      /* samples that were encoded last, and the values of the first */
+	int64_t seen[PA_KIND_VALUES];
 	int encode_error;
 	size_t encode_bytes;    /* more than the line */
 	int rests;
 } fake;
 
-static struct pa_stack fake_stack = { .hash = 3 };
+static union {
+	struct pa_stack stack;
+	char room[sizeof(struct pa_stack) + sizeof(uint32_t)]; /* one location */
+} fake_stack = { .stack = { .hash = 3, .depth = 1 } };
 
 const struct pa_stack *pa_sites_overflow(void)
 {
 	return NULL;
 }
 
-struct pa_snapshot *pa_snapshot_take(enum pa_kind_id kind)
+const struct pa_loc *pa_sites_loc(uint32_t id)
+{
+	static const struct pa_loc loc = { .pc = KNOWN_FROM };
+	(void)id;
+	return &loc;
+}
+
+static struct pa_snapshot *fake_take(const struct pa_kind *kind)
 {
 	if (fake.take_fails)
 		return NULL;
-	fake.watched += pa_load_acquire(&fake.watching[kind]) > 0;
 	struct pa_snapshot *snapshot = pa_map(PA_PAGE_BYTES);
 	*snapshot = (struct pa_snapshot){
-		.kind = &pa_kinds[kind],
+		.kind = kind,
 		.time_ns = ++fake.taken * PA_NS_PER_S,
 		.samples = (struct pa_sample *)(snapshot + 1),
 		.sample_count = 1,
 		.bytes = PA_PAGE_BYTES,
 	};
 	snapshot->samples[0] = (struct pa_sample){
-		.stack = &fake_stack,
-		.values = { fake.taken },
+		.stack = &fake_stack.stack,
+		.values = { fake.taken, 0, fake.in_use },
 	};
 	return snapshot;
+}
+
+struct pa_snapshot *pa_snapshot_take(enum pa_kind_id kind)
+{
+	if (!fake.take_fails)
+		fake.watched += pa_load_acquire(&fake.watching[kind]) > 0;
+	return fake_take(&pa_kinds[kind]);
+}
+
+struct pa_snapshot *pa_snapshot_take_custom(uint32_t id)
+{
+	return fake_take(pa_kind_custom(id));
 }
 
 void pa_snapshot_free(struct pa_snapshot *snapshot)
@@ -104,9 +131,19 @@ struct pa_snapshot *pa_snapshot_cpu_stop(void)
 	return pa_snapshot_take(PA_KIND_CPU);
 }
 
+void pa_snapshot_sync(void)
+{
+	fake.synced++;
+}
+
 size_t pa_snapshot_count(enum pa_kind_id kind)
 {
 	return kind == PA_KIND_CPU ? 0 : 20 + kind;
+}
+
+size_t pa_snapshot_count_custom(uint32_t id)
+{
+	return pa_load_relaxed(&fake.customs[id].count);
 }
 
 struct pa_profile_stats pa_profile_stats(void)
@@ -128,6 +165,9 @@ static int fake_write(const char *form, const struct pa_snapshot *snapshot,
 	snprintf(line, sizeof(line), "%s %s %lld duration %lld\n", form, snapshot->kind->name,
 		(long long)(snapshot->sample_count ? snapshot->samples[0].values[0] : 0),
 		(long long)snapshot->duration_ns);
+	fake.seen_count = snapshot->sample_count;
+	if (fake.seen_count)
+		memcpy(fake.seen, snapshot->samples[0].values, sizeof(fake.seen));
 	if (fake.encode_error)
 		return fake.encode_error;
 	if (!sink->write(sink->arg, line, strlen(line)))
@@ -161,6 +201,14 @@ struct pa_function *pa_symbols_at(uintptr_t address)
 	return address >= KNOWN_FROM && address < KNOWN_TO ? &known : NULL;
 }
 
+uint32_t pa_symbols_lookup(const struct pa_loc *loc, struct pa_frame *frames, uint32_t max)
+{
+	if (!max)
+		abort();
+	frames[0] = (struct pa_frame){ .function = pa_symbols_at(loc->pc) };
+	return 1;
+}
+
 static size_t fake_hook_status(struct pa_hook_status *out, size_t max)
 {
 	if (max < 2)
@@ -173,6 +221,25 @@ static size_t fake_hook_status(struct pa_hook_status *out, size_t max)
 static size_t fake_memory_bytes(void)
 {
 	return 4321;
+}
+
+static struct pa_custom *fake_custom(uint32_t id)
+{
+	return id < fake.custom_total ? &fake.customs[id] : NULL;
+}
+
+static uint32_t fake_custom_total(void)
+{
+	return fake.custom_total;
+}
+
+/* With the id that comes next. Kinds are made once: an id has the same name in all tests. */
+static inline void fake_add_custom(const char *name, uint32_t count)
+{
+	struct pa_custom *custom = &fake.customs[fake.custom_total];
+	custom->id = fake.custom_total++;
+	snprintf(custom->name, sizeof(custom->name), "%s", name);
+	pa_store_relaxed(&custom->count, count);
 }
 
 static void *fake_render(void *unused)
@@ -209,11 +276,12 @@ static void fake_reset(void)
 {
 	fake_settle();
 	fake.taken = fake.cpu_running = fake.rests = 0;
-	fake.rolls = fake.details = fake.watched = 0;
-	fake.debug = 0;
+	fake.rolls = fake.details = fake.watched = fake.synced = 0;
+	fake.debug = fake.in_use = 0;
 	pa_store_relaxed(&fake.watches, 0);
 	for (int kind = 0; kind < PA_KIND_COUNT; kind++)
 		pa_store_relaxed(&fake.watching[kind], 0);
+	fake.custom_total = 0;
 	fake.take_fails = false;
 	fake.cpu_error = fake.encode_error = 0;
 	fake.encode_bytes = 0;
@@ -234,6 +302,8 @@ static int fake_start(void **unused)
 		.memory = { .malloc = malloc },
 		.hook_status = fake_hook_status,
 		.memory_bytes = fake_memory_bytes,
+		.custom = fake_custom,
+		.custom_total = fake_custom_total,
 	};
 	pa_core_bridge = &fake.bridge;
 	return 0;

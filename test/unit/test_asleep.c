@@ -17,6 +17,7 @@
 
 #include "agent/record/asleep.h"
 #include "agent/record/contend.h"
+#include "agent/record/labels.h"
 #include "agent/record/sample.h"
 #include "test/unit/record_fixture.h"
 
@@ -57,6 +58,7 @@ static void be_there(void)
 	prctl(PR_SET_NAME, "sleepy");
 	pa_thread_meet(&pa_thread_self);
 	pa_thread_self.creator_pc = 0x1234;
+	pa_labels_add(NULL, (const char *const[]){ "k", "v", NULL }, &pa_thread_self.labels);
 	pa_store_release(&sleeper.tid, pa_thread_self.tid);
 }
 
@@ -128,6 +130,7 @@ static void sleeper_is_described_and_not_woken(void **unused)
 	assert_int_equal(event->head.flags, PA_EVENT_LEAF | PA_EVENT_COLD);
 	assert_int_equal(event->head.value[0], WORD);
 	assert_int_equal(event->head.tid, entry.tid);
+	assert_string_equal(pa_labels_value(pa_labels_get(event->head.labels), "k"), "v");
 	assert_true(event->cold.few_regs && event->cold.leaf);
 	uintptr_t sp = event->cold.regs.gpr[PA_REG_SP];
 	assert_int_equal(event->cold.stack_at, sp & ~7ul);

@@ -92,11 +92,23 @@ static void *render(void *unused)
 	pa_collect_run();
 }
 
+static struct {
+	PA_ATOMIC(int) calls;
+	PA_ATOMIC(int64_t) wait_ns;
+} idle = { .wait_ns = -1 };
+
+static int64_t count_idle(void)
+{
+	pa_add_acq_rel(&idle.calls, 1);
+	return pa_load_acquire(&idle.wait_ns);
+}
+
 static int start_render_thread(void **unused)
 {
 	pthread_t thread;
 	(void)unused;
 	pa_collect_reset();
+	pa_collect_idle(count_idle);
 	return pthread_create(&thread, NULL, render, NULL);
 }
 
@@ -297,6 +309,38 @@ static void stalled_job_makes_way(void **unused)
 	wait_until(&good.dropped, 1);
 }
 
+static void do_one_job(void)
+{
+	struct work work = { .bytes = 1 };
+	struct pa_job *job;
+	assert_int_equal(submit(&work, 20 * PA_NS_PER_S, &job), 0);
+	assert_int_equal(read_all(job), 1);
+	pa_collect_leave(job);
+	wait_until(&work.dropped, 1);
+}
+
+static void idle_is_called_with_each_job(void **unused)
+{
+	(void)unused;
+	int before = pa_load_acquire(&idle.calls);
+	do_one_job();
+	assert_true(pa_load_acquire(&idle.calls) > before);
+}
+
+static void idle_is_called_again_when_it_wants(void **unused)
+{
+	int64_t end_ns = pa_clock_mono_ns() + 20 * PA_NS_PER_S;
+	(void)unused;
+	pa_store_release(&idle.wait_ns, PA_NS_PER_MS);
+	do_one_job();
+	int before = pa_load_acquire(&idle.calls);
+	while (pa_load_acquire(&idle.calls) < before + 3) {
+		assert_true(pa_clock_mono_ns() < end_ns);
+		sched_yield();
+	}
+	pa_store_release(&idle.wait_ns, -1);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -312,6 +356,8 @@ int main(void)
 		cmocka_unit_test(place_is_kept_until_the_worker_leaves),
 		cmocka_unit_test(patient_job_gets_the_next_place),
 		cmocka_unit_test(stalled_job_makes_way),
+		cmocka_unit_test(idle_is_called_with_each_job),
+		cmocka_unit_test(idle_is_called_again_when_it_wants),
 	};
 	return cmocka_run_group_tests(tests, start_render_thread, NULL);
 }

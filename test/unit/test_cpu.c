@@ -8,25 +8,45 @@
 
 #include <cmocka.h>
 
+#include "agent/profile/core.h"
 #include "agent/profile/cpu.h"
 
 #define PERIOD_NS 10000000
 
 static struct pa_stack stacks[3];
 
+static const struct pa_labels sets[] = { { .id = 0 }, { .id = 1 }, { .id = 2 } };
+static const struct pa_labels last_set = { .id = PA_LABELS_SETS - 1 };
+
+static const struct pa_labels *labels(uint32_t id)
+{
+	assert_int_not_equal(id, 0);
+	assert_true(id < PA_LABELS_SETS);
+	return id < PA_COUNT(sets) ? &sets[id] : id == last_set.id ? &last_set : NULL;
+}
+
+static struct pa_bridge bridge = { .labels = labels };
+
 static int begin(void **unused)
 {
 	(void)unused;
+	pa_core_bridge = &bridge;
 	pa_cpu_begin(PERIOD_NS, 0);
 	return 0;
 }
 
-static void add(const struct pa_stack *stack, int32_t tid, const char *name, uint64_t ticks)
+static void add_labelled(const struct pa_stack *stack, int32_t tid, const char *name,
+	uint32_t labels_id, uint64_t ticks)
 {
 	char padded[PA_THREAD_NAME_BYTES] = { 0 };
 	for (size_t i = 0; i < sizeof(padded) && name[i]; i++)
 		padded[i] = name[i];
-	pa_cpu_add(stack, tid, padded, ticks);
+	pa_cpu_add(stack, tid, padded, labels_id, ticks);
+}
+
+static void add(const struct pa_stack *stack, int32_t tid, const char *name, uint64_t ticks)
+{
+	add_labelled(stack, tid, name, 0, ticks);
 }
 
 static struct pa_sample sample_at(size_t i)
@@ -66,6 +86,44 @@ static void stack_tid_and_name_keep_samples_apart(void **unused)
 	assert_int_equal(pa_cpu_count(), 4);
 	assert_int_equal(sample_at(2).tid, 8);
 	assert_string_equal(sample_at(3).thread, "other");
+}
+
+static void labels_keep_samples_apart(void **unused)
+{
+	(void)unused;
+	add(&stacks[0], 7, "worker", 1);
+	add_labelled(&stacks[0], 7, "worker", 1, 2);
+	add_labelled(&stacks[0], 7, "worker", 2, 3);
+	add_labelled(&stacks[0], 7, "worker", 1, 4);
+	assert_int_equal(pa_cpu_count(), 3);
+	assert_null(sample_at(0).labels);
+	assert_ptr_equal(sample_at(1).labels, &sets[1]);
+	assert_int_equal(sample_at(1).values[0], 6);
+	assert_ptr_equal(sample_at(2).labels, &sets[2]);
+}
+
+static void largest_tid_and_labels_do_not_meet(void **unused)
+{
+	const int32_t largest = (1 << 22) - 1;
+	(void)unused;
+	add_labelled(&stacks[0], largest, "worker", last_set.id, 1);
+	add_labelled(&stacks[0], largest, "other", last_set.id, 1);
+	assert_int_equal(sample_at(0).tid, largest);
+	assert_ptr_equal(sample_at(0).labels, &last_set);
+	assert_string_equal(sample_at(0).thread, "worker");
+	assert_string_equal(sample_at(1).thread, "other");
+}
+
+static void labels_that_are_none_are_left_out(void **unused)
+{
+	(void)unused;
+	add_labelled(&stacks[0], 7, "worker", PA_LABELS_SETS, 1);
+	add_labelled(&stacks[0], 7, "worker", UINT32_MAX, 1);
+	add_labelled(&stacks[0], 8, "worker", 77, 1); /* that nobody knows */
+	assert_int_equal(pa_cpu_count(), 2);
+	assert_null(sample_at(0).labels);
+	assert_string_equal(sample_at(0).thread, "worker");
+	assert_null(sample_at(1).labels);
 }
 
 static void equal_names_are_one_string(void **unused)
@@ -186,6 +244,9 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test_setup(ticks_of_one_thread_in_one_stack_add_up, begin),
 		cmocka_unit_test_setup(stack_tid_and_name_keep_samples_apart, begin),
+		cmocka_unit_test_setup(labels_keep_samples_apart, begin),
+		cmocka_unit_test_setup(largest_tid_and_labels_do_not_meet, begin),
+		cmocka_unit_test_setup(labels_that_are_none_are_left_out, begin),
 		cmocka_unit_test_setup(equal_names_are_one_string, begin),
 		cmocka_unit_test_setup(names_become_valid_utf8, begin),
 		cmocka_unit_test_setup(a_name_of_bad_bytes_alone_fits, begin),

@@ -161,6 +161,24 @@ static void threads_are_kept_apart(void **unused)
 	pa_snapshot_free(delta);
 }
 
+static void labels_are_kept_apart(void **unused)
+{
+	const struct pa_labels a = { .id = 1, .hash = 99 }, b = { .id = 2, .hash = 99 };
+	struct pa_sample old[] = { { .stack = &stacks[0], .tid = 1, .bytes_label = -1,
+		.labels = &a, .values = { 1 } } };
+	struct pa_sample new[] = { old[0], old[0], old[0] };
+	(void)unused;
+	new[1].labels = &b;
+	new[2].labels = NULL;
+	struct pa_snapshot before = snapshot(old, 1, 1000), after = snapshot(new, 3, 2000);
+	before.kind = after.kind = &pa_kinds[PA_KIND_GOROUTINE];
+	struct pa_snapshot *delta = pa_delta(&before, &after);
+	assert_int_equal(delta->sample_count, 2);
+	assert_ptr_equal(delta->samples[0].labels, &b);
+	assert_null(delta->samples[1].labels);
+	pa_snapshot_free(delta);
+}
+
 static void many_samples_keep_their_sums(void **unused)
 {
 	static struct pa_sample old[5000], new[5000];
@@ -189,6 +207,7 @@ int main(void)
 		cmocka_unit_test(clock_set_back_gives_no_negative_duration),
 		cmocka_unit_test(lost_events_are_one_sample),
 		cmocka_unit_test(threads_are_kept_apart),
+		cmocka_unit_test(labels_are_kept_apart),
 		cmocka_unit_test(many_samples_keep_their_sums),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);

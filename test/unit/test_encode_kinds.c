@@ -115,6 +115,32 @@ static void thread_has_its_name_and_tid_as_labels(void **unused)
 	}
 }
 
+static void labels_are_texts_of_the_sample(void **unused)
+{
+	static const struct { struct pa_labels head; struct pa_label labels[3]; } set = {
+		{ .count = 3 }, { { "k", "v" }, { "\xff" "bad", "a\xfe" }, { "tid", "mine" } }
+	};
+	struct pa_sample samples[] = {
+		{ .stack = STACK(LOC_MAIN), .values = { 1 }, .tid = 4711, .thread = "worker",
+			.labels = &set.head },
+		{ .stack = STACK(LOC_MAIN), .values = { 1 }, .tid = 4712, .thread = "k" },
+	};
+	static const char *const expected[][2] = {
+		{ "thread", "worker" }, { "k", "v" }, { "\xEF\xBF\xBD" "bad", "a\xEF\xBF\xBD" },
+		{ "tid", "mine" }
+	};
+	struct span p = encode_each(&goroutine_kind, samples, 2), s = sub(p, SAMPLE, 0);
+
+	(void)unused;
+	assert_int_equal(count_of(s, 3), PA_COUNT(expected));
+	for (size_t i = 0; i < PA_COUNT(expected); i++) {
+		assert_string_equal(text(p, num(sub(s, 3, i), 1)), expected[i][0]);
+		assert_string_equal(text(p, num(sub(s, 3, i), 2)), expected[i][1]);
+		assert_int_equal(count_of(sub(s, 3, i), 3), 0);
+	}
+	assert_int_equal(count_of(sub(p, SAMPLE, 1), 3), 2);
+}
+
 static void thread_without_an_answer_has_a_frame_that_says_so(void **unused)
 {
 	struct pa_sample sample = { .stack = STACK(LOC_NO_ANSWER), .values = { 1 }, .tid = 9 };
@@ -162,6 +188,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test_setup(contentions_and_delays_are_as_recorded, reset),
 		cmocka_unit_test_setup(thread_has_its_name_and_tid_as_labels, reset),
+		cmocka_unit_test_setup(labels_are_texts_of_the_sample, reset),
 		cmocka_unit_test_setup(thread_without_an_answer_has_a_frame_that_says_so, reset),
 		cmocka_unit_test_setup(creations_are_counted_and_have_no_labels, reset),
 		cmocka_unit_test_setup(profile_without_samples_has_its_types, reset),

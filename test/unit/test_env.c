@@ -47,6 +47,23 @@ static void nothing_set_gives_the_defaults(void **unused)
 	assert_true(got.settings.serving);
 }
 
+static void files_at_exit_are_taken_as_they_are(void **unused)
+{
+	static const char *const names[PA_EXIT_FILES] = {
+		[PA_EXIT_CPU] = "CPU", [PA_EXIT_HEAP] = "HEAP", [PA_EXIT_ALLOCS] = "ALLOCS",
+		[PA_EXIT_BLOCK] = "BLOCK", [PA_EXIT_MUTEX] = "MUTEX",
+	};
+	(void)unused;
+	for (int i = 0; i < PA_EXIT_FILES; i++) {
+		char entry[80];
+		snprintf(entry, sizeof(entry), "PPROFAGENT_%sPROFILE=dir/%%p x", names[i]);
+		read_as("prog", ENVIRON(entry));
+		assert_string_equal(got.lines, "");
+		for (int j = 0; j < PA_EXIT_FILES; j++)
+			assert_string_equal(got.settings.exit_files[j], i == j ? "dir/%p x" : "");
+	}
+}
+
 static void empty_means_unset(void **unused)
 {
 	(void)unused;
@@ -390,8 +407,9 @@ static void the_list_shows_defaults(void **unused)
 		"HEAP_RATE|524288|524288\nCPU_HZ|100|100\n"
 		"STACK_DEPTH|128|128\nBUFFER|4M|4M\nSIGNAL|SIGRTMAX-3|SIGRTMAX-3\n"
 		"SYMBOLS|lines|lines\nPROGRAMS||\nCHILDREN|on|on\nHOSTS||\nLOG|error|error\n"
-		"ENABLED|true|true\nTOKEN||\n");
-	assert_int_equal(listing.count, 15);
+		"ENABLED|true|true\nCPUPROFILE||\nHEAPPROFILE||\nALLOCSPROFILE||\n"
+		"BLOCKPROFILE||\nMUTEXPROFILE||\nTOKEN||\n");
+	assert_int_equal(listing.count, 20);
 }
 
 static void the_list_shows_values_as_resolved(void **unused)
@@ -405,20 +423,23 @@ static void the_list_shows_values_as_resolved(void **unused)
 			"PPROFAGENT_SIGNAL=10", "PPROFAGENT_SYMBOLS=names",
 			"PPROFAGENT_PROGRAMS=p*", "PPROFAGENT_CHILDREN=off", "PPROFAGENT_HOSTS=h",
 			"PPROFAGENT_LOG=off", "PPROFAGENT_ENABLED=0", "PPROFAGENT_TOKEN=s3cret",
-			"PPROFAGENT_BLOCK_RATE=", "PPROFAGENT_MUTEX_FRACTION=10"));
+			"PPROFAGENT_BLOCK_RATE=", "PPROFAGENT_MUTEX_FRACTION=10",
+			"PPROFAGENT_CPUPROFILE=cpu.%p"));
 	pa_env_list(&got.settings, append, &listing);
 	assert_string_equal(listing.text,
 		"ADDRESS|off|localhost:6053\nBLOCK_RATE|1|off\nMUTEX_FRACTION|10|0\n"
 		"HEAP_RATE|1048576|524288\nCPU_HZ|99|100\n"
 		"STACK_DEPTH|512|128\nBUFFER|64k|4M\nSIGNAL|SIGUSR1|SIGRTMAX-3\n"
 		"SYMBOLS|names|lines\nPROGRAMS|p*|\nCHILDREN|off|on\nHOSTS|h|\nLOG|off|error\n"
-		"ENABLED|false|true\nTOKEN|set|\n");
+		"ENABLED|false|true\nCPUPROFILE|cpu.%p|\nHEAPPROFILE||\nALLOCSPROFILE||\n"
+		"BLOCKPROFILE||\nMUTEXPROFILE||\nTOKEN|set|\n");
 }
 
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(nothing_set_gives_the_defaults),
+		cmocka_unit_test(files_at_exit_are_taken_as_they_are),
 		cmocka_unit_test(empty_means_unset),
 		cmocka_unit_test(empty_block_rate_is_one),
 		cmocka_unit_test(rates_of_contention_go_up_to_what_fits),

@@ -6,6 +6,7 @@
 
 #include <cmocka.h>
 
+#include "agent/profile/core.h"
 #include "agent/profile/kinds.h"
 
 static void assert_types(const struct pa_kind *kind, size_t count, const char *const pairs[][2])
@@ -142,8 +143,45 @@ static void unknown_names_are_no_kind(void **unused)
 	assert_null(pa_kind_find("cpu"));
 }
 
+/* ---- profiles of the program's own ---- */
+
+static struct pa_custom customs[] = {
+	{ .id = 0, .name = "example.com/my.custom" }, { .id = 1, .name = "with-dash" }
+};
+static uint32_t total;
+
+static struct pa_custom *custom_of(uint32_t id)
+{
+	return id < total ? &customs[id] : NULL;
+}
+
+static uint32_t custom_total(void)
+{
+	return total;
+}
+
+static void profiles_of_the_program_are_kinds_of_their_own(void **unused)
+{
+	(void)unused;
+	assert_null(pa_kind_find("with-dash"));
+	assert_null(pa_kind_custom(0));
+	total = PA_COUNT(customs);
+	for (uint32_t id = 0; id < total; id++) {
+		const struct pa_kind *kind = pa_kind_custom(id);
+		assert_named(customs[id].name, PA_KIND_CUSTOM, "");
+		assert_counts(kind, customs[id].name);
+		assert_int_equal(kind->custom, id);
+		assert_ptr_equal(pa_kind_find(customs[id].name), kind);
+		assert_ptr_equal(pa_kind_custom(id), kind);
+	}
+	assert_null(pa_kind_custom(total));
+	assert_null(pa_kind_find("my.custom"));
+	assert_null(pa_kind_find("example.com/my.custom/"));
+}
+
 int main(void)
 {
+	static struct pa_bridge bridge = { .custom = custom_of, .custom_total = custom_total };
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(allocs_shows_allocated_space_first),
 		cmocka_unit_test(heap_has_no_default_sample_type),
@@ -153,6 +191,8 @@ int main(void)
 		cmocka_unit_test(kinds_are_sorted_by_name),
 		cmocka_unit_test(kinds_stand_at_their_ids),
 		cmocka_unit_test(unknown_names_are_no_kind),
+		cmocka_unit_test(profiles_of_the_program_are_kinds_of_their_own),
 	};
+	pa_core_bridge = &bridge;
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -66,13 +66,13 @@ void pa_drain_unlock(void)
 	locks--;
 }
 
-struct pa_snapshot *pa_copy_new(enum pa_kind_id kind)
+struct pa_snapshot *pa_copy_new(const struct pa_kind *kind)
 {
 	struct pa_snapshot *snapshot = no_memory ? NULL : calloc(1, sizeof(*snapshot));
 	if (!snapshot)
 		return NULL;
 	pa_add_acq_rel(&snapshots, 1);
-	snapshot->kind = &pa_kinds[kind];
+	snapshot->kind = kind;
 	return snapshot;
 }
 

@@ -15,6 +15,7 @@
 #include <sys/wait.h>
 
 #include "agent/record/contend.h"
+#include "agent/record/labels.h"
 #include "agent/record/rollcall.h"
 #include "agent/record/sample.h"
 #include "agent/record/signal.h"
@@ -143,6 +144,34 @@ static void answers_carry_the_threads_name(void **unused)
 	for (uint32_t i = 0; i < roll.count; i++)
 		found |= strcmp(roll.entries[i].name, "fifteen-letters") == 0;
 	assert_true(found);
+	dismiss(&thread, 1);
+}
+
+static void take_labels(void)
+{
+	pa_thread_meet(&pa_thread_self);
+	pa_labels_add(NULL, (const char *const[]){ "k", "v", NULL }, &pa_thread_self.labels);
+}
+
+static void answers_carry_the_threads_labels(void **unused)
+{
+	pthread_t thread;
+	(void)unused;
+	gather(&thread, 1, take_labels);
+	struct pa_roll roll = call(0);
+	struct fixture_event *event = malloc(sizeof(*event));
+	uint32_t with = 0;
+	while (fixture_next(event)) {
+		const struct pa_labels *labels = pa_labels_get(event->head.labels);
+		if (!labels)
+			continue;
+		assert_string_equal(pa_labels_value(labels, "k"), "v");
+		assert_int_not_equal(event->head.tid, getpid());
+		assert_int_equal(event->head.tid, roll.entries[(uint32_t)event->head.value[0]].tid);
+		with++;
+	}
+	assert_int_equal(with, 1);
+	free(event);
 	dismiss(&thread, 1);
 }
 
@@ -362,6 +391,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		TEST(every_thread_writes_its_own_stack),
 		TEST(answers_carry_the_threads_name),
+		TEST(answers_carry_the_threads_labels),
 		TEST(thread_that_blocks_the_signal_is_silent_and_holds_up_nobody),
 		TEST(answer_to_an_earlier_roll_is_ignored),
 		TEST(signals_of_others_are_no_rollcall),

@@ -42,7 +42,7 @@ static int ask(enum pa_request_method method, const char *target)
 	if (query)
 		*query++ = '\0';
 	const struct pa_request request = { .method = method, .path = path,
-		.query = query ? query : "" };
+		.query = query ? query : "", .peer = "127.0.0.1" };
 	pa_routes_answer(&http, &request, &guard);
 	assert_true(http.begun && http.ended);
 	return http.head.status;
@@ -89,7 +89,8 @@ static void index_names_what_is_served(void **unused)
 		assert_non_null(found);
 		assert_true(!last || found > last); /* sorted */
 		last = found;
-	}
+		assert_int_equal(fake.synced, 1); /* counts of what was recorded so far */
+}
 	assert_non_null(strstr(http.bytes, "<td>0</td><td><a href='profile"));
 	assert_non_null(strstr(http.bytes,
 		"<a href=\"goroutine?debug=2\">full goroutine stack dump</a>"));
@@ -127,13 +128,78 @@ static void each_path_has_its_handler(void **unused)
 	assert_int_equal(http.bytes[0], '{');
 }
 
+static void paths_of_scrapers_are_served_but_not_listed(void **unused)
+{
+	const char *const kinds[] = { "block", "heap", "mutex" };
+	char path[64], disposition[64];
+	(void)unused;
+	for (size_t i = 0; i < PA_COUNT(kinds); i++) {
+		snprintf(path, sizeof(path), "/debug/pprof/delta_%s?debug=1", kinds[i]);
+		snprintf(disposition, sizeof(disposition), "attachment; filename=\"delta_%s\"",
+			kinds[i]);
+		assert_int_equal(get(path), 200);
+		assert_string_equal(http.disposition, disposition);
+		assert_string_equal(http.head.type, "application/octet-stream");
+	}
+	assert_int_equal(ask(PA_REQUEST_HEAD, "/debug/fgprof"), 200);
+	assert_string_equal(http.disposition, "attachment; filename=\"fgprof\"");
+	assert_int_equal(get("/debug/pprof/"), 200);
+	assert_null(strstr(http.bytes, "delta_"));
+	assert_null(strstr(http.bytes, "fgprof"));
+}
+
+/* The paths of gperftools, and what they are here. */
+static const char *const aliases[][2] = {
+	{ "/pprof/heap", "/debug/pprof/heap" },
+	{ "/pprof/heap?debug=1", "/debug/pprof/heap?debug=1" },
+	{ "/pprof/heap?seconds=x", "/debug/pprof/heap?seconds=x" },
+	{ "/pprof/heap?seconds=1&debug=1", "/debug/pprof/heap?seconds=1&debug=1" },
+	{ "/pprof/growth", "/debug/pprof/allocs" },
+	{ "/pprof/contention", "/debug/pprof/mutex" },
+	{ "/pprof/contention?seconds=2", "/debug/pprof/mutex?seconds=2" },
+	{ "/pprof/profile?seconds=3", "/debug/pprof/profile?seconds=3" },
+	{ "/pprof/profile?seconds=x", "/debug/pprof/profile" },
+	{ "/pprof/symbol", "/debug/pprof/symbol" },
+	{ "/pprof/symbol?0x1000", "/debug/pprof/symbol?0x1000" },
+	{ "/pprof/cmdline", "/debug/pprof/cmdline" },
+};
+
+static void paths_of_gperftools_are_answered_like_ours(void **unused)
+{
+	(void)unused;
+	for (size_t i = 0; i < PA_COUNT(aliases); i++) {
+		for (int head = 0; head < 2; head++) {
+			enum pa_request_method method = head ? PA_REQUEST_HEAD : PA_REQUEST_GET;
+			fake_reset();
+			int status = ask(method, aliases[i][1]);
+			struct pa_http ours = http;
+			fake_reset();
+			http = http_new();
+			assert_int_equal(ask(method, aliases[i][0]), status);
+			assert_string_equal(http.head.type, ours.head.type);
+			assert_string_equal(http.disposition, ours.disposition);
+			assert_int_equal(http.head.pprof_error, ours.head.pprof_error);
+			assert_int_equal(http.waited_ns, ours.waited_ns);
+			assert_int_equal(http.count, ours.count);
+			assert_memory_equal(http.bytes, ours.bytes, ours.count);
+			http_free(&ours);
+		}
+	}
+	assert_int_equal(ask(PA_REQUEST_POST, "/pprof/symbol"), 200);
+	assert_int_equal(ask(PA_REQUEST_POST, "/pprof/heap"), 405);
+	assert_string_equal(http.head.allow, "GET, HEAD");
+}
+
 static void unknown_paths_are_unknown_profiles(void **unused)
 {
 	const char *const unknown[] = { "/debug/pprof/nosuch", "/debug/pprof/cmdline/", "/x",
 		"/debug", "/debug/", "/favicon.ico", "/debug/pprof/%3Cscript%3Escripty%3Cscript%3E",
 		"/debug/pprof%2fheap", "/debug/pprof/heap%00", "/debug/pprof/..%2fheap",
 		"/debug/pprof/nosuch?seconds=x", "/debug/pprof/HEAP", "/../etc/passwd",
-		"/debug/pprof/example.com/my.custom" };
+		"/debug/pprof/example.com/my.custom", "/pprof", "/pprof/", "/pprof/pmuprofile",
+		"/pprof/block", "/pprof/allocs", "/pprof/agent", "/debug/pprof/growth",
+		"/debug/pprof/contention", "/debug/pprof/fgprof", "/debug/fgprof/", "/fgprof",
+		"/debug/pprof/delta_allocs", "/pprof/delta_heap", "/debug/pprof/delta_heap/" };
 	(void)unused;
 	for (size_t i = 0; i < PA_COUNT(unknown); i++) {
 		assert_int_equal(get(unknown[i]), 404);
@@ -151,6 +217,10 @@ static void unclean_paths_move_to_clean_ones(void **unused)
 	moves_to("/debug//pprof/", "/debug/pprof/");
 	moves_to("/debug/./pprof", "/debug/pprof/");
 	moves_to("/x/../debug/pprof/cmdline", "/debug/pprof/cmdline");
+	moves_to("/pprof//heap?debug=1", "/pprof/heap?debug=1");
+	moves_to("//pprof/growth", "/pprof/growth");
+	moves_to("/debug/./fgprof?seconds=5", "/debug/fgprof?seconds=5");
+	moves_to("/debug//pprof/delta_heap", "/debug/pprof/delta_heap");
 	assert_int_equal(get("/debug/pprof//nosuch"), 404);
 }
 
@@ -177,7 +247,8 @@ static void bad_escapes_are_400(void **unused)
 static void post_is_for_symbol_only(void **unused)
 {
 	const char *const others[] = { "/", "/debug/pprof/", "/debug/pprof/heap",
-		"/debug/pprof/nosuch", "/debug/pprof/%zz", "/debug/pprof/profile" };
+		"/debug/pprof/nosuch", "/debug/pprof/%zz", "/debug/pprof/profile",
+		"/debug/pprof/delta_heap", "/debug/fgprof" };
 	(void)unused;
 	assert_int_equal(ask(PA_REQUEST_POST, "/debug/pprof/symbol"), 200);
 	for (size_t i = 0; i < PA_COUNT(others); i++) {
@@ -203,7 +274,8 @@ static void head_is_answered_like_get_without_body(void **unused)
 		"/debug/pprof/agent", "/debug/pprof/heap", "/debug/pprof/heap?debug=1",
 		"/debug/pprof/nosuch", "/debug/pprof/heap?seconds=x", "/debug/pprof/block",
 		"/debug/pprof/goroutine?debug=2", "/debug/pprof/mutex?debug=-1",
-		"/debug/pprof/threadcreate?seconds=1" };
+		"/debug/pprof/threadcreate?seconds=1", "/debug/pprof/delta_heap",
+		"/debug/pprof/delta_mutex", "/debug/fgprof?seconds=x", "/debug/fgprof?format=x" };
 	(void)unused;
 	for (size_t i = 0; i < PA_COUNT(targets); i++) {
 		int status = get(targets[i]);
@@ -234,13 +306,17 @@ static void guard_comes_first(void **unused)
 static void unreadable_requests_get_an_error(void **unused)
 {
 	(void)unused;
-	pa_routes_refuse(&http, 400);
+	pa_routes_refuse(&http, 400, NULL);
 	assert_int_equal(http.head.status, 400);
 	assert_true(http.head.pprof_error);
 	http_free(&http);
 	http = http_new();
-	pa_routes_refuse(&http, 405);
+	pa_routes_refuse(&http, 405, "/debug/pprof/heap");
 	assert_string_equal(http.head.allow, "GET, HEAD");
+	http_free(&http);
+	http = http_new();
+	pa_routes_refuse(&http, 405, "/debug//pprof/symbol");
+	assert_string_equal(http.head.allow, "GET, HEAD, POST");
 }
 
 #define TEST(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
@@ -251,6 +327,8 @@ int main(void)
 		TEST(roots_lead_to_the_index),
 		TEST(index_names_what_is_served),
 		TEST(each_path_has_its_handler),
+		TEST(paths_of_scrapers_are_served_but_not_listed),
+		TEST(paths_of_gperftools_are_answered_like_ours),
 		TEST(unknown_paths_are_unknown_profiles),
 		TEST(unclean_paths_move_to_clean_ones),
 		TEST(only_numbers_of_the_query_move_along),

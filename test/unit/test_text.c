@@ -19,6 +19,7 @@ static const struct pa_kind kinds[] = {
 	[PA_KIND_MUTEX] = { .id = PA_KIND_MUTEX, .name = "mutex" },
 	[PA_KIND_CPU] = { .id = PA_KIND_CPU, .name = "profile" },
 	[PA_KIND_THREADCREATE] = { .id = PA_KIND_THREADCREATE, .name = "threadcreate" },
+	[PA_KIND_CUSTOM] = { .id = PA_KIND_CUSTOM, .name = "example.com/a %d" },
 };
 
 /* The first line of the text of one thread, sample or whatever the kind has. */
@@ -48,6 +49,8 @@ static void each_kind_has_its_form(void **unused)
 		assert_string_equal(first_line(PA_KIND_MUTEX, debug), "--- mutex:");
 		assert_string_equal(first_line(PA_KIND_THREADCREATE, debug),
 			"threadcreate profile: total 1");
+		assert_string_equal(first_line(PA_KIND_CUSTOM, debug),
+			"example.com/a %d profile: total 1");
 	}
 }
 

@@ -73,6 +73,54 @@ static void threads_with_equal_stacks_are_one_record(void **unused)
 				      "\n");
 }
 
+static const struct { struct pa_labels head; struct pa_label labels[2]; }
+	inner = { { .id = 1, .count = 2 }, { { "k", "inner" }, { "z", "1" } } },
+	outer = { { .id = 2, .count = 1 }, { { "k", "outer" } } };
+
+static void threads_with_other_labels_are_other_records(void **unused)
+{
+	struct pa_stack *stack = STACK(LOC_MAIN);
+	struct pa_sample samples[] = {
+		{ .stack = stack, .values = { 1 }, .labels = &inner.head },
+		{ .stack = stack, .values = { 1 } },
+		{ .stack = stack, .values = { 1 }, .labels = &outer.head },
+		{ .stack = stack, .values = { 1 }, .labels = &inner.head },
+	};
+
+	(void)unused;
+	print(&goroutine_kind, samples, 4);
+	assert_string_equal(out.text, "goroutine profile: total 4\n"
+				      "2 @ 0x1111\n"
+				      "# labels: {\"k\":\"inner\", \"z\":\"1\"}\n"
+				      "#\t0x1110\tmain+0x10\tp.c:5\n\n"
+				      "1 @ 0x1111\n"
+				      "#\t0x1110\tmain+0x10\tp.c:5\n\n"
+				      "1 @ 0x1111\n"
+				      "# labels: {\"k\":\"outer\"}\n"
+				      "#\t0x1110\tmain+0x10\tp.c:5\n\n");
+}
+
+/* The line with the labels is part of what is compared, and its line feed is below a blank. */
+static void labels_stand_between_a_stack_and_a_longer_one(void **unused)
+{
+	struct pa_sample samples[] = {
+		{ .stack = STACK(LOC_MAIN, LOC_TWO), .values = { 1 } },
+		{ .stack = STACK(LOC_MAIN), .values = { 1 }, .labels = &outer.head },
+		{ .stack = STACK(LOC_MAIN), .values = { 1 }, .labels = &inner.head },
+		{ .stack = STACK(LOC_MAIN), .values = { 1 } },
+	};
+	const char *none, *first, *second, *longer;
+
+	(void)unused;
+	print(&goroutine_kind, samples, 4);
+	none = strstr(out.text, "1 @ 0x1111\n#\t");
+	first = strstr(out.text, "inner");
+	second = strstr(out.text, "outer");
+	longer = strstr(out.text, "1 @ 0x1111 0x8011\n");
+	assert_non_null(none);
+	assert_true(none < first && first < second && second < longer);
+}
+
 static void thread_without_an_answer_is_counted(void **unused)
 {
 	struct pa_stack *silent = STACK(LOC_NO_ANSWER);
@@ -236,6 +284,8 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test_setup(empty_profile_is_its_first_line, reset),
 		cmocka_unit_test_setup(threads_with_equal_stacks_are_one_record, reset),
+		cmocka_unit_test_setup(threads_with_other_labels_are_other_records, reset),
+		cmocka_unit_test_setup(labels_stand_between_a_stack_and_a_longer_one, reset),
 		cmocka_unit_test_setup(thread_without_an_answer_is_counted, reset),
 		cmocka_unit_test_setup(creations_are_values_and_not_samples, reset),
 		cmocka_unit_test_setup(equal_counts_are_ordered_by_their_text, reset),

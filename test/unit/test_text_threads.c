@@ -41,7 +41,7 @@ static void no_threads_are_no_text(void **unused)
 	assert_int_equal(out.writes, 0);
 }
 
-static void thread_is_head_frames_and_an_empty_line(void **unused)
+static void thread_is_a_head_and_its_frames(void **unused)
 {
 	(void)unused;
 	print_thread(STACK(LOC_INLINED, LOC_TWO), &running);
@@ -51,8 +51,7 @@ static void thread_is_head_frames_and_an_empty_line(void **unused)
 				      "main(...)\n"
 				      "\tp.c:6 +0x20\n"
 				      "tw\xEF\xBF\xBDo(...)\n"
-				      "\tt.c:8 +0x8010\n"
-				      "\n");
+				      "\tt.c:8 +0x8010\n");
 }
 
 static void threads_stay_in_order_and_are_not_grouped(void **unused)
@@ -69,7 +68,7 @@ static void threads_stay_in_order_and_are_not_grouped(void **unused)
 	assert_string_equal(out.text,
 		"goroutine 9 [running]:\nmain(...)\n\tp.c:5 +0x10\n\n"
 		"goroutine 3 [running]:\n\n"
-		"goroutine 5 [running]:\nmain(...)\n\tp.c:5 +0x10\n\n");
+		"goroutine 5 [running]:\nmain(...)\n\tp.c:5 +0x10\n");
 	assert_int_equal(look_ups, 1);
 }
 
@@ -81,7 +80,26 @@ static void name_is_quoted_behind_the_state(void **unused)
 	strcpy(about.name, "a \"b\"\t\xC3\xA4");
 	print_thread(NO_STACK, &about);
 	assert_string_equal(out.text,
-		"goroutine 4711 [running] {thread: \"a \\\"b\\\"\\t\xC3\xA4\"}:\n\n");
+		"goroutine 4711 [running] {thread: \"a \\\"b\\\"\\t\xC3\xA4\"}:\n");
+}
+
+static void labels_stand_behind_the_name(void **unused)
+{
+	static const struct { struct pa_labels head; struct pa_label labels[2]; } set = {
+		{ .id = 1, .count = 2 }, { { "k", "v" }, { "z", "\"" } }
+	};
+	struct pa_about about = running;
+	struct pa_sample samples[] = {
+		{ .stack = NO_STACK, .tid = 1, .about = &about, .labels = &set.head },
+		{ .stack = NO_STACK, .tid = 2, .about = &running, .labels = &set.head },
+	};
+
+	(void)unused;
+	strcpy(about.name, "w");
+	print(samples, 2);
+	assert_string_equal(out.text,
+		"goroutine 1 [running] {thread: \"w\", k: \"v\", z: \"\\\"\"}:\n\n"
+		"goroutine 2 [running] {k: \"v\", z: \"\\\"\"}:\n");
 }
 
 static void frame_without_a_file_is_in_its_module(void **unused)
@@ -91,13 +109,13 @@ static void frame_without_a_file_is_in_its_module(void **unused)
 	(void)unused;
 	print_thread(STACK(LOC_USED), &running);
 	assert_string_equal(out.text, "goroutine 4711 [running]:\n"
-				      "used(...)\n\t/lib/used.so:0 +0x5010\n\n");
+				      "used(...)\n\t/lib/used.so:0 +0x5010\n");
 	reset(NULL);
 	fn_main.file = "";
 	print_thread(STACK(LOC_MAIN), &running);
 	fn_main.file = file;
 	assert_string_equal(out.text, "goroutine 4711 [running]:\n"
-				      "main(...)\n\t/bin/prog:0 +0x10\n\n");
+				      "main(...)\n\t/bin/prog:0 +0x10\n");
 }
 
 /* two.so is mapped 0x6000 above the addresses that it was linked for. */
@@ -106,13 +124,13 @@ static void nameless_frame_has_the_address_that_addr2line_takes(void **unused)
 	(void)unused;
 	print_thread(STACK(LOC_NAMELESS), &running);
 	assert_string_equal(out.text, "goroutine 4711 [running]:\n"
-				      "0x8020(...)\n\t/lib/two.so:0 +0x2020\n\n");
+				      "0x8020(...)\n\t/lib/two.so:0 +0x2020\n");
 	reset(NULL);
 	modules[3].is_elf = false;
 	print_thread(STACK(LOC_NAMELESS), &running);
 	modules[3].is_elf = true;
 	assert_string_equal(out.text, "goroutine 4711 [running]:\n"
-				      "0x8020(...)\n\t/lib/two.so:0 +0x1020\n\n");
+				      "0x8020(...)\n\t/lib/two.so:0 +0x1020\n");
 }
 
 static void frame_in_no_module_has_a_place_all_the_same(void **unused)
@@ -120,7 +138,7 @@ static void frame_in_no_module_has_a_place_all_the_same(void **unused)
 	(void)unused;
 	print_thread(STACK(LOC_NOWHERE), &running);
 	assert_string_equal(out.text, "goroutine 4711 [running]:\n"
-				      "0xa000(...)\n\t?:0 +0xa000\n\n");
+				      "0xa000(...)\n\t?:0 +0xa000\n");
 }
 
 static void pseudo_frame_is_one_line(void **unused)
@@ -130,11 +148,11 @@ static void pseudo_frame_is_one_line(void **unused)
 	(void)unused;
 	print_thread(STACK(LOC_NO_ANSWER), &silent);
 	assert_string_equal(out.text,
-		"goroutine 4711 [disk sleep, no answer]:\n[no answer]\n\n");
+		"goroutine 4711 [disk sleep, no answer]:\n[no answer]\n");
 	reset(NULL);
 	print_thread(STACK(LOC_MAIN, LOC_LOST), &running);
 	assert_string_equal(out.text, "goroutine 4711 [running]:\nmain(...)\n\tp.c:5 +0x10\n"
-				      "pprofagent.lostEvents\n\n");
+				      "pprofagent.lostEvents\n");
 }
 
 static void texts_with_control_bytes_stay_in_their_lines(void **unused)
@@ -152,7 +170,7 @@ static void texts_with_control_bytes_stay_in_their_lines(void **unused)
 	modules[2].path = path;
 	assert_string_equal(out.text, "goroutine 4711 [running]:\n"
 				      "a\xEF\xBF\xBD" "b(...)\n\tp\xEF\xBF\xBD.c:5 +0x10\n"
-				      "used(...)\n\t/li\xEF\xBF\xBD" "b:0 +0x5010\n\n");
+				      "used(...)\n\t/li\xEF\xBF\xBD" "b:0 +0x5010\n");
 }
 
 static void creator_stands_below_the_frames(void **unused)
@@ -165,7 +183,7 @@ static void creator_stands_below_the_frames(void **unused)
 	print_thread(STACK(LOC_TWO), &about);
 	assert_string_equal(out.text, "goroutine 4711 [running]:\n"
 				      "tw\xEF\xBF\xBDo(...)\n\tt.c:8 +0x8010\n"
-				      "created by main in goroutine 17\n\tp.c:5 +0x10\n\n");
+				      "created by main in goroutine 17\n\tp.c:5 +0x10\n");
 }
 
 static void creator_without_a_thread_or_a_name_is_told(void **unused)
@@ -176,23 +194,23 @@ static void creator_without_a_thread_or_a_name_is_told(void **unused)
 	about.creator = STACK(LOC_INLINED);
 	print_thread(NO_STACK, &about);
 	assert_string_equal(out.text, "goroutine 4711 [running]:\n"
-				      "created by ns::in<int>(int)\n\tin.h:70 +0x20\n\n");
+				      "created by ns::in<int>(int)\n\tin.h:70 +0x20\n");
 	reset(NULL);
 	about.creator = STACK(LOC_NAMELESS);
 	about.creator_tid = 8;
 	print_thread(NO_STACK, &about);
 	assert_string_equal(out.text, "goroutine 4711 [running]:\n"
 				      "created by 0x8020 in goroutine 8\n"
-				      "\t/lib/two.so:0 +0x2020\n\n");
+				      "\t/lib/two.so:0 +0x2020\n");
 	reset(NULL);
 	about.creator = STACK(LOC_LOST);
 	print_thread(NO_STACK, &about);
 	assert_string_equal(out.text, "goroutine 4711 [running]:\n"
-				      "created by pprofagent.lostEvents in goroutine 8\n\n");
+				      "created by pprofagent.lostEvents in goroutine 8\n");
 	reset(NULL);
 	about.creator = NO_STACK;
 	print_thread(NO_STACK, &about);
-	assert_string_equal(out.text, "goroutine 4711 [running]:\n\n");
+	assert_string_equal(out.text, "goroutine 4711 [running]:\n");
 }
 
 /* Inlined frames and those without a name too: they are passed over, and count as they come. */
@@ -225,7 +243,7 @@ static void thread_of_which_nothing_is_known_is_running(void **unused)
 {
 	(void)unused;
 	print_thread(NO_STACK, NULL);
-	assert_string_equal(out.text, "goroutine 4711 [running]:\n\n");
+	assert_string_equal(out.text, "goroutine 4711 [running]:\n");
 }
 
 static void higher_debug_is_the_same_and_has_no_comments(void **unused)
@@ -238,7 +256,7 @@ static void higher_debug_is_the_same_and_has_no_comments(void **unused)
 
 	(void)unused;
 	assert_int_equal(print_snapshot(&snapshot, 3), 0);
-	assert_string_equal(out.text, "goroutine 1 [running]:\n\n");
+	assert_string_equal(out.text, "goroutine 1 [running]:\n");
 }
 
 static void text_is_cut_at_the_end_of_a_thread(void **unused)
@@ -250,10 +268,10 @@ static void text_is_cut_at_the_end_of_a_thread(void **unused)
 	};
 	struct pa_snapshot snapshot = { .kind = &goroutine_kind, .sample_count = 3,
 		.samples = samples };
-	static const char first[] = "goroutine 1 [running]:\nmain(...)\n\tp.c:5 +0x10\n\n";
-	static const char second[] = "goroutine 2 [running]:\nmain(...)\n\tp.c:5 +0x10\n"
-				     "main(...)\n\tp.c:5 +0x10\n\n";
-	static const char third[] = "goroutine 3 [running]:\n\n";
+	static const char first[] = "goroutine 1 [running]:\nmain(...)\n\tp.c:5 +0x10\n";
+	static const char second[] = "\ngoroutine 2 [running]:\nmain(...)\n\tp.c:5 +0x10\n"
+				     "main(...)\n\tp.c:5 +0x10\n";
+	static const char third[] = "\ngoroutine 3 [running]:\n";
 	const size_t one = sizeof(first) - 1, two = one + sizeof(second) - 1,
 		     all = two + sizeof(third) - 1;
 	struct pa_text text;
@@ -298,16 +316,17 @@ static void missing_memory_is_told(void **unused)
 	(void)unused;
 	about.creator = STACK(LOC_MAIN);
 	assert_int_equal(missing_memory(&snapshot, 2), 2);
-	assert_non_null(strstr(out.text, "created by main\n\tp.c:5 +0x10\n\n"));
+	assert_non_null(strstr(out.text, "created by main\n\tp.c:5 +0x10\n"));
 }
 
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test_setup(no_threads_are_no_text, reset),
-		cmocka_unit_test_setup(thread_is_head_frames_and_an_empty_line, reset),
+		cmocka_unit_test_setup(thread_is_a_head_and_its_frames, reset),
 		cmocka_unit_test_setup(threads_stay_in_order_and_are_not_grouped, reset),
 		cmocka_unit_test_setup(name_is_quoted_behind_the_state, reset),
+		cmocka_unit_test_setup(labels_stand_behind_the_name, reset),
 		cmocka_unit_test_setup(frame_without_a_file_is_in_its_module, reset),
 		cmocka_unit_test_setup(nameless_frame_has_the_address_that_addr2line_takes, reset),
 		cmocka_unit_test_setup(frame_in_no_module_has_a_place_all_the_same, reset),

@@ -58,7 +58,15 @@ static bool is_agent_thread(int32_t tid)
 	return tid == agent_tid;
 }
 
-static struct pa_bridge bridge = { .is_agent_thread = is_agent_thread };
+static const struct pa_labels some_labels = { .id = 5 };
+
+static const struct pa_labels *labels_of(uint32_t id)
+{
+	assert_int_not_equal(id, 0);
+	return id == some_labels.id ? &some_labels : NULL;
+}
+
+static struct pa_bridge bridge = { .is_agent_thread = is_agent_thread, .labels = labels_of };
 static struct pa_roll_entry entries[COUNT];
 static struct pa_roll roll = { .generation = 7, .count = COUNT, .entries = entries };
 static struct pa_about details[COUNT], abouts[COUNT];
@@ -88,7 +96,7 @@ static void begin(const struct pa_about *given)
 
 static void answer(uint32_t index, const struct pa_stack *stack)
 {
-	pa_threads_roll_answer(roll.generation, index, stack);
+	pa_threads_roll_answer(roll.generation, index, stack, 0);
 }
 
 static void list(size_t expected)
@@ -158,6 +166,22 @@ static void answers_become_samples(void **unused)
 		assert_int_equal(abouts[i].waited_ns, 0);
 		assert_null(abouts[i].creator);
 	}
+}
+
+static void answers_carry_labels(void **unused)
+{
+	(void)unused;
+	begin(NULL);
+	pa_threads_roll_answer(roll.generation, 0, &stacks[0], some_labels.id);
+	answer(1, &stacks[1]);
+	pa_threads_roll_answer(roll.generation, 2, &stacks[2], some_labels.id + 1);
+	/* It wrote the event, and stopped there. */
+	pa_store_relaxed(&entries[3].state, PA_ROLL_WRITING);
+	pa_threads_roll_answer(roll.generation, 3, &stacks[3], some_labels.id);
+	list(COUNT);
+	assert_ptr_equal(samples[0].labels, &some_labels);
+	for (int i = 1; i < COUNT; i++)
+		assert_null(samples[i].labels);
 }
 
 static void a_thread_tells_what_it_waits_for_and_who_created_it(void **unused)
@@ -288,18 +312,18 @@ static void threads_that_are_gone_are_not_shown(void **unused)
 static void answers_of_another_generation_are_ignored(void **unused)
 {
 	(void)unused;
-	pa_threads_roll_answer(roll.generation, 0, &stacks[9]); /* none yet */
+	pa_threads_roll_answer(roll.generation, 0, &stacks[9], 0); /* none yet */
 	begin(NULL);
-	pa_threads_roll_answer(roll.generation - 1, 0, &stacks[9]);
-	pa_threads_roll_answer(roll.generation + 1, 0, &stacks[9]);
-	pa_threads_roll_answer(roll.generation, COUNT, &stacks[9]);
-	pa_threads_roll_answer(roll.generation, UINT32_MAX, &stacks[9]);
+	pa_threads_roll_answer(roll.generation - 1, 0, &stacks[9], 0);
+	pa_threads_roll_answer(roll.generation + 1, 0, &stacks[9], 0);
+	pa_threads_roll_answer(roll.generation, COUNT, &stacks[9], 0);
+	pa_threads_roll_answer(roll.generation, UINT32_MAX, &stacks[9], 0);
 	list(COUNT);
 	for (int i = 0; i < COUNT; i++)
 		assert_false(abouts[i].answered);
 	pa_threads_roll_end();
-	pa_threads_roll_answer(roll.generation, 0, &stacks[9]);
-	pa_threads_roll_answer(0, 0, &stacks[9]);
+	pa_threads_roll_answer(roll.generation, 0, &stacks[9], 0);
+	pa_threads_roll_answer(0, 0, &stacks[9], 0);
 	assert_int_equal(pa_threads_roll_count(), 0);
 }
 
@@ -312,7 +336,7 @@ static void a_new_rollcall_ends_the_one_before(void **unused)
 	begin(NULL);
 	list(COUNT);
 	assert_false(abouts[0].answered);
-	pa_threads_roll_answer(roll.generation - 1, 0, &stacks[0]);
+	pa_threads_roll_answer(roll.generation - 1, 0, &stacks[0], 0);
 	list(COUNT);
 	assert_false(abouts[0].answered);
 }
@@ -393,6 +417,7 @@ int main(void)
 		cmocka_unit_test_setup(creations_are_counted_by_creator, fresh),
 		cmocka_unit_test_setup(full_table_counts_what_it_drops, fresh),
 		cmocka_unit_test_setup(answers_become_samples, fresh),
+		cmocka_unit_test_setup(answers_carry_labels, fresh),
 		cmocka_unit_test_setup(a_thread_tells_what_it_waits_for_and_who_created_it, fresh),
 		cmocka_unit_test_setup(a_wait_that_begins_now_lasts_for_a_moment, fresh),
 		cmocka_unit_test_setup(what_cannot_be_is_not_shown, fresh),

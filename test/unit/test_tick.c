@@ -9,6 +9,7 @@
 #include <stdlib.h>
 #include <sys/wait.h>
 
+#include "agent/record/labels.h"
 #include "agent/record/signal.h"
 #include "agent/record/tick.h"
 #include "test/unit/record_fixture.h"
@@ -76,6 +77,31 @@ static void first_pc_is_the_interrupted_instruction(void **unused)
 	assert_string_not_equal(event->head.name, "");
 	free(event);
 	drain_ticks(0);
+}
+
+static void ticks_carry_the_labels_of_their_thread(void **unused)
+{
+	(void)unused;
+	boot();
+	const char *const pairs[] = { "k", "v", NULL };
+	const struct pa_labels *labels = NULL;
+	assert_int_equal(pa_labels_add(NULL, pairs, &labels), 0);
+	assert_int_equal(pa_tick_start(1000), 0);
+	burn(50 * PA_NS_PER_MS);
+	pa_thread_self.labels = labels;
+	burn(50 * PA_NS_PER_MS);
+	pa_tick_stop();
+	struct fixture_event *event = malloc(sizeof(*event));
+	uint32_t before = 0, now = 0;
+	while (fixture_next(event)) {
+		uint32_t expected = now ? labels->id : 0;
+		if (!now && event->head.labels == labels->id)
+			expected = labels->id;
+		assert_int_equal(event->head.labels, expected);
+		expected ? now++ : before++;
+	}
+	free(event);
+	assert_true(before && now);
 }
 
 static void disposition_is_the_programs_again_after_stop(void **unused)
@@ -167,6 +193,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(ticks_count_the_cpu_time_of_a_thread),
 		cmocka_unit_test(first_pc_is_the_interrupted_instruction),
+		cmocka_unit_test(ticks_carry_the_labels_of_their_thread),
 		cmocka_unit_test(disposition_is_the_programs_again_after_stop),
 		cmocka_unit_test(second_start_is_busy),
 		cmocka_unit_test(short_threads_are_charged_what_they_used),

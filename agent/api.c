@@ -1,0 +1,279 @@
+/*
+ * What libpprofagent.so does for programs that use pprofagent.h: checks, waiting for the core, and
+ * descriptors. The work is that of record/ and of the core.
+ */
+#include "pprofagent.h"
+
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "agent.h"
+#include "record/custom.h"
+#include "record/labels.h"
+
+#define BUILT_IN 6
+
+/* A built-in profile, or (custom not NULL) one of the program's own. */
+struct pprofagent_profile {
+	const char *name;
+	struct pa_custom *custom;
+};
+
+static struct {
+	struct pprofagent_profile built_in[BUILT_IN];
+	struct pprofagent_profile custom[PA_CUSTOM_MAX]; /* by id; the same values whoever fills */
+	PA_ATOMIC(int32_t) cpu_fd; /* where the CPU profile goes that was started here, + 1 */
+} state = {
+	.built_in = { { "allocs", NULL }, { "block", NULL }, { "goroutine", NULL },
+		{ "heap", NULL }, { "mutex", NULL }, { "threadcreate", NULL } },
+};
+
+/* ---- profiles ---- */
+
+static pprofagent_profile *handle_of(struct pa_custom *custom)
+{
+	struct pprofagent_profile *profile = &state.custom[custom->id];
+	profile->custom = custom;
+	profile->name = custom->name;
+	return profile;
+}
+
+static int profile_new(const char *name, pprofagent_profile **profile)
+{
+	struct pa_custom *custom;
+	if (!pa_agent_is_active())
+		return -ENOSYS;
+	int error = pa_custom_new(name ? name : "", &custom);
+	if (!error && profile)
+		*profile = handle_of(custom);
+	return error;
+}
+
+static pprofagent_profile *profile_lookup(const char *name)
+{
+	if (!pa_agent_is_active() || !name)
+		return NULL;
+	for (size_t i = 0; i < BUILT_IN; i++)
+		if (strcmp(state.built_in[i].name, name) == 0)
+			return &state.built_in[i];
+	struct pa_custom *custom = pa_custom_find(name);
+	return custom ? handle_of(custom) : NULL;
+}
+
+static int compare(const void *a, const void *b)
+{
+	const pprofagent_profile *const *left = a, *const *right = b;
+	return strcmp((*left)->name, (*right)->name);
+}
+
+static size_t profile_list(pprofagent_profile **profiles, size_t max)
+{
+	pprofagent_profile *all[BUILT_IN + PA_CUSTOM_MAX];
+	size_t count = 0;
+	if (!pa_agent_is_active())
+		return 0;
+	for (; count < BUILT_IN; count++)
+		all[count] = &state.built_in[count];
+	for (uint32_t id = 0; id < pa_custom_total(); id++)
+		all[count++] = handle_of(pa_custom_get(id));
+	qsort(all, count, sizeof(all[0]), compare);
+	for (size_t i = 0; i < count && i < max; i++)
+		profiles[i] = all[i];
+	return count;
+}
+
+static const char *profile_name(const pprofagent_profile *profile)
+{
+	return profile->name;
+}
+
+/* Runs what the core does for the program as our own work: it is nobody's sample. */
+#define WITH_CORE(result, call)                                                                   \
+	do {                                                                                      \
+		int saved_errno = errno;                                                          \
+		const struct pa_bridge *bridge = pa_agent_core(PA_AGENT_PATIENCE_NS);             \
+		pa_thread_self.depth++;                                                           \
+		(result) = bridge ? (call) : -ETIMEDOUT;                                          \
+		pa_thread_self.depth--;                                                           \
+		errno = saved_errno;                                                              \
+	} while (0)
+
+static int profile_count(const pprofagent_profile *profile)
+{
+	int64_t count;
+	if (!pa_agent_is_active())
+		return 0;
+	if (profile->custom)
+		return (int)pa_load_relaxed(&profile->custom->count);
+	WITH_CORE(count, bridge->api.count(profile->name));
+	return count < 0 ? 0 : count < INT32_MAX ? (int)count : INT32_MAX;
+}
+
+static int check_own(const pprofagent_profile *profile)
+{
+	if (!pa_agent_is_active())
+		return -ENOSYS;
+	if (!profile)
+		return -EINVAL;
+	return profile->custom ? 0 : -EPERM;
+}
+
+static int profile_add(pprofagent_profile *profile, const void *value, int skip)
+{
+	struct pa_cursor caller = PA_CURSOR_OF_CALLER();
+	int error = check_own(profile);
+	if (error)
+		return error;
+	return pa_custom_add(&pa_thread_self, profile->custom, value, skip, caller);
+}
+
+static int profile_remove(pprofagent_profile *profile, const void *value)
+{
+	int error = check_own(profile);
+	if (!error)
+		pa_custom_remove(&pa_thread_self, profile->custom, value);
+	return error;
+}
+
+/* ---- descriptors ---- */
+
+struct sink {
+	int fd, error;
+};
+
+static bool write_to(void *arg, const void *bytes, size_t count)
+{
+	struct sink *sink = arg;
+	const char *from = bytes;
+	while (count && !sink->error) {
+		ssize_t done = write(sink->fd, from, count);
+		if (done < 0 && errno != EINTR)
+			sink->error = -errno;
+		if (done > 0) {
+			from += done;
+			count -= (size_t)done;
+		}
+	}
+	return !sink->error;
+}
+
+static int profile_write(const pprofagent_profile *profile, int fd, int debug)
+{
+	struct sink sink = { .fd = fd };
+	int error;
+	if (!pa_agent_is_active())
+		return -ENOSYS;
+	if (!profile)
+		return -EINVAL;
+	WITH_CORE(error, bridge->api.write(profile->name, debug, write_to, &sink));
+	return sink.error ? sink.error : error;
+}
+
+static int start_cpu_profile(int fd)
+{
+	int error;
+	if (!pa_agent_is_active())
+		return -ENOSYS;
+	if (fd < 0)
+		return -EBADF;
+	WITH_CORE(error, bridge->api.cpu_start());
+	if (!error)
+		pa_store_release(&state.cpu_fd, fd + 1);
+	return error;
+}
+
+static int stop_cpu_profile(void)
+{
+	int error, fd = pa_swap_acq_rel(&state.cpu_fd, 0) - 1;
+	struct sink sink = { .fd = fd };
+	if (!pa_agent_is_active())
+		return -ENOSYS;
+	if (fd < 0)
+		return 0;
+	WITH_CORE(error, bridge->api.cpu_stop(write_to, &sink));
+	return sink.error ? sink.error : error;
+}
+
+/* ---- rates ---- */
+
+static int block_profile_rate(int rate_ns)
+{
+	if (!pa_agent_is_active())
+		return -ENOSYS;
+	pa_agent_set_rates(rate_ns > 0 ? (uint64_t)rate_ns : 0,
+		pa_agent_settings()->mutex_fraction);
+	return 0;
+}
+
+static int mutex_profile_fraction(int fraction)
+{
+	if (!pa_agent_is_active())
+		return -ENOSYS;
+	const struct pa_settings *settings = pa_agent_settings();
+	uint64_t before = settings->mutex_fraction;
+	if (fraction >= 0)
+		pa_agent_set_rates(settings->block_rate_ns, (uint64_t)fraction);
+	return before < INT32_MAX ? (int)before : INT32_MAX;
+}
+
+/* ---- labels ---- */
+
+static int labels_set(const char *const *pairs)
+{
+	struct pa_thread *self = &pa_thread_self;
+	const struct pa_labels *labels = NULL;
+	int saved_errno = errno;
+	if (!pa_agent_is_active())
+		return -ENOSYS;
+	int error = pairs ? pa_labels_add(self->labels, pairs, &labels) : 0;
+	if (!error)
+		self->labels = labels;
+	errno = saved_errno;
+	return error;
+}
+
+static const char *label(const char *key)
+{
+	return key ? pa_labels_value(pa_thread_self.labels, key) : NULL;
+}
+
+static void for_labels(bool (*each)(const char *key, const char *value, void *arg), void *arg)
+{
+	const struct pa_labels *labels = pa_thread_self.labels;
+	for (uint32_t i = 0; labels && i < labels->count; i++)
+		if (!each(labels->labels[i].key, labels->labels[i].value, arg))
+			return;
+}
+
+static const void *labels_save(void)
+{
+	return pa_thread_self.labels;
+}
+
+static void labels_restore(const void *saved)
+{
+	pa_thread_self.labels = pa_labels_id(saved) ? saved : NULL;
+}
+
+PA_EXPORT extern const struct pprofagent_api pprofagent_api_1;
+const struct pprofagent_api pprofagent_api_1 = {
+	.size = sizeof(struct pprofagent_api),
+	.profile_new = profile_new,
+	.profile_lookup = profile_lookup,
+	.profile_list = profile_list,
+	.profile_name = profile_name,
+	.profile_count = profile_count,
+	.profile_add = profile_add,
+	.profile_remove = profile_remove,
+	.profile_write = profile_write,
+	.start_cpu_profile = start_cpu_profile,
+	.stop_cpu_profile = stop_cpu_profile,
+	.block_profile_rate = block_profile_rate,
+	.mutex_profile_fraction = mutex_profile_fraction,
+	.labels_set = labels_set,
+	.label = label,
+	.for_labels = for_labels,
+	.labels_save = labels_save,
+	.labels_restore = labels_restore,
+};

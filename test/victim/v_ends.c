@@ -1,0 +1,138 @@
+/*
+ * Keeps 1,000 blocks of 10,000 bytes, burns CPU, contends for a lock, and ends:
+ *
+ *   v_ends return | exit | quick | _exit | _Exit | thread | other | signal | kill | child | fork
+ *          | vfork   MS
+ *
+ * exit status 3 where nothing else is said by how it ends. chdir first, so that relative names of
+ * files would mean others at the end.
+ */
+#include <pthread.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/wait.h>
+#include <time.h>
+#include <unistd.h>
+
+static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
+static void *kept[1000];
+
+static __attribute__((noinline)) void keep_blocks(void)
+{
+	for (int i = 0; i < 1000; i++)
+		kept[i] = malloc(10000);
+}
+
+static __attribute__((noinline)) void burn(int ms)
+{
+	struct timespec now;
+	long end_ms;
+
+	clock_gettime(CLOCK_PROCESS_CPUTIME_ID, &now);
+	end_ms = now.tv_sec * 1000 + now.tv_nsec / 1000000 + ms;
+	do {
+		clock_gettime(CLOCK_PROCESS_CPUTIME_ID, &now);
+	} while (now.tv_sec * 1000 + now.tv_nsec / 1000000 < end_ms);
+}
+
+static void *wait_for_lock(void *there)
+{
+	pthread_barrier_wait(there);
+	pthread_mutex_lock(&lock);
+	pthread_mutex_unlock(&lock);
+	return NULL;
+}
+
+static __attribute__((noinline)) void hold_lock(void)
+{
+	const struct timespec hold = { .tv_nsec = 50000000 };
+	pthread_barrier_t there;
+	pthread_t waiter;
+
+	pthread_barrier_init(&there, NULL, 2);
+	pthread_mutex_lock(&lock);
+	pthread_create(&waiter, NULL, wait_for_lock, &there);
+	pthread_barrier_wait(&there);
+	nanosleep(&hold, NULL);
+	pthread_mutex_unlock(&lock);
+	pthread_join(waiter, NULL);
+}
+
+static void exit_in_handler(int number)
+{
+	(void)number;
+	exit(3);
+}
+
+static void *exit_in_thread(void *arg)
+{
+	exit(3);
+	return arg;
+}
+
+static int in_child(pid_t (*make)(void), const char *how)
+{
+	int status;
+	pid_t child = make();
+
+	if (child == 0) {
+		if (strcmp(how, "fork") == 0)
+			exit(4);
+		_exit(4);
+	}
+	waitpid(child, &status, 0);
+	printf("child %d\n", WEXITSTATUS(status));
+	return 3;
+}
+
+static int end(const char *how)
+{
+	pthread_t thread;
+
+	if (strcmp(how, "exit") == 0)
+		exit(3);
+	if (strcmp(how, "quick") == 0)
+		quick_exit(3);
+	if (strcmp(how, "_exit") == 0)
+		_exit(3);
+	if (strcmp(how, "_Exit") == 0)
+		_Exit(3);
+	if (strcmp(how, "thread") == 0)
+		pthread_exit(NULL);
+	if (strcmp(how, "signal") == 0) {
+		signal(SIGTERM, exit_in_handler);
+		raise(SIGTERM);
+	}
+	if (strcmp(how, "kill") == 0)
+		raise(SIGKILL);
+	if (strcmp(how, "other") == 0) {
+		pthread_create(&thread, NULL, exit_in_thread, NULL);
+		pthread_join(thread, NULL);
+	}
+	if (strcmp(how, "fork") == 0 || strcmp(how, "child") == 0)
+		return in_child(fork, how);
+	if (strcmp(how, "vfork") == 0) {
+		int status;
+		pid_t child = vfork();
+
+		if (child == 0)
+			_exit(4);
+		waitpid(child, &status, 0);
+		printf("child %d\n", WEXITSTATUS(status));
+	}
+	return 3;
+}
+
+int main(int argc, char **argv)
+{
+	if (argc != 3 || chdir("/") != 0)
+		return 2;
+	keep_blocks();
+	burn(atoi(argv[2]));
+	hold_lock();
+	puts("leaving");
+	fflush(stdout);
+	return end(argv[1]);
+}
