@@ -1,0 +1,114 @@
+"""Builds the two programs, and starts them in pairs: one Go and the agent's."""
+import os
+import re
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+HERE = Path(__file__).resolve().parent
+sys.path.insert(0, str(HERE.parent / "e2e"))
+sys.dont_write_bytecode = True
+
+import harness  # noqa: E402
+from ask import ask, Asked  # noqa: E402
+
+OUT = harness.BUILD / "conformance"
+AGENT = "agent"
+
+# As test/victim/ is built: what the functions do is looked for in profiles.
+C_FLAGS = ["-std=gnu11", "-O2", "-g", "-Wall", "-Wextra", "-Werror", "-D_GNU_SOURCE", "-pthread",
+           "-fno-builtin", "-fno-optimize-sibling-calls", f"-I{harness.ROOT / 'agent'}"]
+
+
+def go_tools():
+    """The distribution's go and the one on PATH, each version once: {version: path}."""
+    found = {}
+    for path in ("/usr/bin/go", shutil.which("go")):
+        if path and os.path.exists(path):
+            version = subprocess.run([path, "env", "GOVERSION"], capture_output=True, text=True,
+                                     env=go_environment(), check=True).stdout.strip()
+            found.setdefault(version, path)
+    return dict(sorted(found.items()))
+
+
+def version_of(name):
+    """ "go1.19.8" is (1, 19)."""
+    return tuple(int(n) for n in re.match(r"go(\d+)\.(\d+)", name).groups())
+
+
+def go_environment():
+    """No module, no network, no other toolchain than the one that is asked. With modules on, so
+    that a program without go.mod gets the behaviour of its own Go and not that of 1.20."""
+    return dict(os.environ, GO111MODULE="on", GOFLAGS="", GOPROXY="off", GOTOOLCHAIN="local",
+                GOWORK="off", CGO_ENABLED="0")
+
+
+def build(command, sources, output, **options):
+    newest = max(source.stat().st_mtime for source in sources if source.exists())
+    if output.exists() and output.stat().st_mtime > newest:
+        return output
+    output.parent.mkdir(parents=True, exist_ok=True)
+    subprocess.run([str(c) for c in command], check=True, **options)
+    return output
+
+
+def build_reference(version, go):
+    source, output = HERE / "reference" / "main.go", OUT / f"reference-{version}"
+    return build([go, "build", "-o", output, source.name], [source], output, cwd=source.parent,
+                 env=go_environment())
+
+
+def build_victim():
+    source, output = HERE / "victim.c", OUT / "victim"
+    header = harness.ROOT / "agent" / "pprofagent.h"
+    compiler = os.environ.get("CC", "gcc")
+    return build([compiler, *C_FLAGS, "-o", output, source], [source, header], output)
+
+
+def build_all():
+    """{name: program}, of each Go and of the agent."""
+    built = {version: build_reference(version, go) for version, go in go_tools().items()}
+    built[AGENT] = build_victim()
+    return built
+
+
+class Side:
+    """One of those that are asked: a running program with a port."""
+
+    def __init__(self, name, program, arguments=(), settings=None):
+        self.name, self.program = name, str(program)
+        argv = [program, "127.0.0.1:0", *arguments]
+        if name == AGENT:
+            port = harness.free_port()
+            env = harness.environment(port, **(settings or {}))
+            self.target = harness.Target(argv, env, port)
+            self.target.expect("ready")
+            self.target.answers()
+        else:
+            self.target = harness.Target(argv, harness.environment(preload=()))
+            self.target.port = int(self.target.expect("ready").split()[1])
+
+    @property
+    def is_agent(self):
+        return self.name == AGENT
+
+    def tell(self, command, word):
+        """The rest of the line that the program answers with."""
+        return self.target.ask(command, word).split(" ")[1:]
+
+    def begin(self, path, method="GET", **request):
+        return Asked(self.target.port, method, whole(path), **request)
+
+    def get(self, path, method="GET", **request):
+        return ask(self.target.port, method, whole(path), **request)
+
+    def end(self):
+        self.target.kill()
+
+
+def whole(path):
+    """Paths are below /debug/pprof/; one that begins with a slash stands for itself."""
+    if path.startswith(("/", "http:")):
+        return path
+    return harness.PREFIX + "/" + path
