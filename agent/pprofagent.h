@@ -76,8 +76,8 @@ static inline const struct pprofagent_api *pprofagent_get(void)
 /*
  * A new, empty profile; name should begin with an import-path-like prefix, as in
  * "example.com/my.files". It is served at /debug/pprof/NAME. -EINVAL: no name, more than 127 bytes
- * of it, or one with control characters or no UTF-8; -EEXIST: there is one of that name; -ENOSPC: 64
- * are the most.
+ * of it, or one with control characters or no UTF-8; -EEXIST: there is one of that name; -ENOSPC:
+ * 64 are the most.
  */
 static inline int pprofagent_profile_new(const char *name, pprofagent_profile **profile)
 {
