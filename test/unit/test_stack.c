@@ -220,7 +220,7 @@ static void wild_registers_end_the_walk(void **unused)
 static struct pa_cold *copy_of(uintptr_t sp, size_t max_bytes, char *room)
 {
 	struct pa_cursor cursor = { .pc = 1, .sp = sp };
-	struct pa_walk walk = pa_walk_start(met_thread(), cursor, false);
+	struct pa_walk walk = pa_walk_start(&pa_thread_self, cursor, false);
 	struct pa_cold *cold = (struct pa_cold *)room;
 	pa_walk_copy(&walk, cold, max_bytes);
 	return cold;
@@ -230,6 +230,7 @@ static void copy_stops_before_unreadable_memory(void **unused)
 {
 	(void)unused;
 	fixture_boot(64 << 10, 1);
+	met_thread();
 	char *pages = pages_with_a_hole();
 	memset(pages, 0x5a, PA_PAGE_BYTES);
 	char *room = malloc(sizeof(struct pa_cold) + 3 * PA_PAGE_BYTES);
