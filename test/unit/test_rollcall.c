@@ -260,11 +260,13 @@ static void wait_of_a_hook_is_told(void **unused)
 
 /* The signal comes while the thread is in the call: nobody looked before. */
 static PA_ATOMIC(int) returned;
+static int end_of_poll[2];
 
 static void *poll_without_end(void *unused)
 {
 	pa_store_relaxed(&deaf_tid, (int32_t)syscall(SYS_gettid));
-	int result = poll(NULL, 0, -1);
+	struct pollfd end = { .fd = end_of_poll[0], .events = POLLIN };
+	int result = poll(&end, 1, -1);
 	pa_store_release(&returned, result);
 	return unused;
 }
@@ -287,6 +289,7 @@ static void interrupted_call_is_made_again(void **unused)
 	(void)unused;
 	pa_store_relaxed(&deaf_tid, 0);
 	pa_store_relaxed(&returned, 7);
+	assert_int_equal(pipe(end_of_poll), 0);
 	pthread_create(&thread, NULL, poll_without_end, NULL);
 	while (!pa_load_acquire(&deaf_tid))
 		sched_yield();
@@ -302,8 +305,11 @@ static void interrupted_call_is_made_again(void **unused)
 	wait_for_poll(deaf_tid);
 	assert_int_equal(pa_load_acquire(&returned), 7);
 	pa_signal_release();
-	pthread_cancel(thread);
+	assert_int_equal(write(end_of_poll[1], "x", 1), 1);
 	pthread_join(thread, NULL);
+	assert_int_equal(pa_load_acquire(&returned), 1);
+	close(end_of_poll[0]);
+	close(end_of_poll[1]);
 }
 
 /* A frame that is gone: the thread was cancelled in its wait, or jumped out of it. */
