@@ -5,6 +5,13 @@
 
 #include "agent/profile/core.h"
 
+/* The handler of these tests does all the work of the collector: nobody is interrupted in it. */
+const char *__tsan_default_options(void);
+__attribute__((visibility("default"))) const char *__tsan_default_options(void)
+{
+	return "report_signal_unsafe=0";
+}
+
 /* A function's beginning as compilers make it without optimization. */
 #define FRAME(name)                                                                               \
 	#name ":\n"                                                                               \
