@@ -213,7 +213,7 @@ def test_profiles_can_be_taken_again_and_again(start):
     target = start([victim("v_spin")])
     target.expect("ready")
     for _ in range(3):
-        assert cpu(target, 1).total("samples", "spin_three") > 20
+        assert cpu(target, 1).total("samples", "spin_three") > 5
 
 
 def test_code_without_unwind_information_ends_its_stack_and_says_so(start):

@@ -99,7 +99,7 @@ def test_rollcall_that_meets_a_thread_on_its_way_into_a_call_is_not_seen(program
         assert counts(target, "goroutine").samples
     times = end(target)
     assert {name for name, (n, _) in times.items() if n} <= SEES_EINTR | MAY_SEE_EINTR, times
-    assert all(calls > 10 for _, calls in times.values()), times
+    assert {name for name, (_, calls) in times.items() if calls < 10} <= BEGINS_AGAIN, times
 
 
 def test_limits_are_kept_while_threads_are_listed_all_the_time(program):
