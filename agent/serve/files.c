@@ -3,10 +3,10 @@
 #include <errno.h>
 #include <stdlib.h>
 
-#include "../../proto/text.h"
 #include "../profile/core.h"
 #include "../profile/symbols.h"
 #include "collect.h"
+#include "render.h"
 #include "since.h"
 
 /* How long a program that wants its profile waits for its turn. */
@@ -22,30 +22,14 @@ struct task {
 
 /* ---- on the render thread ---- */
 
-static struct pa_snapshot *take(const struct task *task)
-{
-	if (task->kind->id == PA_KIND_GOROUTINE && task->debug >= 2)
-		return pa_snapshot_threads(true);
-	return pa_snapshot_take_of(task->kind);
-}
-
-static bool is_heap(enum pa_kind_id id)
-{
-	return id == PA_KIND_HEAP || id == PA_KIND_ALLOCS;
-}
-
 static int run(void *arg, const struct pa_sink *sink)
 {
 	struct task *task = arg;
-	bool text = task->debug > 0 || (task->debug < 0 && is_heap(task->kind->id));
 	if (!task->snapshot)
-		task->snapshot = take(task);
+		task->snapshot = pa_render_take(task->kind, task->debug);
 	if (!task->snapshot)
 		return -ENOMEM;
-	int error = text ? pa_text_profile(task->snapshot, task->debug, sink)
-			 : pa_encode_profile(task->snapshot, sink);
-	pa_symbols_rest();
-	return error;
+	return pa_render_write(task->snapshot, task->debug, sink);
 }
 
 static void drop(void *arg)

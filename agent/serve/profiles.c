@@ -8,13 +8,11 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "../../proto/encode.h"
-#include "../../proto/text.h"
 #include "../base/atomic.h"
 #include "../profile/core.h"
 #include "../profile/delta.h"
-#include "../profile/symbols.h"
 #include "query.h"
+#include "render.h"
 #include "reply.h"
 
 #define CPU_SECONDS 30
@@ -88,31 +86,6 @@ static void give_memory_back(const struct pa_kind *kind)
 		malloc_trim(0);
 }
 
-/* Go takes a negative debug for text where it writes heaps, and for the proto elsewhere. */
-static bool is_text(const struct task *task)
-{
-	bool heap = task->kind->id == PA_KIND_HEAP || task->kind->id == PA_KIND_ALLOCS;
-
-	return task->debug > 0 || (task->debug < 0 && heap);
-}
-
-static int render(const struct task *task, const struct pa_snapshot *snapshot,
-	const struct pa_sink *sink)
-{
-	int error = is_text(task) ? pa_text_profile(snapshot, task->debug, sink)
-				  : pa_encode_profile(snapshot, sink);
-
-	pa_symbols_rest();
-	return error;
-}
-
-static struct pa_snapshot *take(const struct task *task)
-{
-	if (task->kind->id == PA_KIND_GOROUTINE && task->debug >= 2)
-		return pa_snapshot_threads(true);
-	return pa_snapshot_take_of(task->kind);
-}
-
 static int run(void *arg, const struct pa_sink *sink)
 {
 	struct task *task = arg;
@@ -120,15 +93,15 @@ static int run(void *arg, const struct pa_sink *sink)
 	if (task->trim)
 		give_memory_back(task->kind);
 	if (!task->snapshot)
-		task->snapshot = take(task);
+		task->snapshot = pa_render_take(task->kind, task->debug);
 	if (!task->snapshot)
 		return PA_PROFILES_NONE;
 	if (!task->before)
-		return render(task, task->snapshot, sink);
+		return pa_render_write(task->snapshot, task->debug, sink);
 	struct pa_snapshot *delta = pa_delta(task->before, task->snapshot);
 	if (!delta)
 		return PA_PROFILES_NO_DELTA;
-	int error = render(task, delta, sink);
+	int error = pa_render_write(delta, task->debug, sink);
 	pa_snapshot_free(delta);
 	return error;
 }

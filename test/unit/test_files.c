@@ -40,6 +40,7 @@ struct pa_snapshot *pa_snapshot_take(enum pa_kind_id kind)
 {
 	pa_add_relaxed(&fake.taken, 1);
 	fake.kind = kind;
+	a_snapshot.kind = &pa_kinds[kind];
 	return fake.no_snapshot ? NULL : &a_snapshot;
 }
 
@@ -74,6 +75,7 @@ int pa_snapshot_cpu_start(unsigned rate_hz)
 struct pa_snapshot *pa_snapshot_cpu_stop(void)
 {
 	pa_add_relaxed(&fake.cpu_stops, 1);
+	a_snapshot.kind = &pa_kinds[PA_KIND_CPU];
 	return fake.no_snapshot ? NULL : &a_snapshot;
 }
 
