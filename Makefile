@@ -3,6 +3,7 @@
 #   make            build/libpprofagent.so and build/libpprofagent-core.so
 #   make test       unit tests (cmocka), then end-to-end tests (pytest)
 #   make unit       only the unit tests         make e2e    only the end-to-end tests
+#   make faults     each way in which agents break programs, bare against the agent, as a table
 #   make asan       unit tests under the address and undefined-behaviour sanitizers
 #   make tsan       unit tests under the thread sanitizer
 #   make conformance  Go's net/http/pprof and the agent, asked the same; ROWS=1 shows each row
@@ -189,9 +190,10 @@ VICTIMS    := $(VICTIM_C) $(VICTIM_CXX) $(VICTIM_SO) $(VICTIM_RS)
 # As a distribution builds programs, but no call may be optimised away: what they do is the test.
 VICTIM_FLAGS := -O2 -g -Wall -Wextra -D_GNU_SOURCE -pthread -fno-builtin \
 	-fno-optimize-sibling-calls
+FAULT_FLAGS := -O1 -g -Wall -Wextra -D_GNU_SOURCE -pthread -fno-builtin
 
-E2E ?= test/e2e
-.PHONY: victims e2e test
+E2E ?= test/e2e test/faults
+.PHONY: victims e2e faults test
 victims: $(VICTIMS)
 
 $(B)/victim/%: test/victim/%.c Makefile | setup
@@ -219,9 +221,43 @@ $(B)/e2e/profile_pb2.py: proto/profile.proto Makefile | setup
 	$(Q)mkdir -p $(@D)
 	$(Q)protoc --proto_path=proto --python_out=$(@D) profile.proto
 
-e2e: all victims $(B)/e2e/profile_pb2.py
-	$(Q)PPROFAGENT_BUILD=$(abspath $(B)) PYTHONDONTWRITEBYTECODE=1 \
-		$(PYTHON) -m pytest -p no:cacheprovider -q $(PYTEST) $(E2E)
+# The programs of the fault matrix, and the agent that has to fail it.
+FAULTS := $(patsubst test/faults/programs/%.c,$(B)/faults/%,\
+	$(sort $(wildcard test/faults/programs/f_*.c))) \
+	$(patsubst test/faults/programs/%.cpp,$(B)/faults/%,\
+	$(sort $(wildcard test/faults/programs/f_*.cpp))) \
+	$(patsubst test/faults/programs/%.c,$(B)/faults/%.so,\
+	$(sort $(wildcard test/faults/programs/p_*.c))) $(B)/faults/naive.so
+
+$(B)/faults/%: test/faults/programs/%.c Makefile | setup
+	$(say) FAULT $<
+	$(Q)mkdir -p $(@D)
+	$(Q)$(CC) -std=gnu11 $(FAULT_FLAGS) -o $@ $< -ldl -lm
+
+$(B)/faults/%: test/faults/programs/%.cpp Makefile | setup
+	$(say) FAULT $<
+	$(Q)mkdir -p $(@D)
+	$(Q)$(CXX) $(FAULT_FLAGS) -o $@ $<
+
+$(B)/faults/%.so: test/faults/programs/%.c Makefile | setup
+	$(say) FAULT $<
+	$(Q)mkdir -p $(@D)
+	$(Q)$(CC) -std=gnu11 $(FAULT_FLAGS) -fPIC -shared -o $@ $<
+
+$(B)/faults/naive.so: test/faults/naive.c Makefile | setup
+	$(say) FAULT $<
+	$(Q)mkdir -p $(@D)
+	$(Q)$(CC) -std=gnu11 $(FAULT_FLAGS) -fPIC -shared -o $@ $< -lcivetweb -lunwind -ldl
+
+PYTESTS = $(Q)PPROFAGENT_BUILD=$(abspath $(B)) PYTHONDONTWRITEBYTECODE=1 \
+	$(PYTHON) -m pytest -p no:cacheprovider -q $(PYTEST)
+e2e: all victims $(FAULTS) $(B)/e2e/profile_pb2.py
+	$(PYTESTS) $(E2E)
+
+# Every row of the fault matrix in every mode, and a table; of what is not installed, nothing.
+faults: all victims $(FAULTS) $(B)/e2e/profile_pb2.py
+	$(Q)scripts/setup faults
+	$(PYTESTS) --faults=all test/faults
 
 # One after the other: pytest's summary is the end of the output.
 test: setup
