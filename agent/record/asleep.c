@@ -27,6 +27,14 @@ struct stand {
 	uintptr_t sp, pc;
 };
 
+static bool is_in(long number, const uint16_t *numbers, size_t count)
+{
+	for (size_t i = 0; i < count; i++)
+		if (number == numbers[i])
+			return true;
+	return false;
+}
+
 /* signal(7), "Interruption of system calls". */
 static bool is_listed(long number)
 {
@@ -40,10 +48,7 @@ static bool is_listed(long number)
 		SYS_io_getevents, SYS_io_uring_enter,
 		SYS_restart_syscall, /* one of those, continued after a stop */
 	};
-	for (size_t i = 0; i < PA_COUNT(numbers); i++)
-		if (number == numbers[i])
-			return true;
-	return false;
+	return is_in(number, numbers, PA_COUNT(numbers));
 }
 
 /* Those that can change the mask while they wait do so to hear of a signal. */
@@ -69,30 +74,26 @@ static bool waits_for_signals(const struct pa_call *call)
 	}
 }
 
-/*
- * Of the calls that the kernel restarts by itself: what EINTR means when it did not. connect is not
- * among them: it goes on by itself.
- */
-static bool can_be_a_socket_with_a_timeout(long number)
+/* Those end with EINTR where the socket has SO_RCVTIMEO or SO_SNDTIMEO. connect is not among them:
+ * it goes on by itself. */
+static bool is_socket_call(long number)
 {
 	static const uint16_t numbers[] = {
-		SYS_read, SYS_readv, SYS_write, SYS_writev, SYS_recvfrom, SYS_recvmsg, SYS_recvmmsg,
-		SYS_sendto, SYS_sendmsg, SYS_sendmmsg, SYS_accept, SYS_accept4,
+		SYS_recvfrom, SYS_recvmsg, SYS_recvmmsg, SYS_sendto, SYS_sendmsg, SYS_sendmmsg,
+		SYS_accept, SYS_accept4,
 	};
-	for (size_t i = 0; i < PA_COUNT(numbers); i++)
-		if (number == numbers[i])
-			return true;
-	return false;
+	return is_in(number, numbers, PA_COUNT(numbers));
 }
 
-bool pa_asleep_may_begin_again(const struct pa_call *call)
+/* The same, if their descriptor is a socket. */
+static bool is_file_call(long number)
 {
-	if (pa_asleep_never_restarts(call))
-		return !waits_for_signals(call);
-	return can_be_a_socket_with_a_timeout(call->number);
+	static const uint16_t numbers[] = { SYS_read, SYS_readv, SYS_write, SYS_writev };
+	return is_in(number, numbers, PA_COUNT(numbers));
 }
 
-bool pa_asleep_never_restarts(const struct pa_call *call)
+/* Does a signal end this call with EINTR in spite of SA_RESTART? */
+static bool never_restarts(const struct pa_call *call)
 {
 	/* With a time limit, as in sem_timedwait. */
 	long operation = call->arguments[1] & FUTEX_CMD_MASK;
@@ -102,17 +103,58 @@ bool pa_asleep_never_restarts(const struct pa_call *call)
 	return is_listed(call->number);
 }
 
-/* /proc/self/task/TID/FILE into text, with a NUL. False: it cannot be read. */
+/*
+ * May this call, which a signal of ours has ended with EINTR, be made again as if nothing had been?
+ * Not when it waits for signals: a handler of the program may have run in the same moment, and then
+ * the call would never end. (With any other call, such a moment is as if the signal had come just
+ * before the call.)
+ */
+static bool may_begin_again(const struct pa_call *call)
+{
+	if (never_restarts(call))
+		return !waits_for_signals(call);
+	/* EINTR although the kernel restarts these: it was a socket with a timeout. */
+	return is_socket_call(call->number) || is_file_call(call->number);
+}
+
+void pa_asleep_hide_interruption(ucontext_t *context)
+{
+	struct pa_call call = pa_regs_interrupted_call(context);
+	if (may_begin_again(&call))
+		pa_regs_call_again(context, &call);
+}
+
+#define PATH_BYTES 64
+
+static char *append(char *at, const char *text)
+{
+	size_t length = strlen(text);
+	memcpy(at, text, length + 1);
+	return at + length;
+}
+
+static char *append_number(char *at, uint32_t number)
+{
+	char digits[12], *digit = digits + sizeof(digits) - 1;
+	*digit = '\0';
+	do {
+		*--digit = (char)('0' + number % 10);
+		number /= 10;
+	} while (number);
+	return append(at, digit);
+}
+
+/* /proc/self/task/TID/FILE. Returns its end. */
+static char *task_path(char path[PATH_BYTES], int32_t tid, const char *file)
+{
+	return append(append_number(append(path, "/proc/self/task/"), (uint32_t)tid), file);
+}
+
+/* Such a file into text, with a NUL. False: it cannot be read. */
 static bool read_file(int32_t tid, const char *file, char *text, size_t size)
 {
-	char path[64] = "/proc/self/task/", digits[12];
-	size_t at = strlen(path), count = 0;
-	for (uint32_t left = (uint32_t)tid; left || !count; left /= 10)
-		digits[count++] = (char)('0' + left % 10);
-	while (count)
-		path[at++] = digits[--count];
-	path[at++] = '/';
-	memcpy(path + at, file, strlen(file) + 1);
+	char path[PATH_BYTES];
+	task_path(path, tid, file);
 	int fd = open(path, O_RDONLY | O_CLOEXEC);
 	if (fd < 0)
 		return false;
@@ -128,7 +170,7 @@ static bool find_stand(int32_t tid, struct stand *stand)
 	char text[256], *at = text, *end;
 	struct pa_call *call = &stand->call;
 	*stand = (struct stand){ .call.number = -1 };
-	if (!read_file(tid, "syscall", text, sizeof(text)))
+	if (!read_file(tid, "/syscall", text, sizeof(text)))
 		return false;
 	call->number = strtol(at, &end, 10);
 	if (end == at || call->number < 0) {
@@ -141,6 +183,25 @@ static bool find_stand(int32_t tid, struct stand *stand)
 	at = end;
 	stand->pc = strtoul(at, &end, 16);
 	return end != at;
+}
+
+/* In the thread's own descriptor table: ours is another one. */
+static bool is_socket(int32_t tid, int fd)
+{
+	char path[PATH_BYTES], target[sizeof("socket:") - 1];
+	append_number(task_path(path, tid, "/fd/"), (uint32_t)fd);
+	return readlink(path, target, sizeof(target)) == sizeof(target) &&
+	       memcmp(target, "socket:", sizeof(target)) == 0;
+}
+
+/*
+ * Whether a socket has a timeout cannot be asked without taking hold of it, so all of them are
+ * left asleep.
+ */
+static bool is_to_sleep_on(int32_t tid, const struct pa_call *call)
+{
+	return never_restarts(call) || is_socket_call(call->number) ||
+	       (is_file_call(call->number) && is_socket(tid, (int)call->arguments[0]));
 }
 
 /*
@@ -156,7 +217,7 @@ static bool waits_where_no_signal_may_come(int32_t tid)
 		"__do_semtimedop", "do_msgrcv", "do_msgsnd", "read_events", "io_cqring_wait",
 	};
 	char text[128];
-	if (!read_file(tid, "wchan", text, sizeof(text)))
+	if (!read_file(tid, "/wchan", text, sizeof(text)))
 		return false;
 	for (size_t i = 0; i < PA_COUNT(places); i++)
 		if (strncmp(text, places[i], strlen(places[i])) == 0)
@@ -180,7 +241,7 @@ static size_t copy_stack(void *to, uintptr_t from, size_t bytes)
 static void read_name(struct pa_roll_entry *entry)
 {
 	char text[PA_ROLL_NAME_BYTES + 2];
-	if (!read_file(entry->tid, "comm", text, sizeof(text)))
+	if (!read_file(entry->tid, "/comm", text, sizeof(text)))
 		return;
 	size_t length = strlen(text);
 	if (length && text[length - 1] == '\n')
@@ -239,7 +300,7 @@ enum pa_asleep pa_asleep_answer(struct pa_roll_entry *entry, uint64_t word)
 		if (!find_stand(entry->tid, &stand))
 			return waits_where_no_signal_may_come(entry->tid) ? PA_ASLEEP_UNKNOWN
 									  : PA_ASLEEP_NOT;
-		if (!pa_asleep_never_restarts(&stand.call))
+		if (!is_to_sleep_on(entry->tid, &stand.call))
 			return PA_ASLEEP_NOT;
 		result = write_stack(entry, word, &stand);
 	}

@@ -1,6 +1,7 @@
 /*
  * Stacks of threads that must not be woken: those who sleep in a system call that a signal ends
- * with EINTR, whatever SA_RESTART says (poll, nanosleep, pause ...). Their program would see it.
+ * with EINTR, whatever SA_RESTART says (poll, nanosleep, pause ...), or on a socket, which may have
+ * a timeout. Their program would see it.
  *
  * The kernel tells where such a thread stands, and its stack is in our memory to be copied. What it
  * does not tell is bp: a stack breaks off at the first frame that is found by it, unless the frames
@@ -15,16 +16,12 @@
 #include "regs.h"
 #include "rollcall.h"
 
-/* Does a signal end this call with EINTR in spite of SA_RESTART? */
-PA_SIGNAL bool pa_asleep_never_restarts(const struct pa_call *call);
-
 /*
- * May this call, which a signal of ours has ended with EINTR, be made again as if nothing had been?
- * Not when it waits for signals: a handler of the program may have run in the same moment, and then
- * the call would never end. (With any other call, such a moment is as if the signal had come just
- * before the call.) Also sockets with a timeout, which wait it out anew.
+ * For our signal handler, before it returns: the program must not see that its call was
+ * interrupted. Mostly the thread was awake when it was looked at, or its CPU timer ran out, and it
+ * went to sleep before the signal came: the call has just begun, and its whole time is left of it.
  */
-PA_SIGNAL bool pa_asleep_may_begin_again(const struct pa_call *call);
+PA_SIGNAL void pa_asleep_hide_interruption(ucontext_t *context);
 
 enum pa_asleep {
 	PA_ASLEEP_NOT,     /* awake, or a signal does not harm: ask it */

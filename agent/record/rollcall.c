@@ -93,20 +93,8 @@ static void answer(struct pa_roll_entry *entry, uint64_t word, const ucontext_t 
 	pa_regs_syscall(SYS_futex, (long)&state.answers, FUTEX_WAKE_PRIVATE, 1, 0);
 }
 
-/*
- * The program must not see that its call was interrupted. Mostly the thread was awake when it was
- * looked at (asleep.h) and went to sleep before the signal came: the call has just begun, and its
- * whole time is what is left of it.
- */
-static void hide_interruption(ucontext_t *context)
-{
-	struct pa_call call = pa_regs_interrupted_call(context);
-	if (pa_asleep_may_begin_again(&call))
-		pa_regs_call_again(context, &call);
-}
-
 /* Touches no errno: it may be another thread's. */
-bool pa_rollcall_answer(const siginfo_t *info, ucontext_t *context)
+bool pa_rollcall_answer(const siginfo_t *info, const ucontext_t *context)
 {
 	if (info->si_code != SI_QUEUE || info->si_pid != pa_record.pid)
 		return false;
@@ -114,7 +102,6 @@ bool pa_rollcall_answer(const siginfo_t *info, ucontext_t *context)
 	uint32_t index = (uint32_t)word;
 	if (!(word >> 32) || index >= PA_ROLL_MAX)
 		return false;
-	hide_interruption(context);
 	/* Of an earlier roll: it was held up by a mask. */
 	if (word >> 32 != pa_load_acquire(&state.generation))
 		return true;

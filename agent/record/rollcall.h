@@ -62,7 +62,7 @@ PA_AGENT int pa_rollcall_call(struct pa_roll *roll);
 
 /* Our signal came, and from no timer. False: it is no rollcall. The context is changed when the
  * signal ended a call that nothing else would begin again. */
-PA_SIGNAL bool pa_rollcall_answer(const siginfo_t *info, ucontext_t *context);
+PA_SIGNAL bool pa_rollcall_answer(const siginfo_t *info, const ucontext_t *context);
 
 /* What thread, whose stack pointer is sp, says of itself. */
 PA_SIGNAL void pa_rollcall_describe(struct pa_roll_entry *entry, const struct pa_thread *thread,

@@ -3,6 +3,7 @@
 #include <errno.h>
 
 #include "../base/lock.h"
+#include "asleep.h"
 #include "on.h"
 #include "regs.h"
 #include "rollcall.h"
@@ -43,9 +44,14 @@ static void on_signal(int signal, siginfo_t *info, void *context)
 			PA_COUNT_EVENT(lost_cpu_thread);
 		return;
 	}
-	if (info->si_code == SI_TIMER)
+	bool ours = info->si_code == SI_TIMER;
+	if (ours)
 		pa_tick_answer(info, context);
-	else if (!pa_rollcall_answer(info, context))
+	else
+		ours = pa_rollcall_answer(info, context);
+	if (ours)
+		pa_asleep_hide_interruption(context);
+	else
 		forward(signal, info, context);
 }
 

@@ -12,6 +12,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/prctl.h>
+#include <sys/socket.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
 
@@ -27,7 +28,7 @@ static struct sleeper {
 	PA_ATOMIC(int32_t) tid;
 	PA_ATOMIC(int) woken;
 	sem_t sem;
-	int pipe[2];
+	int pipe[2], sockets[2];
 } sleeper;
 
 static void wake(int signal)
@@ -42,7 +43,7 @@ static int boot(void **unused)
 	sleeper = (struct sleeper){ 0 };
 	sem_init(&sleeper.sem, 0, 0);
 	signal(SIGUSR1, wake);
-	return pipe(sleeper.pipe);
+	return pipe(sleeper.pipe) ? -1 : socketpair(AF_UNIX, SOCK_STREAM, 0, sleeper.sockets);
 }
 
 static int shut(void **unused)
@@ -50,6 +51,8 @@ static int shut(void **unused)
 	(void)unused;
 	close(sleeper.pipe[0]);
 	close(sleeper.pipe[1]);
+	close(sleeper.sockets[0]);
+	close(sleeper.sockets[1]);
 	return 0;
 }
 
@@ -76,6 +79,16 @@ static void *read_once(void *unused)
 	be_there();
 	sleeper.woken += read(sleeper.pipe[0], &byte, 1) == 1;
 	return unused;
+}
+
+static void *receive_once(void *reads)
+{
+	char byte;
+	be_there();
+	ssize_t got = reads ? read(sleeper.sockets[0], &byte, 1)
+			    : recv(sleeper.sockets[0], &byte, 1, 0);
+	sleeper.woken += got == 1;
+	return NULL;
 }
 
 static void *wait_for_semaphore(void *timed)
@@ -157,6 +170,23 @@ static void who_can_be_restarted_is_to_be_asked(void **unused)
 	assert_int_equal(write(sleeper.pipe[1], "x", 1), 1);
 	pthread_join(thread, NULL);
 	assert_int_equal(sleeper.woken, 1);
+}
+
+/* It may have a timeout. */
+static void who_waits_on_a_socket_is_not_woken(void **unused)
+{
+	pthread_t thread;
+	(void)unused;
+	for (uintptr_t reads = 0; reads < 2; reads++) {
+		pa_store_release(&sleeper.tid, 0);
+		pthread_create(&thread, NULL, receive_once, (void *)reads);
+		wait_for_call(reads ? SYS_read : SYS_recvfrom);
+		struct pa_roll_entry entry = entry_of_sleeper();
+		assert_int_equal(pa_asleep_answer(&entry, WORD), PA_ASLEEP_WRITTEN);
+		assert_int_equal(write(sleeper.sockets[1], "x", 1), 1);
+		pthread_join(thread, NULL);
+	}
+	assert_int_equal(sleeper.woken, 2);
 }
 
 static void futex_wait_with_a_limit_is_not_woken_and_one_without_is_asked(void **unused)
@@ -258,6 +288,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		TEST(sleeper_is_described_and_not_woken),
 		TEST(who_can_be_restarted_is_to_be_asked),
+		TEST(who_waits_on_a_socket_is_not_woken),
 		TEST(futex_wait_with_a_limit_is_not_woken_and_one_without_is_asked),
 		TEST(who_is_awake_or_gone_is_to_be_asked),
 		TEST(process_without_privileges_leaves_its_sleepers_alone),
