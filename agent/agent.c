@@ -35,6 +35,8 @@
 #include "record/signal.h"
 #include "record/thread.h"
 #include "record/tick.h"
+#include "record/tracing.h"
+#include "children.h"
 #include "exitfiles.h"
 #include "spawn.h"
 
@@ -44,7 +46,6 @@ extern const char __ehdr_start[] PA_HIDDEN; /* the linker's: where this object b
 
 #define PATH_BYTES 4096
 #define CORE_NAME "libpprofagent-core.so"
-#define AGENT_NAME "libpprofagent.so"
 
 /*
  * How long the agent's thread sleeps before it opens the core. A program that is over by then never
@@ -72,7 +73,6 @@ static struct {
 	size_t hook_count;
 	bool start_pending;          /* in a forked child: the agent's thread is to start again */
 	PA_ATOMIC(uint32_t) core_ready; /* bridge.api can be called; futex; release in _is_ready */
-	char marker[sizeof(PA_ENV_MARKER) + 16];
 } state = { .load_lock = PA_LOCK_INIT(PA_LOCK_LOAD) };
 
 /*
@@ -176,12 +176,24 @@ static void *run_agent(void *unused)
 	return NULL;
 }
 
-/* ---- contention ---- */
+/* ---- contention and traces ---- */
+
+/* The wait hooks watch for either of the two. */
+static void turn_hooks(void)
+{
+	pa_hooks_watch(pa_contend_is_on() || pa_tracing_is_on());
+}
 
 static void set_contend_rates(uint64_t block_rate_ns, uint64_t mutex_fraction)
 {
 	pa_contend_rates(block_rate_ns, mutex_fraction);
-	pa_hooks_watch(block_rate_ns || mutex_fraction);
+	turn_hooks();
+}
+
+static void switch_trace(bool on)
+{
+	pa_tracing_switch(on);
+	turn_hooks();
 }
 
 /* ---- what the program asks for ---- */
@@ -255,6 +267,7 @@ static void after_fork_child(void)
 	pa_rollcall_atfork_child();
 	pa_labels_atfork_child();
 	pa_thread_atfork_child();
+	pa_tracing_atfork_child();
 	pa_ring_atfork_child(pa_record.ring);
 	pa_custom_atfork_child();
 	if (state.bridge.atfork.child)
@@ -328,50 +341,6 @@ static bool find_core(void)
 	return true;
 }
 
-/* The environment marker by which exec'ed children know that they are some. */
-static void set_marker(void)
-{
-	char digits[16];
-	size_t count = 0;
-	for (int pid = getpid(); pid; pid /= 10)
-		digits[count++] = (char)('0' + pid % 10);
-	size_t at = sizeof(PA_ENV_MARKER);
-	memcpy(state.marker, PA_ENV_MARKER "=", at);
-	while (count)
-		state.marker[at++] = digits[--count];
-	state.marker[at] = '\0';
-	putenv(state.marker);
-}
-
-static bool is_separator(char c)
-{
-	return c == ':' || c == ' ';
-}
-
-/* PPROFAGENT_CHILDREN=off: takes our entries out of LD_PRELOAD, in place. */
-static void leave_preload(void)
-{
-	char *from = getenv("LD_PRELOAD");
-	if (!from)
-		return;
-	char *to = from;
-	const size_t name_length = sizeof(AGENT_NAME) - 1;
-	while (*from) {
-		size_t length = 0;
-		while (from[length] && !is_separator(from[length]))
-			length++;
-		bool ours = length >= name_length &&
-			!memcmp(from + length - name_length, AGENT_NAME, name_length);
-		size_t entry = length + (from[length] != '\0');
-		if (!ours) {
-			memmove(to, from, entry);
-			to += entry;
-		}
-		from += entry;
-	}
-	*to = '\0';
-}
-
 static void set_stack_bounds(void)
 {
 	struct rlimit limit;
@@ -431,6 +400,7 @@ static void fill_bridge(void)
 	bridge->tick_start = pa_tick_start;
 	bridge->tick_stop = pa_tick_stop;
 	bridge->contend_rates = set_contend_rates;
+	bridge->trace_switch = switch_trace;
 	bridge->core_is_ready = core_is_ready;
 	bridge->cpu_from_start = pa_exitfiles_want_cpu();
 	bridge->roll_begin = pa_rollcall_begin;
@@ -474,9 +444,9 @@ __attribute__((constructor)) static void boot1(void)
 	if (read_settings() && find_core() && set_up_record()) {
 		fill_bridge();
 		if (state.settings.children)
-			set_marker();
+			pa_children_mark();
 		else
-			leave_preload();
+			pa_children_leave_preload();
 		pthread_atfork(before_fork, after_fork_parent, after_fork_child);
 		if (pa_exitfiles_wanted() && at_quick_exit(pa_process_exits) != 0)
 			pa_say("no memory for a quick_exit handler; it will leave no files");

@@ -11,6 +11,7 @@
 #include "agent.h"
 #include "record/custom.h"
 #include "record/labels.h"
+#include "record/tracing.h"
 
 #define BUILT_IN 6
 
@@ -256,6 +257,51 @@ static void labels_restore(const void *saved)
 	pa_thread_self.labels = pa_labels_id(saved) ? saved : NULL;
 }
 
+/* ---- traces ---- */
+
+static bool is_tracing(void)
+{
+	return pa_agent_is_active() && pa_tracing_is_on();
+}
+
+static void annotate(enum pa_tracing_op op, uint64_t id, uint64_t parent, const char *first,
+	const char *second, struct pa_cursor caller)
+{
+	if (is_tracing())
+		pa_tracing_annotate(&pa_thread_self, op, id, parent, first, second, caller);
+}
+
+static uint64_t task_begin(const char *name, uint64_t parent)
+{
+	if (!pa_agent_is_active())
+		return 0;
+	/* Also without a trace: one that begins later may see its regions and its end. */
+	uint64_t id = pa_tracing_new_task();
+	annotate(PA_TRACING_TASK, id, parent, name ? name : "", NULL, PA_CURSOR_OF_CALLER());
+	return id;
+}
+
+static void task_end(uint64_t task)
+{
+	annotate(PA_TRACING_TASK_END, task, 0, NULL, NULL, PA_CURSOR_OF_CALLER());
+}
+
+static void region_begin(uint64_t task, const char *name)
+{
+	annotate(PA_TRACING_REGION, task, 0, name ? name : "", NULL, PA_CURSOR_OF_CALLER());
+}
+
+static void region_end(uint64_t task, const char *name)
+{
+	annotate(PA_TRACING_REGION_END, task, 0, name ? name : "", NULL, PA_CURSOR_OF_CALLER());
+}
+
+static void trace_log(uint64_t task, const char *category, const char *message)
+{
+	annotate(PA_TRACING_LOG, task, 0, category ? category : "", message ? message : "",
+		PA_CURSOR_OF_CALLER());
+}
+
 PA_EXPORT extern const struct pprofagent_api pprofagent_api_1;
 const struct pprofagent_api pprofagent_api_1 = {
 	.size = sizeof(struct pprofagent_api),
@@ -276,4 +322,10 @@ const struct pprofagent_api pprofagent_api_1 = {
 	.for_labels = for_labels,
 	.labels_save = labels_save,
 	.labels_restore = labels_restore,
+	.is_tracing = is_tracing,
+	.task_begin = task_begin,
+	.task_end = task_end,
+	.region_begin = region_begin,
+	.region_end = region_end,
+	.trace_log = trace_log,
 };

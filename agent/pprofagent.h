@@ -1,6 +1,7 @@
 /*
  * pprofagent.h - for programs that want more of the agent than it does unasked: profiles of their
- * own, labels, profiles written to files. The semantics are those of Go's runtime/pprof.
+ * own, labels, profiles written to files, tasks and regions in traces. The semantics are those of
+ * Go's runtime/pprof and runtime/trace.
  *
  * Optional in every way: nothing has to be linked. The functions look for the agent when they are
  * first called; where it is not preloaded, or does nothing in this process, they return -ENOSYS (or
@@ -19,6 +20,7 @@
 #include <errno.h>
 #include <stdbool.h>
 #include <stddef.h>
+#include <stdint.h>
 
 #ifdef __cplusplus
 extern "C" {
@@ -48,6 +50,12 @@ struct pprofagent_api {
 	void (*for_labels)(bool (*each)(const char *key, const char *value, void *arg), void *arg);
 	const void *(*labels_save)(void);
 	void (*labels_restore)(const void *saved);
+	bool (*is_tracing)(void);
+	uint64_t (*task_begin)(const char *name, uint64_t parent);
+	void (*task_end)(uint64_t task);
+	void (*region_begin)(uint64_t task, const char *name);
+	void (*region_end)(uint64_t task, const char *name);
+	void (*trace_log)(uint64_t task, const char *category, const char *message);
 };
 
 extern const struct pprofagent_api pprofagent_api_1
@@ -219,6 +227,76 @@ static inline void pprofagent_for_labels(
 	const struct pprofagent_api *api = pprofagent_get();
 	if (api)
 		api->for_labels(each, arg);
+}
+
+/* ---- execution traces: what the program is about, between what its threads do ---- */
+
+/* The agent, if it is one that knows of traces; else NULL. */
+static inline const struct pprofagent_api *pprofagent_get_tracer(void)
+{
+	const struct pprofagent_api *api = pprofagent_get();
+	size_t need = offsetof(struct pprofagent_api, trace_log) + sizeof(api->trace_log);
+	return api && api->size >= need ? api : NULL;
+}
+
+/* Behind a call that records its caller's stack: the caller's frame is to be on it, even where the
+ * call is the last thing that it does. */
+#define PPROFAGENT_KEEP_FRAME_() __asm__ volatile("" ::: "memory")
+
+/* Is a trace being taken, or the flight recorder on? For texts that are dear to make. */
+static inline bool pprofagent_is_tracing(void)
+{
+	const struct pprofagent_api *api = pprofagent_get_tracer();
+	return api && api->is_tracing();
+}
+
+/*
+ * A task: one logical operation, whichever threads work on it. parent: the task that it is part of,
+ * or 0. Returns its id for the calls below, 0 without the agent. Names are cut at 1000 bytes.
+ */
+static inline uint64_t pprofagent_task_begin(const char *name, uint64_t parent)
+{
+	const struct pprofagent_api *api = pprofagent_get_tracer();
+	uint64_t task = api ? api->task_begin(name, parent) : 0;
+	PPROFAGENT_KEEP_FRAME_();
+	return task;
+}
+
+static inline void pprofagent_task_end(uint64_t task)
+{
+	const struct pprofagent_api *api = pprofagent_get_tracer();
+	if (api)
+		api->task_end(task);
+	PPROFAGENT_KEEP_FRAME_();
+}
+
+/*
+ * A region: a stretch of time of the calling thread, for a task (0: for none). Regions of a thread
+ * lie in each other; the innermost is ended, by its own task and name. At most 8 deep.
+ */
+static inline void pprofagent_region_begin(uint64_t task, const char *name)
+{
+	const struct pprofagent_api *api = pprofagent_get_tracer();
+	if (api)
+		api->region_begin(task, name);
+	PPROFAGENT_KEEP_FRAME_();
+}
+
+static inline void pprofagent_region_end(uint64_t task, const char *name)
+{
+	const struct pprofagent_api *api = pprofagent_get_tracer();
+	if (api)
+		api->region_end(task, name);
+	PPROFAGENT_KEEP_FRAME_();
+}
+
+/* A message at this moment; with the category at most 999 bytes. */
+static inline void pprofagent_log(uint64_t task, const char *category, const char *message)
+{
+	const struct pprofagent_api *api = pprofagent_get_tracer();
+	if (api)
+		api->trace_log(task, category, message);
+	PPROFAGENT_KEEP_FRAME_();
 }
 
 #ifdef __cplusplus

@@ -10,9 +10,11 @@
 /* The critical section of the caller ends here. */
 static void give_up(pthread_mutex_t *mutex, struct pa_cursor caller)
 {
-	if (pa_likely(!pa_contend_is_waited(mutex)) ||
+	if (pa_likely(!pa_watch_is_waited(mutex)) ||
 	    !pa_libc_mutex_would_open(mutex, pa_thread_tid(&pa_thread_self)))
 		return;
+	if (pa_tracing_is_waited(mutex))
+		pa_tracing_release(&pa_thread_self, mutex, caller);
 	uint64_t taken_ns = pa_contend_take(mutex);
 	pa_contend_charge(&pa_thread_self, mutex, taken_ns, caller);
 }
@@ -32,7 +34,7 @@ static PA_COLD int wait_slow(pthread_cond_t *cond, pthread_mutex_t *mutex)
 
 int pa_watched_pthread_cond_wait(pthread_cond_t *cond, pthread_mutex_t *mutex)
 {
-	if (!pa_contend_is_on())
+	if (!pa_watch_is_on())
 		return PA_REAL(pthread_cond_wait)(cond, mutex);
 	return wait_slow(cond, mutex);
 }
@@ -54,7 +56,7 @@ static PA_COLD int timedwait_slow(pthread_cond_t *cond, pthread_mutex_t *mutex,
 int pa_watched_pthread_cond_timedwait(pthread_cond_t *cond, pthread_mutex_t *mutex,
 	const struct timespec *end)
 {
-	if (!pa_contend_is_on() || !pa_watch_is_time(end))
+	if (!pa_watch_is_on() || !pa_watch_is_time(end))
 		return PA_REAL(pthread_cond_timedwait)(cond, mutex, end);
 	return timedwait_slow(cond, mutex, end);
 }
@@ -76,7 +78,7 @@ static PA_COLD int clockwait_slow(pthread_cond_t *cond, pthread_mutex_t *mutex, 
 int pa_watched_pthread_cond_clockwait(pthread_cond_t *cond, pthread_mutex_t *mutex,
 	clockid_t clock, const struct timespec *end)
 {
-	if (!pa_contend_is_on() || !pa_watch_is_clock(clock, end))
+	if (!pa_watch_is_on() || !pa_watch_is_clock(clock, end))
 		return PA_REAL(pthread_cond_clockwait)(cond, mutex, clock, end);
 	return clockwait_slow(cond, mutex, clock, end);
 }
@@ -96,7 +98,7 @@ static PA_COLD int cnd_wait_slow(cnd_t *cond, mtx_t *mtx)
 
 int pa_watched_cnd_wait(cnd_t *cond, mtx_t *mtx)
 {
-	if (!pa_contend_is_on())
+	if (!pa_watch_is_on())
 		return PA_REAL(cnd_wait)(cond, mtx);
 	return cnd_wait_slow(cond, mtx);
 }
@@ -114,7 +116,81 @@ static PA_COLD int cnd_timedwait_slow(cnd_t *cond, mtx_t *mtx, const struct time
 
 int pa_watched_cnd_timedwait(cnd_t *cond, mtx_t *mtx, const struct timespec *end)
 {
-	if (!pa_contend_is_on() || !pa_watch_is_time(end))
+	if (!pa_watch_is_on() || !pa_watch_is_time(end))
 		return PA_REAL(cnd_timedwait)(cond, mtx, end);
 	return cnd_timedwait_slow(cond, mtx, end);
+}
+
+/* ---- who wakes them: only a trace wants to know ---- */
+
+int pthread_cond_signal(pthread_cond_t *cond)
+{
+	return pa_wait_targets.pthread_cond_signal(cond);
+}
+
+static PA_COLD int signal_slow(pthread_cond_t *cond)
+{
+	pa_tracing_release(&pa_thread_self, cond, PA_CURSOR_OF_CALLER());
+	return PA_REAL(pthread_cond_signal)(cond);
+}
+
+int pa_watched_pthread_cond_signal(pthread_cond_t *cond)
+{
+	if (pa_likely(!pa_tracing_is_waited(cond)))
+		return PA_REAL(pthread_cond_signal)(cond);
+	return signal_slow(cond);
+}
+
+int pthread_cond_broadcast(pthread_cond_t *cond)
+{
+	return pa_wait_targets.pthread_cond_broadcast(cond);
+}
+
+static PA_COLD int broadcast_slow(pthread_cond_t *cond)
+{
+	pa_tracing_release(&pa_thread_self, cond, PA_CURSOR_OF_CALLER());
+	return PA_REAL(pthread_cond_broadcast)(cond);
+}
+
+int pa_watched_pthread_cond_broadcast(pthread_cond_t *cond)
+{
+	if (pa_likely(!pa_tracing_is_waited(cond)))
+		return PA_REAL(pthread_cond_broadcast)(cond);
+	return broadcast_slow(cond);
+}
+
+int cnd_signal(cnd_t *cond)
+{
+	return pa_wait_targets.cnd_signal(cond);
+}
+
+static PA_COLD int cnd_signal_slow(cnd_t *cond)
+{
+	pa_tracing_release(&pa_thread_self, cond, PA_CURSOR_OF_CALLER());
+	return PA_REAL(cnd_signal)(cond);
+}
+
+int pa_watched_cnd_signal(cnd_t *cond)
+{
+	if (pa_likely(!pa_tracing_is_waited(cond)))
+		return PA_REAL(cnd_signal)(cond);
+	return cnd_signal_slow(cond);
+}
+
+int cnd_broadcast(cnd_t *cond)
+{
+	return pa_wait_targets.cnd_broadcast(cond);
+}
+
+static PA_COLD int cnd_broadcast_slow(cnd_t *cond)
+{
+	pa_tracing_release(&pa_thread_self, cond, PA_CURSOR_OF_CALLER());
+	return PA_REAL(cnd_broadcast)(cond);
+}
+
+int pa_watched_cnd_broadcast(cnd_t *cond)
+{
+	if (pa_likely(!pa_tracing_is_waited(cond)))
+		return PA_REAL(cnd_broadcast)(cond);
+	return cnd_broadcast_slow(cond);
 }

@@ -30,7 +30,7 @@ static PA_COLD int lock_slow(pthread_mutex_t *mutex)
 
 int pa_watched_pthread_mutex_lock(pthread_mutex_t *mutex)
 {
-	if (!pa_contend_is_on())
+	if (!pa_watch_is_on())
 		return PA_REAL(pthread_mutex_lock)(mutex);
 	int error = try_mutex(mutex);
 	if (pa_unlikely(error == PA_UNKNOWN))
@@ -51,7 +51,7 @@ static PA_COLD int timedlock_slow(pthread_mutex_t *mutex, const struct timespec 
 
 int pa_watched_pthread_mutex_timedlock(pthread_mutex_t *mutex, const struct timespec *end)
 {
-	if (!pa_contend_is_on() || !pa_watch_is_time(end))
+	if (!pa_watch_is_on() || !pa_watch_is_time(end))
 		return PA_REAL(pthread_mutex_timedlock)(mutex, end);
 	int error = try_mutex(mutex);
 	if (pa_unlikely(error == PA_UNKNOWN))
@@ -74,7 +74,7 @@ static PA_COLD int clocklock_slow(pthread_mutex_t *mutex, clockid_t clock,
 int pa_watched_pthread_mutex_clocklock(pthread_mutex_t *mutex, clockid_t clock,
 	const struct timespec *end)
 {
-	if (!pa_contend_is_on() || !pa_watch_is_clock(clock, end))
+	if (!pa_watch_is_on() || !pa_watch_is_clock(clock, end))
 		return PA_REAL(pthread_mutex_clocklock)(mutex, clock, end);
 	int error = try_mutex(mutex);
 	if (pa_unlikely(error == PA_UNKNOWN))
@@ -95,7 +95,7 @@ static PA_COLD int unlock_slow(pthread_mutex_t *mutex)
 
 int pa_watched_pthread_mutex_unlock(pthread_mutex_t *mutex)
 {
-	if (pa_likely(!pa_contend_is_waited(mutex)))
+	if (pa_likely(!pa_watch_is_waited(mutex)))
 		return PA_REAL(pthread_mutex_unlock)(mutex);
 	return unlock_slow(mutex);
 }
@@ -119,7 +119,7 @@ static PA_COLD int mtx_lock_slow(mtx_t *mtx)
 
 int pa_watched_mtx_lock(mtx_t *mtx)
 {
-	if (!pa_contend_is_on())
+	if (!pa_watch_is_on())
 		return PA_REAL(mtx_lock)(mtx);
 	int result = pa_real.mtx_trylock(mtx);
 	return pa_likely(result != thrd_busy) ? result : mtx_lock_slow(mtx);
@@ -137,7 +137,7 @@ static PA_COLD int mtx_timedlock_slow(mtx_t *mtx, const struct timespec *end)
 
 int pa_watched_mtx_timedlock(mtx_t *mtx, const struct timespec *end)
 {
-	if (!pa_contend_is_on() || !pa_watch_is_time(end))
+	if (!pa_watch_is_on() || !pa_watch_is_time(end))
 		return PA_REAL(mtx_timedlock)(mtx, end);
 	int result = pa_real.mtx_trylock(mtx);
 	return pa_likely(result != thrd_busy) ? result : mtx_timedlock_slow(mtx, end);
@@ -157,7 +157,7 @@ static PA_COLD int mtx_unlock_slow(mtx_t *mtx)
 
 int pa_watched_mtx_unlock(mtx_t *mtx)
 {
-	if (pa_likely(!pa_contend_is_waited(mtx)))
+	if (pa_likely(!pa_watch_is_waited(mtx)))
 		return PA_REAL(mtx_unlock)(mtx);
 	return mtx_unlock_slow(mtx);
 }
@@ -177,7 +177,7 @@ static PA_COLD int spin_lock_slow(pthread_spinlock_t *lock)
 
 int pa_watched_pthread_spin_lock(pthread_spinlock_t *lock)
 {
-	if (!pa_contend_is_on())
+	if (!pa_watch_is_on())
 		return PA_REAL(pthread_spin_lock)(lock);
 	int error = pa_real.pthread_spin_trylock(lock);
 	return pa_likely(error != EBUSY) ? error : spin_lock_slow(lock);
@@ -195,7 +195,7 @@ static PA_COLD int spin_unlock_slow(pthread_spinlock_t *lock)
 
 int pa_watched_pthread_spin_unlock(pthread_spinlock_t *lock)
 {
-	if (pa_likely(!pa_contend_is_waited((const void *)lock)))
+	if (pa_likely(!pa_watch_is_waited((const void *)lock)))
 		return PA_REAL(pthread_spin_unlock)(lock);
 	return spin_unlock_slow(lock);
 }

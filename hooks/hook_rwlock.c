@@ -20,7 +20,7 @@ static PA_COLD int rdlock_slow(pthread_rwlock_t *lock)
 
 int pa_watched_pthread_rwlock_rdlock(pthread_rwlock_t *lock)
 {
-	if (!pa_contend_is_on())
+	if (!pa_watch_is_on())
 		return PA_REAL(pthread_rwlock_rdlock)(lock);
 	int error = pa_real.pthread_rwlock_tryrdlock(lock);
 	return pa_likely(error != EBUSY) ? error : rdlock_slow(lock);
@@ -39,7 +39,7 @@ static PA_COLD int timedrdlock_slow(pthread_rwlock_t *lock, const struct timespe
 
 int pa_watched_pthread_rwlock_timedrdlock(pthread_rwlock_t *lock, const struct timespec *end)
 {
-	if (!pa_contend_is_on() || !pa_watch_is_time(end))
+	if (!pa_watch_is_on() || !pa_watch_is_time(end))
 		return PA_REAL(pthread_rwlock_timedrdlock)(lock, end);
 	int error = pa_real.pthread_rwlock_tryrdlock(lock);
 	return pa_likely(error != EBUSY) ? error : timedrdlock_slow(lock, end);
@@ -60,7 +60,7 @@ static PA_COLD int clockrdlock_slow(pthread_rwlock_t *lock, clockid_t clock,
 int pa_watched_pthread_rwlock_clockrdlock(pthread_rwlock_t *lock, clockid_t clock,
 	const struct timespec *end)
 {
-	if (!pa_contend_is_on() || !pa_watch_is_clock(clock, end))
+	if (!pa_watch_is_on() || !pa_watch_is_clock(clock, end))
 		return PA_REAL(pthread_rwlock_clockrdlock)(lock, clock, end);
 	int error = pa_real.pthread_rwlock_tryrdlock(lock);
 	return pa_likely(error != EBUSY) ? error : clockrdlock_slow(lock, clock, end);
@@ -80,7 +80,7 @@ static PA_COLD int wrlock_slow(pthread_rwlock_t *lock)
 
 int pa_watched_pthread_rwlock_wrlock(pthread_rwlock_t *lock)
 {
-	if (!pa_contend_is_on())
+	if (!pa_watch_is_on())
 		return PA_REAL(pthread_rwlock_wrlock)(lock);
 	int error = pa_real.pthread_rwlock_trywrlock(lock);
 	return pa_likely(error != EBUSY) ? error : wrlock_slow(lock);
@@ -99,7 +99,7 @@ static PA_COLD int timedwrlock_slow(pthread_rwlock_t *lock, const struct timespe
 
 int pa_watched_pthread_rwlock_timedwrlock(pthread_rwlock_t *lock, const struct timespec *end)
 {
-	if (!pa_contend_is_on() || !pa_watch_is_time(end))
+	if (!pa_watch_is_on() || !pa_watch_is_time(end))
 		return PA_REAL(pthread_rwlock_timedwrlock)(lock, end);
 	int error = pa_real.pthread_rwlock_trywrlock(lock);
 	return pa_likely(error != EBUSY) ? error : timedwrlock_slow(lock, end);
@@ -120,7 +120,7 @@ static PA_COLD int clockwrlock_slow(pthread_rwlock_t *lock, clockid_t clock,
 int pa_watched_pthread_rwlock_clockwrlock(pthread_rwlock_t *lock, clockid_t clock,
 	const struct timespec *end)
 {
-	if (!pa_contend_is_on() || !pa_watch_is_clock(clock, end))
+	if (!pa_watch_is_on() || !pa_watch_is_clock(clock, end))
 		return PA_REAL(pthread_rwlock_clockwrlock)(lock, clock, end);
 	int error = pa_real.pthread_rwlock_trywrlock(lock);
 	return pa_likely(error != EBUSY) ? error : clockwrlock_slow(lock, clock, end);
@@ -141,7 +141,7 @@ static PA_COLD int unlock_slow(pthread_rwlock_t *lock)
 
 int pa_watched_pthread_rwlock_unlock(pthread_rwlock_t *lock)
 {
-	if (pa_likely(!pa_contend_is_waited(lock)))
+	if (pa_likely(!pa_watch_is_waited(lock)))
 		return PA_REAL(pthread_rwlock_unlock)(lock);
 	return unlock_slow(lock);
 }

@@ -10,6 +10,7 @@
 #include "../agent/record/process.h"
 #include "../agent/record/thread.h"
 #include "../agent/record/tick.h"
+#include "../agent/record/tracing.h"
 #include "real.h"
 
 #include "../agent/base/banned.h"
@@ -24,6 +25,7 @@ struct start {
 	size_t stack_bytes, guard_bytes;
 	uintptr_t creator_pc;
 	int32_t creator_tid;
+	uint64_t serial; /* in a trace; else 0 */
 	const struct pa_labels *labels; /* of the creator: inherited */
 	bool masks_signal; /* the creator's mask, as the program sees it, is inherited */
 };
@@ -39,6 +41,7 @@ static void on_thread_exit(void *given)
 	thread->exit_noted = 0;
 	pa_tick_thread_end(thread);
 	pa_contend_thread_end(thread);
+	pa_tracing_end(thread, (const void *)pthread_self());
 }
 
 void pa_hooks_thread_boot(void)
@@ -85,6 +88,11 @@ static struct start begin(void *given)
 	pa_thread_started(self, start.stack_bytes, start.guard_bytes);
 	if (pa_unlikely(pa_load_relaxed(&pa_on->cpu)))
 		begin_ticks(self);
+	if (pa_unlikely(pa_tracing_is_on())) {
+		if (!self->exit_noted)
+			pa_hooks_note_exit(self);
+		pa_tracing_start(self, start.serial);
+	}
 	return start;
 }
 
@@ -148,6 +156,7 @@ int pthread_create(pthread_t *thread, const pthread_attr_t *attr, void *(*run)(v
 	if (!start)
 		return PA_REAL(pthread_create)(thread, attr, run, arg);
 	start->run = run;
+	start->serial = pa_tracing_create(&pa_thread_self, run, caller);
 	int error = pa_real.pthread_create(thread, attr, run_thread, start);
 	conclude(start, error == 0, caller);
 	return error;
@@ -160,6 +169,7 @@ int thrd_create(thrd_t *thread, thrd_start_t run, void *arg)
 	if (!start)
 		return PA_REAL(thrd_create)(thread, run, arg);
 	start->run_c11 = run;
+	start->serial = pa_tracing_create(&pa_thread_self, run, caller);
 	int result = pa_real.thrd_create(thread, run_thread_c11, start);
 	conclude(start, result == thrd_success, caller);
 	return result;

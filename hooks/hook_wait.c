@@ -36,7 +36,7 @@ static PA_COLD int sem_wait_slow(sem_t *sem)
 
 int pa_watched_sem_wait(sem_t *sem)
 {
-	if (!pa_contend_is_on() || is_available(sem))
+	if (!pa_watch_is_on() || is_available(sem))
 		return PA_REAL(sem_wait)(sem);
 	return sem_wait_slow(sem);
 }
@@ -53,7 +53,7 @@ static PA_COLD int sem_timedwait_slow(sem_t *sem, const struct timespec *end)
 
 int pa_watched_sem_timedwait(sem_t *sem, const struct timespec *end)
 {
-	if (!pa_contend_is_on() || is_available(sem))
+	if (!pa_watch_is_on() || is_available(sem))
 		return PA_REAL(sem_timedwait)(sem, end);
 	return sem_timedwait_slow(sem, end);
 }
@@ -70,9 +70,27 @@ static PA_COLD int sem_clockwait_slow(sem_t *sem, clockid_t clock, const struct 
 
 int pa_watched_sem_clockwait(sem_t *sem, clockid_t clock, const struct timespec *end)
 {
-	if (!pa_contend_is_on() || is_available(sem))
+	if (!pa_watch_is_on() || is_available(sem))
 		return PA_REAL(sem_clockwait)(sem, clock, end);
 	return sem_clockwait_slow(sem, clock, end);
+}
+
+int sem_post(sem_t *sem)
+{
+	return pa_wait_targets.sem_post(sem);
+}
+
+static PA_COLD int sem_post_slow(sem_t *sem)
+{
+	pa_tracing_release(&pa_thread_self, sem, PA_CURSOR_OF_CALLER());
+	return PA_REAL(sem_post)(sem);
+}
+
+int pa_watched_sem_post(sem_t *sem)
+{
+	if (pa_likely(!pa_tracing_is_waited(sem)))
+		return PA_REAL(sem_post)(sem);
+	return sem_post_slow(sem);
 }
 
 /* ---- barriers ---- */
@@ -95,7 +113,7 @@ static PA_COLD int barrier_wait_slow(pthread_barrier_t *barrier)
 
 int pa_watched_pthread_barrier_wait(pthread_barrier_t *barrier)
 {
-	if (!pa_contend_is_on())
+	if (!pa_watch_is_on())
 		return PA_REAL(pthread_barrier_wait)(barrier);
 	return barrier_wait_slow(barrier);
 }
@@ -115,7 +133,7 @@ static PA_COLD int join_slow(pthread_t thread, void **result_of)
 
 int pa_watched_pthread_join(pthread_t thread, void **result)
 {
-	if (!pa_contend_is_on())
+	if (!pa_watch_is_on())
 		return PA_REAL(pthread_join)(thread, result);
 	int error = pa_real.pthread_tryjoin_np(thread, result);
 	return error != EBUSY ? error : join_slow(thread, result);
@@ -134,7 +152,7 @@ static PA_COLD int timedjoin_slow(pthread_t thread, void **result_of, const stru
 
 int pa_watched_pthread_timedjoin_np(pthread_t thread, void **result, const struct timespec *end)
 {
-	if (!pa_contend_is_on() || !pa_watch_is_time(end))
+	if (!pa_watch_is_on() || !pa_watch_is_time(end))
 		return PA_REAL(pthread_timedjoin_np)(thread, result, end);
 	int error = pa_real.pthread_tryjoin_np(thread, result);
 	return error != EBUSY ? error : timedjoin_slow(thread, result, end);
@@ -156,7 +174,7 @@ static PA_COLD int clockjoin_slow(pthread_t thread, void **result_of, clockid_t 
 int pa_watched_pthread_clockjoin_np(pthread_t thread, void **result, clockid_t clock,
 	const struct timespec *end)
 {
-	if (!pa_contend_is_on() || !pa_watch_is_clock(clock, end))
+	if (!pa_watch_is_on() || !pa_watch_is_clock(clock, end))
 		return PA_REAL(pthread_clockjoin_np)(thread, result, clock, end);
 	int error = pa_real.pthread_tryjoin_np(thread, result);
 	return error != EBUSY ? error : clockjoin_slow(thread, result, clock, end);
@@ -175,7 +193,7 @@ static PA_COLD int thrd_join_slow(thrd_t thread, int *result_of)
 
 int pa_watched_thrd_join(thrd_t thread, int *result)
 {
-	if (!pa_contend_is_on())
+	if (!pa_watch_is_on())
 		return PA_REAL(thrd_join)(thread, result);
 	return thrd_join_slow(thread, result);
 }

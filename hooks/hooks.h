@@ -13,19 +13,52 @@
 #ifndef PA_HOOKS_H
 #define PA_HOOKS_H
 
+#include <poll.h>
 #include <pthread.h>
 #include <semaphore.h>
 #include <signal.h>
 #include <stddef.h>
+#include <sys/epoll.h>
+#include <sys/select.h>
+#include <sys/socket.h>
 #include <sys/types.h>
 #include <threads.h>
 #include <time.h>
+#include <unistd.h>
 
 #include "../agent/base/base.h"
 #include "../agent/record/thread.h"
 
 /* clang-format off */
-/* Functions in which a thread waits, or gives up what others wait for. */
+/* System calls in which a thread waits for what comes from elsewhere: watched for traces only. */
+#define PA_CALL_HOOKS(PA_HOOK)                                                                    \
+	PA_HOOK(poll, int, (struct pollfd *, nfds_t, int), true)                                  \
+	PA_HOOK(__poll_chk, int, (struct pollfd *, nfds_t, int, size_t), true)                    \
+	PA_HOOK(ppoll, int,                                                                       \
+		(struct pollfd *, nfds_t, const struct timespec *, const sigset_t *), true)       \
+	PA_HOOK(select, int, (int, fd_set *, fd_set *, fd_set *, struct timeval *), true)         \
+	PA_HOOK(pselect, int,                                                                     \
+		(int, fd_set *, fd_set *, fd_set *, const struct timespec *, const sigset_t *),   \
+		true)                                                                             \
+	PA_HOOK(epoll_wait, int, (int, struct epoll_event *, int, int), true)                     \
+	PA_HOOK(epoll_pwait, int, (int, struct epoll_event *, int, int, const sigset_t *), true)  \
+	PA_HOOK(recv, ssize_t, (int, void *, size_t, int), true)                                  \
+	PA_HOOK(__recv_chk, ssize_t, (int, void *, size_t, size_t, int), true)                    \
+	PA_HOOK(recvfrom, ssize_t,                                                                \
+		(int, void *, size_t, int, __SOCKADDR_ARG, socklen_t *), true)                    \
+	PA_HOOK(recvmsg, ssize_t, (int, struct msghdr *, int), true)                              \
+	PA_HOOK(accept, int, (int, __SOCKADDR_ARG, socklen_t *), true)                            \
+	PA_HOOK(accept4, int, (int, __SOCKADDR_ARG, socklen_t *, int), true)                      \
+	PA_HOOK(read, ssize_t, (int, void *, size_t), true)                                       \
+	PA_HOOK(__read_chk, ssize_t, (int, void *, size_t, size_t), true)                         \
+	PA_HOOK(nanosleep, int, (const struct timespec *, struct timespec *), true)               \
+	PA_HOOK(clock_nanosleep, int,                                                             \
+		(clockid_t, int, const struct timespec *, struct timespec *), true)               \
+	PA_HOOK(thrd_sleep, int, (const struct timespec *, struct timespec *), true)              \
+	PA_HOOK(usleep, int, (useconds_t), true)                                                  \
+	PA_HOOK(sleep, unsigned, (unsigned), true)
+
+/* Functions in which a thread waits, or gives up or brings what others wait for. */
 #define PA_WAIT_HOOKS(PA_HOOK)                                                                    \
 	PA_HOOK(pthread_mutex_lock, int, (pthread_mutex_t *), true)                               \
 	PA_HOOK(pthread_mutex_timedlock, int,                                                     \
@@ -51,9 +84,12 @@
 		(pthread_cond_t *, pthread_mutex_t *, const struct timespec *), true)             \
 	PA_HOOK(pthread_cond_clockwait, int,                                                      \
 		(pthread_cond_t *, pthread_mutex_t *, clockid_t, const struct timespec *), true)  \
+	PA_HOOK(pthread_cond_signal, int, (pthread_cond_t *), true)                               \
+	PA_HOOK(pthread_cond_broadcast, int, (pthread_cond_t *), true)                            \
 	PA_HOOK(sem_wait, int, (sem_t *), true)                                                   \
 	PA_HOOK(sem_timedwait, int, (sem_t *, const struct timespec *), true)                     \
 	PA_HOOK(sem_clockwait, int, (sem_t *, clockid_t, const struct timespec *), true)          \
+	PA_HOOK(sem_post, int, (sem_t *), true)                                                   \
 	PA_HOOK(pthread_barrier_wait, int, (pthread_barrier_t *), true)                           \
 	PA_HOOK(pthread_join, int, (pthread_t, void **), true)                                    \
 	PA_HOOK(pthread_timedjoin_np, int, (pthread_t, void **, const struct timespec *), true)   \
@@ -64,7 +100,10 @@
 	PA_HOOK(mtx_unlock, int, (mtx_t *), true)                                                 \
 	PA_HOOK(cnd_wait, int, (cnd_t *, mtx_t *), true)                                          \
 	PA_HOOK(cnd_timedwait, int, (cnd_t *, mtx_t *, const struct timespec *), true)            \
-	PA_HOOK(thrd_join, int, (thrd_t, int *), true)
+	PA_HOOK(cnd_signal, int, (cnd_t *), true)                                                 \
+	PA_HOOK(cnd_broadcast, int, (cnd_t *), true)                                              \
+	PA_HOOK(thrd_join, int, (thrd_t, int *), true)                                            \
+	PA_CALL_HOOKS(PA_HOOK)
 
 #define PA_NEXTS(PA_NEXT)                                                                         \
 	PA_NEXT(pthread_mutex_trylock, int, (pthread_mutex_t *))                                  \

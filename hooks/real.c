@@ -183,12 +183,17 @@ struct pa_real pa_real = {
 static void find_versioned(struct pa_real *found)
 {
 	static const char version[] = "GLIBC_2.3.2";
-	void *wait = dlvsym(RTLD_NEXT, "pthread_cond_wait", version);
-	void *timedwait = dlvsym(RTLD_NEXT, "pthread_cond_timedwait", version);
-	if (wait)
-		*(void **)&found->pthread_cond_wait = wait;
-	if (timedwait)
-		*(void **)&found->pthread_cond_timedwait = timedwait;
+#define FIND(name)                                                                                \
+	do {                                                                                      \
+		void *versioned = dlvsym(RTLD_NEXT, #name, version);                              \
+		if (versioned)                                                                    \
+			*(void **)&found->name = versioned;                                       \
+	} while (0)
+	FIND(pthread_cond_wait);
+	FIND(pthread_cond_timedwait);
+	FIND(pthread_cond_signal);
+	FIND(pthread_cond_broadcast);
+#undef FIND
 }
 
 /*

@@ -15,7 +15,20 @@
 #include <errno.h>
 
 #include "../agent/record/contend.h"
+#include "../agent/record/tracing.h"
 #include "real.h"
+
+/* Does anybody want to know of waits? */
+static inline bool pa_watch_is_on(void)
+{
+	return pa_contend_is_on() || pa_tracing_is_on();
+}
+
+/* False: surely nobody waits for the lock, or nobody wants to know. */
+static inline bool pa_watch_is_waited(const void *lock)
+{
+	return pa_contend_is_waited(lock) || pa_tracing_is_waited(lock);
+}
 
 /*
  * The whole slow half: tells of the wait, makes the real call, tells its end (end_of(result)).
@@ -27,11 +40,15 @@
 		struct pa_thread *self = &pa_thread_self;                                         \
 		uintptr_t frame = (uintptr_t)__builtin_frame_address(0);                          \
 		bool told = pa_contend_begin(self, (kind), (object), frame);                      \
-		if (told && !self->exit_noted)                                                    \
+		bool traced = pa_tracing_block(self, (enum pa_tracing_wait)(kind), (object),      \
+			frame, caller);                                                           \
+		if ((told || traced) && !self->exit_noted)                                        \
 			pa_hooks_note_exit(self);                                                 \
 		int result = (real_call);                                                         \
 		if (told)                                                                         \
 			pa_contend_end(self, frame, end_of(result), caller);                      \
+		if (traced)                                                                       \
+			pa_tracing_woke(self, frame, end_of(result) != PA_WAIT_GAVE_UP);          \
 		return result;                                                                    \
 	} while (0)
 
@@ -42,7 +59,10 @@
 #define PA_WATCH_UNLOCK(lock, would_open, real_call)                                              \
 	do {                                                                                      \
 		struct pa_cursor caller = PA_CURSOR_OF_CALLER();                                  \
-		uint64_t taken_ns = (would_open) ? pa_contend_take(lock) : 0;                     \
+		bool opens = (would_open);                                                        \
+		uint64_t taken_ns = opens ? pa_contend_take(lock) : 0;                            \
+		if (opens && pa_tracing_is_waited(lock))                                          \
+			pa_tracing_release(&pa_thread_self, (lock), caller);                      \
 		int result = (real_call);                                                         \
 		if (taken_ns && result == 0)                                                      \
 			pa_contend_charge(&pa_thread_self, (lock), taken_ns, caller);             \

@@ -4,6 +4,7 @@
 #include <pb_encode.h>
 #include <string.h>
 
+#include "../agent/profile/scale.h"
 #include "gzip.h"
 #include "mappings.h"
 #include "numbering.h"
@@ -258,7 +259,7 @@ static bool number_locations(struct encoder *enc, const struct pa_stack *stack)
 /* Two values of a heap sample: objects and bytes, allocated in all or still in use. */
 static void scale_pair(const struct pa_snapshot *snapshot, int64_t *pair)
 {
-	pa_snapshot_scale_heap(pair[0], pair[1], snapshot->period, &pair[0], &pair[1]);
+	pa_scale_heap(pair[0], pair[1], snapshot->period, &pair[0], &pair[1]);
 }
 
 static bool is_heap(const struct pa_kind *kind)

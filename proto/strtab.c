@@ -66,6 +66,13 @@ static bool widen(struct pa_strtab *table)
 	return true;
 }
 
+PA_AGENT int64_t pa_strtab_find(const struct pa_strtab *table, const char *text)
+{
+	if (!text)
+		text = "";
+	return (int64_t)find(table, text, hash_of(text))->index - 1;
+}
+
 PA_AGENT int64_t pa_strtab_index(struct pa_strtab *table, const char *text)
 {
 	uint32_t hash = hash_of(text ? text : (text = ""));

@@ -22,6 +22,9 @@ PA_AGENT void pa_strtab_free(struct pa_strtab *table);
 /* The index of text (NULL is ""), added when it is new; -ENOMEM. */
 PA_AGENT int64_t pa_strtab_index(struct pa_strtab *table, const char *text);
 
+/* The index of text (NULL is ""), or -1 when it is not in there. */
+PA_AGENT int64_t pa_strtab_find(const struct pa_strtab *table, const char *text);
+
 /* The text with that index (below count). */
 PA_AGENT const char *pa_strtab_text(const struct pa_strtab *table, uint32_t index);
 

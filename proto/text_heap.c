@@ -2,6 +2,7 @@
 
 #include <inttypes.h>
 
+#include "../agent/profile/scale.h"
 #include "memstats.h"
 
 /* Some pprofs read a header with equal halves as one that has only the first. */
@@ -66,9 +67,9 @@ static void estimate(const struct pa_snapshot *snapshot, int64_t *total)
 		int64_t scaled[PA_KIND_VALUES];
 		size_t j;
 
-		pa_snapshot_scale_heap(values[ALLOC_OBJECTS], values[ALLOC_BYTES],
+		pa_scale_heap(values[ALLOC_OBJECTS], values[ALLOC_BYTES],
 			snapshot->period, &scaled[ALLOC_OBJECTS], &scaled[ALLOC_BYTES]);
-		pa_snapshot_scale_heap(values[INUSE_OBJECTS], values[INUSE_BYTES],
+		pa_scale_heap(values[INUSE_OBJECTS], values[INUSE_BYTES],
 			snapshot->period, &scaled[INUSE_OBJECTS], &scaled[INUSE_BYTES]);
 		for (j = 0; j < PA_KIND_VALUES; j++)
 			total[j] += scaled[j];

@@ -10,8 +10,6 @@
 
 #define PREFIX "PPROFAGENT_"
 #define LARGEST_HEAP_RATE ((uint64_t)1 << 40)
-#define SMALLEST_BUFFER ((uint64_t)64 << 10)
-#define LARGEST_BUFFER ((uint64_t)1 << 30)
 
 /*
  * Programs that only start others. They hand the agent on: a thread of ours changes what they may
@@ -127,6 +125,32 @@ static void show_whole(const struct row *row, const struct pa_settings *settings
 		snprintf(out, PA_ENV_TEXT_BYTES, "%ju", (uintmax_t)value);
 }
 
+/* 0 where the row's preset says so: there is none then. */
+static bool parse_size(const struct row *row, struct pa_settings *settings, const char *text,
+	char *why)
+{
+	size_t *bytes = field_of(row, settings);
+
+	(void)why;
+	return pa_value_size(text, bytes) &&
+		((*bytes >= row->lowest && *bytes <= row->highest) || !strcmp(text, row->preset));
+}
+
+static bool parse_power(const struct row *row, struct pa_settings *settings, const char *text,
+	char *why)
+{
+	uint64_t bytes;
+
+	if (pa_value_size(text, &bytes) && (bytes & (bytes - 1)) != 0)
+		return false;
+	return parse_size(row, settings, text, why);
+}
+
+static void show_size(const struct row *row, const struct pa_settings *settings, char *out)
+{
+	pa_value_show_size(*(const size_t *)value_of(row, settings), out, PA_ENV_TEXT_BYTES);
+}
+
 /* The place of text among the row's words, or -1. */
 static int word_of(const struct row *row, const char *text)
 {
@@ -206,32 +230,6 @@ static bool parse_heap_rate(const struct row *row, struct pa_settings *settings,
 	return true;
 }
 
-static void show_heap_rate(const struct row *row, const struct pa_settings *settings, char *out)
-{
-	(void)row;
-	snprintf(out, PA_ENV_TEXT_BYTES, "%ju", (uintmax_t)settings->heap_rate_bytes);
-}
-
-static bool parse_buffer(const struct row *row, struct pa_settings *settings, const char *text,
-	char *why)
-{
-	uint64_t bytes;
-
-	(void)row;
-	(void)why;
-	if (!pa_value_size(text, &bytes) || bytes < SMALLEST_BUFFER || bytes > LARGEST_BUFFER ||
-		(bytes & (bytes - 1)) != 0)
-		return false;
-	settings->buffer_bytes = bytes;
-	return true;
-}
-
-static void show_buffer(const struct row *row, const struct pa_settings *settings, char *out)
-{
-	(void)row;
-	pa_value_show_size(settings->buffer_bytes, out, PA_ENV_TEXT_BYTES);
-}
-
 static bool parse_signal(const struct row *row, struct pa_settings *settings, const char *text,
 	char *why)
 {
@@ -250,6 +248,7 @@ static void show_signal(const struct row *row, const struct pa_settings *setting
 /* ---------------------------------------------------------------- the table */
 
 #define FIELD(name) .field = offsetof(struct pa_settings, name)
+#define MEMORY .lowest = 64 << 10, .highest = 1 << 30
 #define WORDS(...) .words = (const char *const[]){ __VA_ARGS__, NULL }
 
 /* Compared by address: a bad value in a row that ends so keeps the port closed. */
@@ -265,13 +264,15 @@ static const struct row table[] = {
 	{ "PPROFAGENT_MUTEX_FRACTION", "0", "must be an integer >= 0", FIELD(mutex_fraction),
 		.parse = parse_whole, .show = show_whole },
 	{ "PPROFAGENT_HEAP_RATE", "524288", "must be a size >= 0 bytes",
-		.parse = parse_heap_rate, .show = show_heap_rate },
+		FIELD(heap_rate_bytes), .parse = parse_heap_rate, .show = show_whole },
 	{ "PPROFAGENT_CPU_HZ", "100", "must be 1-1000", FIELD(cpu_hz),
 		.lowest = 1, .highest = 1000, .parse = parse_count, .show = show_count },
 	{ "PPROFAGENT_STACK_DEPTH", "128", "must be 1-512", FIELD(stack_depth),
 		.lowest = 1, .highest = 512, .parse = parse_count, .show = show_count },
-	{ "PPROFAGENT_BUFFER", "4M", "must be a power of two, 64k-1G",
-		.parse = parse_buffer, .show = show_buffer },
+	{ "PPROFAGENT_BUFFER", "4M", "must be a power of two, 64k-1G", FIELD(buffer_bytes),
+		MEMORY, .parse = parse_power, .show = show_size },
+	{ "PPROFAGENT_FLIGHT", "0", "must be 0, or a size, 64k-1G", FIELD(flight_bytes),
+		MEMORY, .parse = parse_size, .show = show_size },
 	{ "PPROFAGENT_SIGNAL", "SIGRTMAX-3", "must be a catchable signal",
 		.parse = parse_signal, .show = show_signal },
 	{ "PPROFAGENT_SYMBOLS", "lines", "must be lines, names or none", FIELD(symbols),

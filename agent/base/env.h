@@ -40,6 +40,7 @@ struct pa_settings {
 	unsigned cpu_hz;          /* 1..1000 */
 	unsigned stack_depth;     /* 1..512 frames */
 	size_t buffer_bytes;      /* ring, power of two */
+	size_t flight_bytes;      /* of the flight recorder; 0 = none */
 	int signal;               /* number of the agent's own signal */
 	char address[PA_ENV_TEXT_BYTES]; /* as given, for messages: "localhost:6053" */
 	char host[PA_ENV_TEXT_BYTES];    /* "localhost", "" = all interfaces */

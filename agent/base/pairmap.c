@@ -189,6 +189,14 @@ size_t pa_pairmap_bytes(const struct pa_pairmap *map)
 	return table ? PA_ALIGN_UP(table_bytes(table->mask + 1), PA_PAGE_BYTES) : 0;
 }
 
+void pa_pairmap_free(struct pa_pairmap *map)
+{
+	struct pa_pairmap_table *table = table_of(map);
+	if (table)
+		pa_unmap(table, table_bytes(table->mask + 1));
+	*map = (struct pa_pairmap){ 0 };
+}
+
 void pa_pairmap_mend(struct pa_pairmap *map)
 {
 	const struct pa_pairmap_table *old = table_of(map);

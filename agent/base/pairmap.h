@@ -43,6 +43,9 @@ PA_APP void pa_pairmap_count(const struct pa_pairmap *map, uint32_t *counts, uin
 
 PA_APP size_t pa_pairmap_bytes(const struct pa_pairmap *map);
 
+/* Gives its memory back; empty. */
+PA_APP void pa_pairmap_free(struct pa_pairmap *map);
+
 /*
  * In a forked child whose parent was changing the map in that moment, in another thread: every pair
  * is whole and there once. The one being put or taken may be there or not. The old memory is lost.

@@ -12,6 +12,7 @@
 #include "modules.h"
 #include "requests.h"
 #include "threads.h"
+#include "tracer.h"
 #include "unwind.h"
 #include "values.h"
 
@@ -213,6 +214,13 @@ static bool is_contention_good(const struct pa_event *event)
 		event->contentions < CONTENTIONS_LIMIT;
 }
 
+static bool is_tracing_good(const struct pa_event *event)
+{
+	enum pa_tracing_op op = pa_tracing_op_of(event->skip);
+	return op > PA_TRACING_NONE && op < PA_TRACING_OPS &&
+		pa_tracing_wait_of(event->skip) < PA_TRACING_WAIT_COUNT;
+}
+
 static bool is_good(const struct pa_event *event, size_t bytes)
 {
 	switch (event->kind) {
@@ -235,6 +243,8 @@ static bool is_good(const struct pa_event *event, size_t bytes)
 		return event->value[0] < PA_CUSTOM_MAX && is_stack_good(event, bytes);
 	case PA_EVENT_REMOVE:
 		return event->value[0] < PA_CUSTOM_MAX;
+	case PA_EVENT_TRACE:
+		return is_tracing_good(event) && is_stack_good(event, bytes);
 	case PA_EVENT_MODULES:
 		return true;
 	default:
@@ -254,6 +264,24 @@ static void handle_roll(const struct pa_event *event)
 		event->labels);
 }
 
+static void handle_tick(const struct pa_event *event)
+{
+	const struct pa_stack *stack = stack_of(event);
+	if (pa_cpu_running())
+		pa_cpu_add(stack, event->tid, event->name, event->labels, event->value[0]);
+	if (pa_tracer_is_on())
+		pa_tracer_tick(event, stack);
+}
+
+/* What has no stack: its words are something else, or there are none. */
+static void handle_tracing(const struct pa_event *event)
+{
+	bool plain = pa_tracing_op_of(event->skip) == PA_TRACING_TEXT ||
+		(!event->depth && !(event->flags & PA_EVENT_COLD));
+	if (pa_tracer_is_on())
+		pa_tracer_record(event, plain ? NULL : stack_of(event));
+}
+
 /* It was still in the ring when this process was forked. */
 static bool is_of_parent(const struct pa_event *event)
 {
@@ -267,9 +295,10 @@ static void handle_of_thread(const struct pa_event *event)
 		return;
 	switch (event->kind) {
 	case PA_EVENT_CPU:
-		if (pa_cpu_running())
-			pa_cpu_add(stack_of(event), event->tid, event->name, event->labels,
-				event->value[0]);
+		handle_tick(event);
+		break;
+	case PA_EVENT_TRACE:
+		handle_tracing(event);
 		break;
 	case PA_EVENT_BLOCK:
 		handle_contention(event, PA_KIND_BLOCK);
@@ -352,6 +381,8 @@ static bool drain_batch(void)
 		if (pa_clock_mono_ns() >= end_ns)
 			break;
 	}
+	if (pa_tracer_is_on())
+		pa_tracer_heap(pa_clock_mono_ns(), pa_heap_stats().live_estimate_bytes);
 	pa_unlock(&state.lock);
 	pa_ring_done(pa_core_bridge->ring);
 	return more;
@@ -411,6 +442,7 @@ static void atfork_child(bool held)
 	pa_cpu_atfork_child(!held);
 	pa_contention_atfork_child(!held);
 	pa_threads_atfork_child(!held);
+	pa_tracer_atfork_child();
 	pa_copy_atfork_child();
 	if (!held)
 		abandon_tables();
@@ -424,6 +456,7 @@ int pa_drain_init(void)
 	state.lock.rank = PA_LOCK_TABLES;
 	/* Without it cold stacks stay short, and say so. */
 	(void)pa_unwind_init();
+	pa_tracer_flight_boot(pa_core_bridge->settings->flight_bytes);
 	if (state.ready)
 		return 0;
 	int error = pa_sites_init(SITES_BYTES);

@@ -2,7 +2,9 @@
 
 #include <string.h>
 
+#include "core.h"
 #include "live.h"
+#include "scale.h"
 #include "tally.h"
 
 #define LIMBO 64
@@ -20,11 +22,20 @@ static struct {
 	struct pa_heap_stats stats;
 } state = { .buckets.max = PA_HEAP_BUCKETS };
 
+static uint64_t estimate_of(uint64_t size)
+{
+	int64_t count, bytes;
+	pa_scale_heap(1, (int64_t)size, (int64_t)pa_core_bridge->settings->heap_rate_bytes,
+		&count, &bytes);
+	return (uint64_t)bytes;
+}
+
 static void enter_use(uint32_t bucket)
 {
 	struct pa_tally *tally = pa_tally_at(&state.buckets, bucket);
 	tally->in_use++;
 	state.stats.live_bytes += tally->key;
+	state.stats.live_estimate_bytes += estimate_of(tally->key);
 }
 
 static void leave_use(uint32_t bucket)
@@ -32,6 +43,7 @@ static void leave_use(uint32_t bucket)
 	struct pa_tally *tally = pa_tally_at(&state.buckets, bucket);
 	tally->in_use--;
 	state.stats.live_bytes -= tally->key;
+	state.stats.live_estimate_bytes -= estimate_of(tally->key);
 }
 
 static void miss_free(uint32_t bucket)

@@ -43,6 +43,7 @@ struct pa_heap_stats {
 	uint64_t dropped_objects, dropped_bytes;
 	uint64_t live_dropped;
 	uint64_t live_bytes;             /* in use; their number is pa_live_stats().objects */
+	uint64_t live_estimate_bytes;    /* what they stand for: each scaled by its own size */
 	uint64_t frees_unknown;
 	uint64_t frees_missed;
 	uint64_t revives_unknown;

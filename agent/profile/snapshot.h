@@ -124,13 +124,6 @@ PA_INLINE size_t pa_snapshot_count_of(const struct pa_kind *kind)
 /* In a forked child: no CPU profile is being taken, nobody watches, nobody calls the roll. */
 PA_BOOT void pa_snapshot_atfork_child(void);
 
-/*
- * Scale of one heap sample: how many objects and bytes the unscaled values[...] stand for, by Go's
- * 1 / (1 - exp(-average size / rate)). rate <= 1: unchanged.
- */
-PA_AGENT void pa_snapshot_scale_heap(int64_t count, int64_t bytes, int64_t rate,
-	int64_t *scaled_count, int64_t *scaled_bytes);
-
 /* What the agent page shows of the collector's side. */
 struct pa_profile_stats {
 	uint64_t events_read;

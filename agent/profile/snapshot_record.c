@@ -182,6 +182,13 @@ void pa_snapshot_rates_changed(void)
 	pa_unlock(&state.lock);
 }
 
+void pa_snapshot_record_trace(bool on)
+{
+	pa_lock(&state.lock);
+	pa_core_bridge->trace_switch(on);
+	pa_unlock(&state.lock);
+}
+
 void pa_snapshot_record_atfork_child(void)
 {
 	pa_lock_reset(&state.lock);

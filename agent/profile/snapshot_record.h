@@ -16,4 +16,7 @@ PA_AGENT uint64_t pa_snapshot_record_fraction(void);
  * say. */
 PA_BOOT void pa_snapshot_record_atfork_child(void);
 
+/* Are events of execution traces recorded? */
+PA_AGENT void pa_snapshot_record_trace(bool on);
+
 #endif

@@ -24,7 +24,7 @@
 #include "rollcall.h"
 
 /* Bumped when struct pa_bridge changes: the core refuses another one. */
-#define PA_BRIDGE_VERSION 3
+#define PA_BRIDGE_VERSION 4
 
 /*
  * What was seen and what was lost, by cause. Statistics only: relaxed, written in any context.
@@ -38,6 +38,7 @@
 	X(mutex_events, "sampled ends of contended critical sections")                            \
 	X(create_events, "threads created")                                                       \
 	X(roll_answers, "threads that wrote their stack when asked")                              \
+	X(trace_events, "recorded events of execution traces")                                    \
 	X(cold_stacks, "stacks finished off line")                                                \
 	X(lost_alloc_ring, "allocations dropped: ring full")                                      \
 	X(lost_alloc_live, "allocations dropped: live-object set full")                           \
@@ -51,6 +52,7 @@
 	X(lost_waiters, "waiters not charged to an unlock: table of contended locks full")        \
 	X(lost_create_ring, "creations of threads dropped: ring full")                            \
 	X(lost_custom_ring, "values of the program's profiles dropped: ring full")                \
+	X(lost_trace_ring, "events of execution traces dropped: ring full")                       \
 	X(lost_reentrant, "events dropped: inside the agent's own work")                          \
 	X(timers_failed, "threads without a CPU timer")                                           \
 	X(broken_stacks, "stacks that end before their thread's start")                           \
@@ -122,6 +124,9 @@ struct pa_bridge {
 	 * 0 = none. From any thread of ours; the caller takes turns.
 	 */
 	void (*contend_rates)(uint64_t block_rate_ns, uint64_t mutex_fraction);
+
+	/* Are events of an execution trace recorded (record/tracing.c)? The caller takes turns. */
+	void (*trace_switch)(bool on);
 
 	/* Rollcalls: see rollcall.h. The caller takes turns. */
 	int (*roll_begin)(struct pa_roll *roll);

@@ -29,6 +29,7 @@ enum pa_event_kind {
 	PA_EVENT_ADD,     /* value[0] = id of a profile of the program's own, object = the value
 	                     that was added, skip = innermost frames to leave out */
 	PA_EVENT_REMOVE,  /* value[0] and object as above; no stack */
+	PA_EVENT_TRACE,   /* skip says what, see tracing.h */
 	PA_EVENT_KINDS
 };
 
@@ -52,9 +53,10 @@ struct pa_event {
 	uint64_t value[2]; /* [1] of events with a stack: the frame cache's epoch before the walk */
 	uintptr_t object;
 	uint32_t labels; /* CPU and ROLL: id of the thread's labels (labels.h), 0 = none */
-	uint32_t skip;   /* ADD */
+	uint32_t skip;   /* ADD; TRACE: the operation */
 	union {
-		char name[PA_THREAD_NAME_BYTES]; /* CPU; NUL-padded, may lack a NUL when 16 long */
+		char name[PA_THREAD_NAME_BYTES]; /* CPU, and waits of TRACE; NUL-padded, may lack a
+		                                    NUL when 16 long */
 		double contentions;              /* BLOCK and MUTEX */
 	};
 };

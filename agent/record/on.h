@@ -17,6 +17,7 @@ struct pa_on {
 	PA_ATOMIC(uint32_t) inert;  /* 1: boot decided to do nothing in this process; relaxed */
 	PA_ATOMIC(uint32_t) heap;   /* sample allocations; relaxed: late or early by one is fine */
 	PA_ATOMIC(uint32_t) cpu;    /* take CPU ticks; as above */
+	PA_ATOMIC(uint32_t) trace;  /* an execution trace is being taken; as above */
 	PA_ATOMIC(uint32_t) contend; /* one of the two below is not 0; as above */
 	PA_ATOMIC(uint64_t) block_rate_ns;  /* see contend_rates in bridge.h; as above */
 	PA_ATOMIC(uint64_t) mutex_fraction;

@@ -18,6 +18,7 @@ enum pa_role {
 };
 
 struct pa_contend_slot;
+struct pa_tracing_place;
 struct pa_labels;
 
 /* What a hook on the thread's stack waits for. Read by our signal handler on the same thread. */
@@ -49,6 +50,8 @@ struct pa_thread {
 	int32_t creator_tid;
 	uint8_t exit_noted;      /* hook_thread.c will hear of this thread's end */
 	struct pa_wait wait;     /* record/contend.c */
+	uintptr_t trace_frame;   /* record/tracing.c: of the hook whose wait is told; 0: none */
+	struct pa_tracing_place *trace_place; /* where that wait is counted, or NULL */
 	const struct pa_labels *labels; /* record/labels.h; NULL: none */
 };
 

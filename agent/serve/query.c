@@ -1,6 +1,8 @@
 #include "query.h"
 
+#include <math.h>
 #include <string.h>
+#include <strings.h>
 
 static bool is_digit(char c)
 {
@@ -138,6 +140,53 @@ static enum number parse_int(const char *text, int64_t *value)
 bool pa_query_int(const char *text, int64_t *value)
 {
 	return parse_int(text, value) == NUMBER_GOOD;
+}
+
+/* Digits, as many as there are, added to *sum. Returns how many. */
+static int add_digits(const char **text, double *sum)
+{
+	int count = 0;
+
+	for (; is_digit(**text); (*text)++, count++)
+		*sum = *sum * 10 + digit_value(**text);
+	return count;
+}
+
+static bool is_word(const char *text, double *value)
+{
+	bool endless = strcasecmp(text, "inf") == 0 || strcasecmp(text, "infinity") == 0;
+
+	*value = endless ? INFINITY : NAN;
+	return endless || strcasecmp(text, "nan") == 0;
+}
+
+/* Not by strtod: its decimal point is the program's locale's. */
+bool pa_query_float(const char *text, double *value)
+{
+	bool negative = *text == '-';
+	double sum = 0;
+	int64_t exponent = 0;
+	int fraction = 0;
+
+	text += *text == '-' || *text == '+';
+	if (is_word(text, value)) {
+		*value = negative ? -*value : *value;
+		return true;
+	}
+	int digits = add_digits(&text, &sum);
+	if (*text == '.') {
+		text++;
+		fraction = add_digits(&text, &sum);
+	}
+	if (!digits && !fraction)
+		return false;
+	if ((*text | 0x20) == 'e') {
+		if (parse_int(text + 1, &exponent) == NUMBER_SYNTAX)
+			return false;
+		text = "";
+	}
+	*value = sum * pow(10, (double)exponent - fraction) * (negative ? -1 : 1);
+	return *text == '\0';
 }
 
 int64_t pa_query_atoi(const char *text)

@@ -71,6 +71,21 @@ void pa_reply_page(struct pa_http *http, const char *type, const char *bytes, si
 		pa_http_end(http);
 }
 
+/* What a job produces, from these bytes of it on, and the answer's end. Leaves the job. */
+static void pass_on(struct pa_http *http, struct pa_job *job, bool good, const char *bytes,
+	int64_t count)
+{
+	while (good && count > 0) {
+		good = pa_http_write(http, bytes, (size_t)count);
+		pa_collect_took(job, (size_t)count);
+		count = pa_collect_read(job, 1, &bytes);
+	}
+	pa_collect_leave(job);
+	/* A job that failed half way has no end: so the client knows that something is missing. */
+	if (good && count == 0)
+		pa_http_end(http);
+}
+
 void pa_reply_job(struct pa_http *http, struct pa_job *job, const struct pa_http_head *given,
 	const char *(*explain)(int error))
 {
@@ -85,16 +100,18 @@ void pa_reply_job(struct pa_http *http, struct pa_job *job, const struct pa_http
 		return;
 	}
 	head.length = pa_collect_is_whole(job, &whole) ? (int64_t)whole : -1;
-	bool good = pa_http_begin(http, &head);
-	while (good && count > 0) {
-		good = pa_http_write(http, bytes, (size_t)count);
-		pa_collect_took(job, (size_t)count);
-		count = pa_collect_read(job, 1, &bytes);
-	}
-	pa_collect_leave(job);
-	/* A job that failed half way has no end: so the client knows that something is missing. */
-	if (good && count == 0)
-		pa_http_end(http);
+	pass_on(http, job, pa_http_begin(http, &head), bytes, count);
+}
+
+void pa_reply_rest(struct pa_http *http, const struct pa_job_work *work, int64_t turn_ns)
+{
+	const char *bytes;
+	struct pa_job *job;
+
+	if (pa_collect_submit(work, turn_ns, &job) != 0)
+		return;
+	int64_t count = pa_collect_read(job, 1, &bytes);
+	pass_on(http, job, true, bytes, count);
 }
 
 void pa_reply_no_job(struct pa_http *http, int error)

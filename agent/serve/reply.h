@@ -46,6 +46,12 @@ PA_AGENT void pa_reply_job(struct pa_http *http, struct pa_job *job,
 PA_AGENT void pa_reply_work(struct pa_http *http, const struct pa_job_work *work, int64_t turn_ns,
 	const char *file, const char *(*explain)(int error));
 
+/*
+ * The end of an answer that has begun: what work produces, and then its end; without that the
+ * client knows that something is missing. Takes care of work in every case.
+ */
+PA_AGENT void pa_reply_rest(struct pa_http *http, const struct pa_job_work *work, int64_t turn_ns);
+
 /* To HEAD: what pa_reply_work would answer, without doing its work. */
 PA_AGENT void pa_reply_no_work(struct pa_http *http, const char *file);
 

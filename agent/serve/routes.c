@@ -14,6 +14,7 @@
 #include "reply.h"
 #include "since.h"
 #include "symbol.h"
+#include "traces.h"
 
 #define PREFIX "/debug/pprof/"
 
@@ -94,6 +95,10 @@ static const struct route routes[] = {
 		.description = "Maps given program counters to function names. Counters can be "
 			       "specified in a GET raw query or POST body, multiple counters are "
 			       "separated by '+'." },
+	{ PREFIX "trace", .answer = pa_traces_answer,
+		.description = "A trace of execution of the current program. You can specify the "
+			       "duration in the seconds GET parameter. After you get the trace "
+			       "file, use the go tool trace command to investigate the trace." },
 	{ PREFIX "delta_block", .of_kind = pa_since_answer, .kind = PA_KIND_BLOCK },
 	{ PREFIX "delta_heap", .of_kind = pa_since_answer, .kind = PA_KIND_HEAP },
 	{ PREFIX "delta_mutex", .of_kind = pa_since_answer, .kind = PA_KIND_MUTEX },

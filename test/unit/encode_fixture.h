@@ -9,11 +9,12 @@
 #include <zlib.h>
 
 #include "../../proto/encode.h"
+#include "agent/profile/scale.h"
 #include "fake_program.h"
 #include "wire.h"
 
 /* Not Go's formula, but one that shows which numbers were given to it. */
-PA_AGENT void pa_snapshot_scale_heap(int64_t count, int64_t bytes, int64_t rate,
+PA_AGENT void pa_scale_heap(int64_t count, int64_t bytes, int64_t rate,
 	int64_t *scaled_count, int64_t *scaled_bytes)
 {
 	*scaled_count = count * 2 + rate;

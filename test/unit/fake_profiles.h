@@ -12,6 +12,7 @@
 #include "agent/profile/core.h"
 #include "agent/profile/snapshot.h"
 #include "agent/profile/symbols.h"
+#include "agent/profile/tracer.h"
 #include "agent/serve/collect.h"
 #include "proto/text.h"
 
@@ -43,6 +44,11 @@ static struct {
 	int encode_error;
 	size_t encode_bytes;    /* more than the line */
 	int rests;
+	int tracing;            /* traces being taken */
+	int trace_error;        /* of the next begin */
+	struct pa_tracer_item *trace_items; /* what is read of the next trace, and of the flight */
+	size_t trace_count;     /* so many of them are left */
+	uint64_t trace_lost;
 } fake;
 
 static union {
@@ -156,6 +162,46 @@ struct pa_profile_stats pa_profile_stats(void)
 		.contentions_dropped = 81,
 		.creations_dropped = 82,
 	};
+}
+
+int pa_tracer_begin(struct pa_snapshot **threads)
+{
+	*threads = NULL;
+	if (!fake.trace_error)
+		fake.tracing++;
+	return fake.trace_error;
+}
+
+size_t pa_tracer_read(struct pa_tracer_item *items, size_t max)
+{
+	size_t count = fake.trace_count < max ? fake.trace_count : max;
+	if (count)
+		memcpy(items, fake.trace_items, count * sizeof(*items));
+	fake.trace_items += count;
+	fake.trace_count -= count;
+	return count;
+}
+
+void pa_tracer_stop(void)
+{
+}
+
+void pa_tracer_end(void)
+{
+	fake.tracing--;
+}
+
+uint64_t pa_tracer_lost(void)
+{
+	return fake.trace_lost;
+}
+
+struct pa_tracer_item *pa_tracer_flight_copy(size_t *count, size_t *bytes)
+{
+	struct pa_tracer_item *copy = pa_map(*bytes = PA_PAGE_BYTES);
+	*count = fake.trace_count;
+	memcpy(copy, fake.trace_items, *count * sizeof(*copy));
+	return copy;
 }
 
 static int fake_write(const char *form, const struct pa_snapshot *snapshot,

@@ -218,6 +218,8 @@ static void other_bad_values_are_said_and_their_default_used(void **unused)
 			"PPROFAGENT_STACK_DEPTH=\"9999\": must be 1-512; using 128" },
 		{ "PPROFAGENT_BUFFER=5M",
 			"PPROFAGENT_BUFFER=\"5M\": must be a power of two, 64k-1G; using 4M" },
+		{ "PPROFAGENT_FLIGHT=1k",
+			"PPROFAGENT_FLIGHT=\"1k\": must be 0, or a size, 64k-1G; using 0" },
 		{ "PPROFAGENT_BUFFER=32k",
 			"PPROFAGENT_BUFFER=\"32k\": must be a power of two, 64k-1G; using 4M" },
 		{ "PPROFAGENT_BUFFER=2G",
@@ -405,11 +407,11 @@ static void the_list_shows_defaults(void **unused)
 	assert_string_equal(listing.text,
 		"ADDRESS|localhost:6053|localhost:6053\nBLOCK_RATE|off|off\nMUTEX_FRACTION|0|0\n"
 		"HEAP_RATE|524288|524288\nCPU_HZ|100|100\n"
-		"STACK_DEPTH|128|128\nBUFFER|4M|4M\nSIGNAL|SIGRTMAX-3|SIGRTMAX-3\n"
+		"STACK_DEPTH|128|128\nBUFFER|4M|4M\nFLIGHT|0|0\nSIGNAL|SIGRTMAX-3|SIGRTMAX-3\n"
 		"SYMBOLS|lines|lines\nPROGRAMS||\nCHILDREN|on|on\nHOSTS||\nLOG|error|error\n"
 		"ENABLED|true|true\nCPUPROFILE||\nHEAPPROFILE||\nALLOCSPROFILE||\n"
 		"BLOCKPROFILE||\nMUTEXPROFILE||\nTOKEN||\n");
-	assert_int_equal(listing.count, 20);
+	assert_int_equal(listing.count, 21);
 }
 
 static void the_list_shows_values_as_resolved(void **unused)
@@ -420,6 +422,7 @@ static void the_list_shows_values_as_resolved(void **unused)
 	read_as("prog",
 		ENVIRON("PPROFAGENT_ADDRESS=x", "PPROFAGENT_HEAP_RATE=1M", "PPROFAGENT_CPU_HZ=99",
 			"PPROFAGENT_STACK_DEPTH=512", "PPROFAGENT_BUFFER=65536",
+			"PPROFAGENT_FLIGHT=1M",
 			"PPROFAGENT_SIGNAL=10", "PPROFAGENT_SYMBOLS=names",
 			"PPROFAGENT_PROGRAMS=p*", "PPROFAGENT_CHILDREN=off", "PPROFAGENT_HOSTS=h",
 			"PPROFAGENT_LOG=off", "PPROFAGENT_ENABLED=0", "PPROFAGENT_TOKEN=s3cret",
@@ -429,7 +432,7 @@ static void the_list_shows_values_as_resolved(void **unused)
 	assert_string_equal(listing.text,
 		"ADDRESS|off|localhost:6053\nBLOCK_RATE|1|off\nMUTEX_FRACTION|10|0\n"
 		"HEAP_RATE|1048576|524288\nCPU_HZ|99|100\n"
-		"STACK_DEPTH|512|128\nBUFFER|64k|4M\nSIGNAL|SIGUSR1|SIGRTMAX-3\n"
+		"STACK_DEPTH|512|128\nBUFFER|64k|4M\nFLIGHT|1M|0\nSIGNAL|SIGUSR1|SIGRTMAX-3\n"
 		"SYMBOLS|names|lines\nPROGRAMS|p*|\nCHILDREN|off|on\nHOSTS|h|\nLOG|off|error\n"
 		"ENABLED|false|true\nCPUPROFILE|cpu.%p|\nHEAPPROFILE||\nALLOCSPROFILE||\n"
 		"BLOCKPROFILE||\nMUTEXPROFILE||\nTOKEN|set|\n");

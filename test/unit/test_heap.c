@@ -7,15 +7,22 @@
 
 #include <cmocka.h>
 
+#include "agent/profile/core.h"
 #include "agent/profile/heap.h"
 #include "agent/profile/live.h"
+#include "agent/profile/scale.h"
 
 enum { STACKS = 7 };
 static struct pa_stack stacks[STACKS];
 
+static struct pa_settings settings = { .heap_rate_bytes = 1 };
+static struct pa_bridge bridge = { .settings = &settings };
+
 static int empty(void **unused)
 {
 	(void)unused;
+	pa_core_bridge = &bridge;
+	settings.heap_rate_bytes = 1;
 	pa_heap_abandon();
 	return 0;
 }
@@ -319,6 +326,24 @@ static void huge_sums_stay_at_the_largest_value(void **unused)
 	assert_true(sample.values[3] == (int64_t)huge);
 }
 
+/* As the samples of a profile are scaled, by the size of each object. */
+static void estimate_of_live_bytes_is_scaled_and_goes_with_its_objects(void **unused)
+{
+	int64_t count, small, large;
+	(void)unused;
+	settings.heap_rate_bytes = 524288;
+	pa_scale_heap(1, 100, 524288, &count, &small);
+	pa_scale_heap(1, 1 << 20, 524288, &count, &large);
+	assert_true(small > 500000 && large > 1 << 20);
+	pa_heap_alloc(&stacks[0], 100, 0x1000);
+	pa_heap_alloc(&stacks[1], 1 << 20, 0x2000);
+	assert_int_equal(pa_heap_stats().live_estimate_bytes, small + large);
+	pa_heap_free(0x1000);
+	assert_int_equal(pa_heap_stats().live_estimate_bytes, large);
+	pa_heap_free(0x2000);
+	assert_int_equal(pa_heap_stats().live_estimate_bytes, 0);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -335,6 +360,8 @@ int main(void)
 		cmocka_unit_test_setup(random_alloc_free_realloc_conserves_every_object, empty),
 		cmocka_unit_test_setup(a_full_bucket_table_counts_objects_and_bytes, empty),
 		cmocka_unit_test_setup(a_full_live_table_still_counts_allocations, empty),
+		cmocka_unit_test_setup(
+			estimate_of_live_bytes_is_scaled_and_goes_with_its_objects, empty),
 		cmocka_unit_test_setup(huge_sums_stay_at_the_largest_value, empty),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -11,6 +11,7 @@
 #include "../../proto/memstats.h"
 #include "../../proto/text.h"
 #include "../../proto/text_forms.h"
+#include "agent/profile/scale.h"
 #include "fake_program.h"
 
 #define FIXTURE_STACKS 64
@@ -23,7 +24,7 @@ PA_AGENT void pa_memstats_read(struct pa_memstats *stats)
 }
 
 /* Each sample stands for two: so scaled and unscaled numbers differ. */
-PA_AGENT void pa_snapshot_scale_heap(int64_t count, int64_t bytes, int64_t rate,
+PA_AGENT void pa_scale_heap(int64_t count, int64_t bytes, int64_t rate,
 	int64_t *scaled_count, int64_t *scaled_bytes)
 {
 	(void)rate;

@@ -1,0 +1,54 @@
+#include "children.h"
+
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "base/env.h"
+
+#define AGENT_NAME "libpprofagent.so"
+
+/* In the environment for ever. */
+static char marker[sizeof(PA_ENV_MARKER) + 16];
+
+void pa_children_mark(void)
+{
+	char digits[16];
+	size_t count = 0;
+	for (int pid = getpid(); pid; pid /= 10)
+		digits[count++] = (char)('0' + pid % 10);
+	size_t at = sizeof(PA_ENV_MARKER);
+	memcpy(marker, PA_ENV_MARKER "=", at);
+	while (count)
+		marker[at++] = digits[--count];
+	marker[at] = '\0';
+	putenv(marker);
+}
+
+static bool is_separator(char c)
+{
+	return c == ':' || c == ' ';
+}
+
+void pa_children_leave_preload(void)
+{
+	char *from = getenv("LD_PRELOAD");
+	if (!from)
+		return;
+	char *to = from;
+	const size_t name_length = sizeof(AGENT_NAME) - 1;
+	while (*from) {
+		size_t length = 0;
+		while (from[length] && !is_separator(from[length]))
+			length++;
+		bool ours = length >= name_length &&
+			!memcmp(from + length - name_length, AGENT_NAME, name_length);
+		size_t entry = length + (from[length] != '\0');
+		if (!ours) {
+			memmove(to, from, entry);
+			to += entry;
+		}
+		from += entry;
+	}
+	*to = '\0';
+}

@@ -1,0 +1,220 @@
+#include "tracing.h"
+
+#include <errno.h>
+#include <string.h>
+#include <sys/prctl.h>
+
+#include "../base/clock.h"
+#include "sample.h"
+
+#include "../base/banned.h"
+
+_Static_assert(PA_TRACING_PLACES == 1u << (64 - 52), "as pa_tracing_place_of takes the hash");
+_Static_assert((int)PA_TRACING_IN_MUTEX == PA_WAIT_MUTEX &&
+	(int)PA_TRACING_IN_JOIN == PA_WAIT_JOIN &&
+	(int)PA_TRACING_IN_POLL == PA_WAIT_KINDS, "the first are those of contention");
+
+struct pa_tracing_place pa_tracing_places[PA_TRACING_PLACES];
+
+static struct {
+	PA_ATOMIC(uint64_t) releases; /* numbers given out; relaxed */
+	PA_ATOMIC(uint64_t) serials;  /* of threads; relaxed */
+	PA_ATOMIC(uint64_t) tasks;    /* relaxed */
+} state;
+
+void pa_tracing_switch(bool on)
+{
+	pa_store_relaxed(&pa_on->trace, on);
+}
+
+/* ---- events ---- */
+
+static bool is_wanted(struct pa_thread *thread)
+{
+	if (!pa_tracing_is_on() || thread->depth || thread->role == PA_ROLE_AGENT)
+		return false;
+	if (pa_unlikely(!thread->met))
+		pa_thread_meet(thread);
+	return true;
+}
+
+static struct pa_event event_of(const struct pa_thread *thread, uint32_t word, const void *object,
+	uint64_t value)
+{
+	return (struct pa_event){
+		.kind = PA_EVENT_TRACE,
+		.tid = thread->tid,
+		.time_ns = pa_clock_mono_ns(),
+		.value = { value },
+		.object = (uintptr_t)object,
+		.skip = word,
+	};
+}
+
+static void count(bool kept)
+{
+	if (kept)
+		PA_COUNT_EVENT(trace_events);
+	else
+		PA_COUNT_EVENT(lost_trace_ring);
+}
+
+static void record_stack(struct pa_thread *thread, const struct pa_event *event,
+	struct pa_cursor caller)
+{
+	int saved_errno = errno;
+	thread->depth++;
+	count(pa_sample_stack(event, thread, caller, NULL, false));
+	thread->depth--;
+	errno = saved_errno;
+}
+
+static void record_plain(const struct pa_event *event, const uintptr_t *words, uint32_t words_count)
+{
+	count(pa_sample_plain(event, words, words_count));
+}
+
+static uint64_t next_release(void)
+{
+	return pa_add_relaxed(&state.releases, 1) + 1;
+}
+
+static void publish_release(const void *object, uint64_t number)
+{
+	pa_store_release(&pa_tracing_place_of(object)->release, number);
+}
+
+/* ---- waits ---- */
+
+static void leave_place(struct pa_thread *thread)
+{
+	if (thread->trace_place)
+		pa_sub_relaxed(&thread->trace_place->waiters, 1);
+	thread->trace_place = NULL;
+	thread->trace_frame = 0;
+}
+
+bool pa_tracing_block(struct pa_thread *thread, enum pa_tracing_wait wait, const void *object,
+	uintptr_t frame, struct pa_cursor caller)
+{
+	if (!is_wanted(thread))
+		return false;
+	/* A signal handler waits on top of a wait; or the frame of the old one is gone. */
+	if (thread->trace_frame && thread->trace_frame > frame)
+		return false;
+	leave_place(thread);
+	bool barrier = wait == PA_TRACING_IN_BARRIER;
+	uint64_t number = barrier ? next_release() : 0;
+	if (object) {
+		thread->trace_place = pa_tracing_place_of(object);
+		pa_add_relaxed(&thread->trace_place->waiters, 1);
+	}
+	thread->trace_frame = frame;
+	struct pa_event event =
+		event_of(thread, pa_tracing_word(PA_TRACING_BLOCK, wait), object, number);
+	pa_regs_syscall(SYS_prctl, PR_GET_NAME, (long)event.name, 0, 0);
+	record_stack(thread, &event, caller);
+	if (barrier)
+		publish_release(object, number);
+	return true;
+}
+
+void pa_tracing_woke(struct pa_thread *thread, uintptr_t frame, bool got)
+{
+	if (thread->trace_frame != frame)
+		return;
+	const struct pa_tracing_place *place = thread->trace_place;
+	uint64_t link = got && place ? pa_load_acquire(&place->release) : 0;
+	leave_place(thread);
+	if (!pa_tracing_is_on())
+		return;
+	struct pa_event event = event_of(thread, pa_tracing_word(PA_TRACING_WOKE, 0), NULL, link);
+	record_plain(&event, NULL, 0);
+}
+
+void pa_tracing_release(struct pa_thread *thread, const void *object, struct pa_cursor caller)
+{
+	if (!is_wanted(thread))
+		return;
+	uint64_t number = next_release();
+	struct pa_event event =
+		event_of(thread, pa_tracing_word(PA_TRACING_RELEASE, 0), object, number);
+	record_stack(thread, &event, caller);
+	publish_release(object, number);
+}
+
+/* ---- threads ---- */
+
+uint64_t pa_tracing_create(struct pa_thread *thread, const void *start_routine,
+	struct pa_cursor caller)
+{
+	if (!is_wanted(thread))
+		return 0;
+	uint64_t serial = pa_add_relaxed(&state.serials, 1) + 1;
+	struct pa_event event =
+		event_of(thread, pa_tracing_word(PA_TRACING_CREATE, 0), start_routine, serial);
+	record_stack(thread, &event, caller);
+	return serial;
+}
+
+void pa_tracing_start(struct pa_thread *thread, uint64_t serial)
+{
+	if (!is_wanted(thread))
+		return;
+	struct pa_event event = event_of(thread, pa_tracing_word(PA_TRACING_START, 0),
+		(const void *)thread->start_routine, serial);
+	record_plain(&event, NULL, 0);
+}
+
+void pa_tracing_end(struct pa_thread *thread, const void *object)
+{
+	leave_place(thread);
+	if (!is_wanted(thread))
+		return;
+	uint64_t number = next_release();
+	struct pa_event event =
+		event_of(thread, pa_tracing_word(PA_TRACING_END, 0), object, number);
+	record_plain(&event, NULL, 0);
+	publish_release(object, number);
+}
+
+/* ---- the program's own ---- */
+
+static void record_text(const struct pa_thread *thread, const char *first, const char *second)
+{
+	uintptr_t words[PA_TRACING_TEXT_BYTES / sizeof(uintptr_t)] = { 0 };
+	char *text = (char *)words;
+	size_t max = sizeof(words) - 1, used = strnlen(first, max);
+	memcpy(text, first, used);
+	if (second && ++used < max) {
+		size_t more = strnlen(second, max - used);
+		memcpy(text + used, second, more);
+		used += more;
+	}
+	struct pa_event event = event_of(thread, pa_tracing_word(PA_TRACING_TEXT, 0), NULL, used);
+	record_plain(&event, words, (uint32_t)(used / sizeof(*words) + 1));
+}
+
+void pa_tracing_annotate(struct pa_thread *thread, enum pa_tracing_op op, uint64_t id,
+	uint64_t parent, const char *first, const char *second, struct pa_cursor caller)
+{
+	if (!is_wanted(thread))
+		return;
+	if (first)
+		record_text(thread, first, second);
+	struct pa_event event =
+		event_of(thread, pa_tracing_word(op, 0), (const void *)(uintptr_t)parent, id);
+	record_stack(thread, &event, caller);
+}
+
+uint64_t pa_tracing_new_task(void)
+{
+	return pa_add_relaxed(&state.tasks, 1) + 1;
+}
+
+void pa_tracing_atfork_child(void)
+{
+	memset(pa_tracing_places, 0, sizeof(pa_tracing_places));
+	pa_thread_self.trace_place = NULL;
+	pa_thread_self.trace_frame = 0;
+}

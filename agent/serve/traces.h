@@ -1,0 +1,20 @@
+/*
+ * /debug/pprof/trace: what the program's threads do for some seconds, for `go tool trace`; or what
+ * they did last, when the flight recorder is on.
+ *
+ * Context: PA_AGENT, the worker of the request. It writes the trace itself, as it comes; only the
+ * names at its end are a job. A client that reads too slowly makes the trace lose events, which it
+ * says.
+ */
+#ifndef PA_TRACES_H
+#define PA_TRACES_H
+
+#include "http.h"
+
+/*
+ * ?seconds=F: for so long, 1 s for what is no positive number. ?cpu=1: with CPU samples. ?flight=1:
+ * the last events; with seconds those of the last F seconds.
+ */
+PA_AGENT void pa_traces_answer(struct pa_http *http, const struct pa_request *request);
+
+#endif

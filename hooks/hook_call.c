@@ -1,0 +1,408 @@
+/*
+ * System calls that wait for what comes from elsewhere. While a trace is being taken, those that
+ * really wait are in it: each is first asked with no time to wait, or its descriptor is; what comes
+ * then at once is the answer. A call that would not wait anyway is made as it is.
+ */
+#include <errno.h>
+#include <fcntl.h>
+#include <string.h>
+
+#include "watch.h"
+
+#include "../agent/base/banned.h"
+
+/* The whole slow half, as PA_WATCH. */
+#define PA_WATCH_CALL(type, wait, real_call)                                                      \
+	do {                                                                                      \
+		struct pa_cursor caller = PA_CURSOR_OF_CALLER();                                  \
+		struct pa_thread *self = &pa_thread_self;                                         \
+		uintptr_t frame = (uintptr_t)__builtin_frame_address(0);                          \
+		bool traced = pa_tracing_block(self, (wait), NULL, frame, caller);                \
+		if (traced && !self->exit_noted)                                                  \
+			pa_hooks_note_exit(self);                                                 \
+		type result = (real_call);                                                        \
+		if (traced)                                                                       \
+			pa_tracing_woke(self, frame, false);                                      \
+		return result;                                                                    \
+	} while (0)
+
+static const struct timespec no_time = { 0, 0 };
+
+/* ---- several descriptors ---- */
+
+static enum pa_tracing_wait poll_wait(nfds_t count)
+{
+	return count ? PA_TRACING_IN_POLL : PA_TRACING_IN_SLEEP;
+}
+
+int poll(struct pollfd *fds, nfds_t count, int timeout_ms)
+{
+	return pa_wait_targets.poll(fds, count, timeout_ms);
+}
+
+static PA_COLD int poll_slow(struct pollfd *fds, nfds_t count, int timeout_ms)
+{
+	PA_WATCH_CALL(int, poll_wait(count), pa_real.poll(fds, count, timeout_ms));
+}
+
+int pa_watched_poll(struct pollfd *fds, nfds_t count, int timeout_ms)
+{
+	if (!pa_tracing_is_on() || timeout_ms == 0)
+		return PA_REAL(poll)(fds, count, timeout_ms);
+	int ready = pa_real.poll(fds, count, 0);
+	return ready ? ready : poll_slow(fds, count, timeout_ms);
+}
+
+int __poll_chk(struct pollfd *fds, nfds_t count, int timeout_ms, size_t fds_bytes)
+{
+	return pa_wait_targets.__poll_chk(fds, count, timeout_ms, fds_bytes);
+}
+
+/* libc's own check first: it ends the program, or makes the call. */
+int pa_watched___poll_chk(struct pollfd *fds, nfds_t count, int timeout_ms, size_t fds_bytes)
+{
+	if (!pa_tracing_is_on() || timeout_ms == 0)
+		return PA_REAL(__poll_chk)(fds, count, timeout_ms, fds_bytes);
+	int ready = pa_real.__poll_chk(fds, count, 0, fds_bytes);
+	return ready ? ready : poll_slow(fds, count, timeout_ms);
+}
+
+int ppoll(struct pollfd *fds, nfds_t count, const struct timespec *timeout, const sigset_t *mask)
+{
+	return pa_wait_targets.ppoll(fds, count, timeout, mask);
+}
+
+static PA_COLD int ppoll_slow(struct pollfd *fds, nfds_t count, const struct timespec *timeout,
+	const sigset_t *mask)
+{
+	PA_WATCH_CALL(int, poll_wait(count), pa_real.ppoll(fds, count, timeout, mask));
+}
+
+static bool is_no_time(const struct timespec *timeout)
+{
+	return timeout && timeout->tv_sec == 0 && timeout->tv_nsec == 0;
+}
+
+int pa_watched_ppoll(struct pollfd *fds, nfds_t count, const struct timespec *timeout,
+	const sigset_t *mask)
+{
+	if (!pa_tracing_is_on() || (timeout && !pa_watch_is_time(timeout)) || is_no_time(timeout))
+		return PA_REAL(ppoll)(fds, count, timeout, mask);
+	int ready = pa_real.ppoll(fds, count, &no_time, mask);
+	return ready ? ready : ppoll_slow(fds, count, timeout, mask);
+}
+
+/* The sets are given back as they were when nothing was ready. False: larger than is kept here. */
+struct sets {
+	fd_set *at[3];
+	fd_set kept[3];
+	size_t bytes;
+};
+
+static bool keep_sets(struct sets *sets, int limit, fd_set *reads, fd_set *writes, fd_set *others)
+{
+	if (limit < 0 || limit > FD_SETSIZE)
+		return false;
+	*sets = (struct sets){ .at = { reads, writes, others } };
+	sets->bytes = ((size_t)limit + 63) / 64 * 8;
+	for (int i = 0; i < 3; i++)
+		if (sets->at[i])
+			memcpy(&sets->kept[i], sets->at[i], sets->bytes);
+	return true;
+}
+
+static void restore_sets(struct sets *sets)
+{
+	for (int i = 0; i < 3; i++)
+		if (sets->at[i])
+			memcpy(sets->at[i], &sets->kept[i], sets->bytes);
+}
+
+int select(int limit, fd_set *reads, fd_set *writes, fd_set *others, struct timeval *timeout)
+{
+	return pa_wait_targets.select(limit, reads, writes, others, timeout);
+}
+
+static PA_COLD int select_slow(int limit, fd_set *reads, fd_set *writes, fd_set *others,
+	struct timeval *timeout)
+{
+	PA_WATCH_CALL(int, limit ? PA_TRACING_IN_SELECT : PA_TRACING_IN_SLEEP,
+		pa_real.select(limit, reads, writes, others, timeout));
+}
+
+/* select writes the time that is left into timeout: when something is ready at once, all of it. */
+int pa_watched_select(int limit, fd_set *reads, fd_set *writes, fd_set *others,
+	struct timeval *timeout)
+{
+	struct sets sets;
+	bool at_once = timeout && timeout->tv_sec == 0 && timeout->tv_usec == 0;
+	bool bad = timeout && (timeout->tv_sec < 0 || timeout->tv_usec < 0);
+	if (!pa_tracing_is_on() || at_once || bad ||
+		!keep_sets(&sets, limit, reads, writes, others))
+		return PA_REAL(select)(limit, reads, writes, others, timeout);
+	struct timeval none = { 0, 0 };
+	int ready = pa_real.select(limit, reads, writes, others, &none);
+	if (ready)
+		return ready;
+	restore_sets(&sets);
+	return select_slow(limit, reads, writes, others, timeout);
+}
+
+int pselect(int limit, fd_set *reads, fd_set *writes, fd_set *others,
+	const struct timespec *timeout, const sigset_t *mask)
+{
+	return pa_wait_targets.pselect(limit, reads, writes, others, timeout, mask);
+}
+
+static PA_COLD int pselect_slow(int limit, fd_set *reads, fd_set *writes, fd_set *others,
+	const struct timespec *timeout, const sigset_t *mask)
+{
+	PA_WATCH_CALL(int, limit ? PA_TRACING_IN_SELECT : PA_TRACING_IN_SLEEP,
+		pa_real.pselect(limit, reads, writes, others, timeout, mask));
+}
+
+int pa_watched_pselect(int limit, fd_set *reads, fd_set *writes, fd_set *others,
+	const struct timespec *timeout, const sigset_t *mask)
+{
+	struct sets sets;
+	if (!pa_tracing_is_on() || (timeout && !pa_watch_is_time(timeout)) || is_no_time(timeout) ||
+		!keep_sets(&sets, limit, reads, writes, others))
+		return PA_REAL(pselect)(limit, reads, writes, others, timeout, mask);
+	int ready = pa_real.pselect(limit, reads, writes, others, &no_time, mask);
+	if (ready)
+		return ready;
+	restore_sets(&sets);
+	return pselect_slow(limit, reads, writes, others, timeout, mask);
+}
+
+int epoll_wait(int epoll, struct epoll_event *events, int max, int timeout_ms)
+{
+	return pa_wait_targets.epoll_wait(epoll, events, max, timeout_ms);
+}
+
+static PA_COLD int epoll_wait_slow(int epoll, struct epoll_event *events, int max, int timeout_ms)
+{
+	PA_WATCH_CALL(int, PA_TRACING_IN_EPOLL, pa_real.epoll_wait(epoll, events, max, timeout_ms));
+}
+
+int pa_watched_epoll_wait(int epoll, struct epoll_event *events, int max, int timeout_ms)
+{
+	if (!pa_tracing_is_on() || timeout_ms == 0)
+		return PA_REAL(epoll_wait)(epoll, events, max, timeout_ms);
+	int ready = pa_real.epoll_wait(epoll, events, max, 0);
+	return ready ? ready : epoll_wait_slow(epoll, events, max, timeout_ms);
+}
+
+int epoll_pwait(int epoll, struct epoll_event *events, int max, int timeout_ms,
+	const sigset_t *mask)
+{
+	return pa_wait_targets.epoll_pwait(epoll, events, max, timeout_ms, mask);
+}
+
+static PA_COLD int epoll_pwait_slow(int epoll, struct epoll_event *events, int max,
+	int timeout_ms, const sigset_t *mask)
+{
+	PA_WATCH_CALL(int, PA_TRACING_IN_EPOLL,
+		pa_real.epoll_pwait(epoll, events, max, timeout_ms, mask));
+}
+
+int pa_watched_epoll_pwait(int epoll, struct epoll_event *events, int max, int timeout_ms,
+	const sigset_t *mask)
+{
+	if (!pa_tracing_is_on() || timeout_ms == 0)
+		return PA_REAL(epoll_pwait)(epoll, events, max, timeout_ms, mask);
+	int ready = pa_real.epoll_pwait(epoll, events, max, 0, mask);
+	return ready ? ready : epoll_pwait_slow(epoll, events, max, timeout_ms, mask);
+}
+
+/* ---- one descriptor ---- */
+
+/* Nothing is there to be read, and the call will wait for it. errno kept. */
+static bool would_wait(int fd, int flags)
+{
+	struct pollfd one = { .fd = fd, .events = POLLIN };
+	int saved_errno = errno;
+	bool waits = !(flags & MSG_DONTWAIT) && PA_REAL(poll)(&one, 1, 0) == 0;
+	if (waits) {
+		int mode = fcntl(fd, F_GETFL);
+		waits = mode >= 0 && !(mode & O_NONBLOCK);
+	}
+	errno = saved_errno;
+	return waits;
+}
+
+static enum pa_tracing_wait read_wait(int fd)
+{
+	int type, saved_errno = errno;
+	socklen_t size = sizeof(type);
+	bool is_socket = getsockopt(fd, SOL_SOCKET, SO_TYPE, &type, &size) == 0;
+	errno = saved_errno;
+	return is_socket ? PA_TRACING_IN_READ_SOCKET : PA_TRACING_IN_READ;
+}
+
+ssize_t read(int fd, void *bytes, size_t count)
+{
+	return pa_wait_targets.read(fd, bytes, count);
+}
+
+static PA_COLD ssize_t read_slow(int fd, void *bytes, size_t count)
+{
+	PA_WATCH_CALL(ssize_t, read_wait(fd), pa_real.read(fd, bytes, count));
+}
+
+ssize_t pa_watched_read(int fd, void *bytes, size_t count)
+{
+	if (!pa_tracing_is_on() || !would_wait(fd, 0))
+		return PA_REAL(read)(fd, bytes, count);
+	return read_slow(fd, bytes, count);
+}
+
+ssize_t __read_chk(int fd, void *bytes, size_t count, size_t room)
+{
+	return pa_wait_targets.__read_chk(fd, bytes, count, room);
+}
+
+static PA_COLD ssize_t read_chk_slow(int fd, void *bytes, size_t count, size_t room)
+{
+	PA_WATCH_CALL(ssize_t, read_wait(fd), pa_real.__read_chk(fd, bytes, count, room));
+}
+
+ssize_t pa_watched___read_chk(int fd, void *bytes, size_t count, size_t room)
+{
+	if (!pa_tracing_is_on() || !would_wait(fd, 0))
+		return PA_REAL(__read_chk)(fd, bytes, count, room);
+	return read_chk_slow(fd, bytes, count, room);
+}
+
+ssize_t recv(int fd, void *bytes, size_t count, int flags)
+{
+	return pa_wait_targets.recv(fd, bytes, count, flags);
+}
+
+static PA_COLD ssize_t recv_slow(int fd, void *bytes, size_t count, int flags)
+{
+	PA_WATCH_CALL(ssize_t, PA_TRACING_IN_RECV, pa_real.recv(fd, bytes, count, flags));
+}
+
+ssize_t pa_watched_recv(int fd, void *bytes, size_t count, int flags)
+{
+	if (!pa_tracing_is_on() || !would_wait(fd, flags))
+		return PA_REAL(recv)(fd, bytes, count, flags);
+	return recv_slow(fd, bytes, count, flags);
+}
+
+ssize_t __recv_chk(int fd, void *bytes, size_t count, size_t room, int flags)
+{
+	return pa_wait_targets.__recv_chk(fd, bytes, count, room, flags);
+}
+
+static PA_COLD ssize_t recv_chk_slow(int fd, void *bytes, size_t count, size_t room, int flags)
+{
+	PA_WATCH_CALL(ssize_t, PA_TRACING_IN_RECV,
+		pa_real.__recv_chk(fd, bytes, count, room, flags));
+}
+
+ssize_t pa_watched___recv_chk(int fd, void *bytes, size_t count, size_t room, int flags)
+{
+	if (!pa_tracing_is_on() || !would_wait(fd, flags))
+		return PA_REAL(__recv_chk)(fd, bytes, count, room, flags);
+	return recv_chk_slow(fd, bytes, count, room, flags);
+}
+
+ssize_t recvfrom(int fd, void *bytes, size_t count, int flags, __SOCKADDR_ARG from,
+	socklen_t *from_bytes)
+{
+	return pa_wait_targets.recvfrom(fd, bytes, count, flags, from, from_bytes);
+}
+
+static PA_COLD ssize_t recvfrom_slow(int fd, void *bytes, size_t count, int flags,
+	__SOCKADDR_ARG from, socklen_t *from_bytes)
+{
+	PA_WATCH_CALL(ssize_t, PA_TRACING_IN_RECV,
+		pa_real.recvfrom(fd, bytes, count, flags, from, from_bytes));
+}
+
+ssize_t pa_watched_recvfrom(int fd, void *bytes, size_t count, int flags, __SOCKADDR_ARG from,
+	socklen_t *from_bytes)
+{
+	if (!pa_tracing_is_on() || !would_wait(fd, flags))
+		return PA_REAL(recvfrom)(fd, bytes, count, flags, from, from_bytes);
+	return recvfrom_slow(fd, bytes, count, flags, from, from_bytes);
+}
+
+ssize_t recvmsg(int fd, struct msghdr *message, int flags)
+{
+	return pa_wait_targets.recvmsg(fd, message, flags);
+}
+
+static PA_COLD ssize_t recvmsg_slow(int fd, struct msghdr *message, int flags)
+{
+	PA_WATCH_CALL(ssize_t, PA_TRACING_IN_RECV, pa_real.recvmsg(fd, message, flags));
+}
+
+ssize_t pa_watched_recvmsg(int fd, struct msghdr *message, int flags)
+{
+	if (!pa_tracing_is_on() || !would_wait(fd, flags))
+		return PA_REAL(recvmsg)(fd, message, flags);
+	return recvmsg_slow(fd, message, flags);
+}
+
+int accept(int fd, __SOCKADDR_ARG from, socklen_t *from_bytes)
+{
+	return pa_wait_targets.accept(fd, from, from_bytes);
+}
+
+static PA_COLD int accept_slow(int fd, __SOCKADDR_ARG from, socklen_t *from_bytes)
+{
+	PA_WATCH_CALL(int, PA_TRACING_IN_ACCEPT, pa_real.accept(fd, from, from_bytes));
+}
+
+int pa_watched_accept(int fd, __SOCKADDR_ARG from, socklen_t *from_bytes)
+{
+	if (!pa_tracing_is_on() || !would_wait(fd, 0))
+		return PA_REAL(accept)(fd, from, from_bytes);
+	return accept_slow(fd, from, from_bytes);
+}
+
+int accept4(int fd, __SOCKADDR_ARG from, socklen_t *from_bytes, int flags)
+{
+	return pa_wait_targets.accept4(fd, from, from_bytes, flags);
+}
+
+static PA_COLD int accept4_slow(int fd, __SOCKADDR_ARG from, socklen_t *from_bytes, int flags)
+{
+	PA_WATCH_CALL(int, PA_TRACING_IN_ACCEPT, pa_real.accept4(fd, from, from_bytes, flags));
+}
+
+int pa_watched_accept4(int fd, __SOCKADDR_ARG from, socklen_t *from_bytes, int flags)
+{
+	if (!pa_tracing_is_on() || !would_wait(fd, 0))
+		return PA_REAL(accept4)(fd, from, from_bytes, flags);
+	return accept4_slow(fd, from, from_bytes, flags);
+}
+
+/* ---- sleep ---- */
+
+#define PA_SLEEP_HOOK(name, type, parameters, arguments)                                          \
+	type name parameters                                                                      \
+	{                                                                                         \
+		return pa_wait_targets.name arguments;                                            \
+	}                                                                                         \
+	static PA_COLD type name##_slow parameters                                                \
+	{                                                                                         \
+		PA_WATCH_CALL(type, PA_TRACING_IN_SLEEP, pa_real.name arguments);                 \
+	}                                                                                         \
+	type pa_watched_##name parameters                                                         \
+	{                                                                                         \
+		if (!pa_tracing_is_on())                                                          \
+			return PA_REAL(name) arguments;                                           \
+		return name##_slow arguments;                                                     \
+	}
+
+PA_SLEEP_HOOK(nanosleep, int, (const struct timespec *time, struct timespec *left), (time, left))
+PA_SLEEP_HOOK(clock_nanosleep, int,
+	(clockid_t clock, int flags, const struct timespec *time, struct timespec *left),
+	(clock, flags, time, left))
+PA_SLEEP_HOOK(thrd_sleep, int, (const struct timespec *time, struct timespec *left), (time, left))
+PA_SLEEP_HOOK(usleep, int, (useconds_t time_us), (time_us))
+PA_SLEEP_HOOK(sleep, unsigned, (unsigned time_s), (time_s))
