@@ -64,11 +64,20 @@ static void count_again(void)
 		__atomic_add_fetch(count, 1, __ATOMIC_ACQ_REL);
 }
 
+/* Those of ours that were just created still count. */
+bool pa_process_is_alone(void)
+{
+	const unsigned *count = state.libc_threads;
+	return count &&
+		__atomic_load_n(count, __ATOMIC_ACQUIRE) <= 1 + pa_thread_expected_agents();
+}
+
 static void *run_agent_thread(void *given)
 {
 	struct trampoline start = *(struct trampoline *)given;
-	pa_thread_become_agent();
+	/* In this order: between the two it is counted twice as ours, see pa_process_is_alone. */
 	stop_counting();
+	pa_thread_become_agent();
 	state.bridge->memory.free(given);
 	leave_realtime();
 	prctl(PR_SET_NAME, start.name);

@@ -4,8 +4,10 @@
  */
 #include <errno.h>
 #include <sched.h>
+#include <unistd.h>
 
 #include "../agent/record/contend.h"
+#include "../agent/record/handler.h"
 #include "../agent/record/on.h"
 #include "../agent/record/process.h"
 #include "../agent/record/thread.h"
@@ -191,8 +193,22 @@ void _Exit(int status)
 	__builtin_unreachable();
 }
 
+/*
+ * While a process has one thread, libc's fork takes no locks, and works in a signal handler that
+ * came in the middle of malloc: crash reporters do that. Our threads made it take malloc's lock,
+ * which this very thread holds. The child may call only what handlers may, and is not profiled;
+ * what fork handlers do was never safe there.
+ */
+static bool would_wait_for_itself(void)
+{
+	return pa_load_acquire(&pa_on->booted) && pa_process_is_alone() &&
+		pa_handler_cut_into(pa_real_allocator);
+}
+
 pid_t fork(void)
 {
+	if (pa_unlikely(would_wait_for_itself()))
+		return _Fork();
 	pid_t pid = PA_REAL(fork)();
 	if (pid == 0)
 		pa_process_forked();

@@ -226,9 +226,25 @@ void pa_real_resolve(void)
 	errno = saved_errno;
 }
 
+struct pa_code pa_real_allocator;
+
+/*
+ * libc's allocator is one object file: what its exported functions call lies in front of them, and
+ * malloc_info is its last function.
+ */
+static void find_allocator(void)
+{
+	const uintptr_t inner_bytes = 0x5000, last_bytes = 0x80;
+	uintptr_t first = (uintptr_t)dlsym(RTLD_DEFAULT, "__libc_malloc");
+	uintptr_t last = (uintptr_t)dlsym(RTLD_DEFAULT, "malloc_info");
+	if (first > inner_bytes && last > first && last - first < inner_bytes)
+		pa_real_allocator = (struct pa_code){ first - inner_bytes, last + last_bytes };
+}
+
 void pa_hooks_boot(struct pa_bridge *bridge)
 {
 	pa_real_resolve();
+	find_allocator();
 	bridge->memory = (struct pa_real_memory){
 		.malloc = pa_real.malloc,
 		.calloc = pa_real.calloc,

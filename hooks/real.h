@@ -4,6 +4,7 @@
 #ifndef PA_HOOKS_REAL_H
 #define PA_HOOKS_REAL_H
 
+#include "../agent/record/handler.h"
 #include "hooks.h"
 
 /* Resolves all real functions now; safe to call from several threads and again. */
@@ -15,6 +16,9 @@ PA_APP void pa_real_resolve(void);
  */
 #define PA_REAL(name)                                                                             \
 	(pa_likely(pa_real.name != NULL) ? pa_real.name : (pa_real_resolve(), pa_real.name))
+
+/* The code of libc's allocator, whoever else may be the program's; 0, 0: unknown. */
+extern struct pa_code pa_real_allocator PA_HIDDEN;
 
 /* True for memory of the bootstrap allocator, which serves while resolving and is never freed. */
 PA_SIGNAL bool pa_real_is_bootstrap(const void *pointer);

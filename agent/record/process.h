@@ -1,6 +1,6 @@
 /*
  * The seam between the hooks and agent.c, which may not include each other: boot, fork, threads.
- * hooks/ implements pa_hooks_*, agent.c implements pa_process_*.
+ * hooks/ implements pa_hooks_*, agent.c and spawn.c implement pa_process_*.
  */
 #ifndef PA_PROCESS_H
 #define PA_PROCESS_H
@@ -26,6 +26,9 @@ PA_AGENT size_t pa_hooks_status(struct pa_hook_status *out, size_t max);
  * thread again when this child is to be profiled.
  */
 PA_APP void pa_process_forked(void);
+
+/* The program has one thread; ours do not count. False when libc does not tell. */
+PA_SIGNAL bool pa_process_is_alone(void);
 
 /* The process is about to end without its exit handlers. Nothing happens in a child that is not
  * itself profiled, vfork's among them. */

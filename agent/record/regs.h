@@ -71,6 +71,13 @@ PA_INLINE struct pa_cursor pa_regs_cursor(const struct pa_regs *regs)
 	};
 }
 
+/* True of a thread that has sent itself that signal, by tgkill(pid, tid, signal). */
+PA_INLINE bool pa_regs_raises(const struct pa_regs *regs, int32_t pid, int signal)
+{
+	enum { RDX = 1, RDI = 5 };
+	return (int32_t)regs->gpr[RDI] == pid && (int)regs->gpr[RDX] == signal;
+}
+
 /*
  * The frame of a signal delivery (rt_sigreturn's caller): the interrupted registers lie in the
  * ucontext at sp. Offsets of pc, sp and bp from sp, fixed by the kernel's ABI.
@@ -79,7 +86,15 @@ enum {
 	PA_SIGFRAME_BP = offsetof(ucontext_t, uc_mcontext.gregs) + REG_RBP * 8,
 	PA_SIGFRAME_SP = offsetof(ucontext_t, uc_mcontext.gregs) + REG_RSP * 8,
 	PA_SIGFRAME_PC = offsetof(ucontext_t, uc_mcontext.gregs) + REG_RIP * 8,
+	PA_SIGFRAME_CS = offsetof(ucontext_t, uc_mcontext.gregs) + REG_CSGSFS * 8,
 };
+
+/* True when the readable bytes there may be a ucontext of this process: its code segment. */
+PA_INLINE bool pa_regs_is_sigframe(uintptr_t context)
+{
+	const uint16_t user_code = 0x33;
+	return *(const uint16_t *)(context + PA_SIGFRAME_CS) == user_code;
+}
 
 /*
  * Takes amount off *counter. True when more than amount was left; else *counter has wrapped below

@@ -131,6 +131,11 @@ void pa_thread_await_agents(int64_t timeout_ns)
 	}
 }
 
+uint32_t pa_thread_expected_agents(void)
+{
+	return pa_load_acquire(&state.expected);
+}
+
 static void enlist(int32_t tid)
 {
 	for (int i = 0; i < AGENT_THREADS; i++) {

@@ -88,6 +88,7 @@ PA_APP void pa_thread_created(struct pa_thread *thread, struct pa_cursor caller)
  */
 PA_AGENT void pa_thread_expect_agent(bool expected);
 PA_AGENT void pa_thread_await_agents(int64_t timeout_ns);
+PA_SIGNAL uint32_t pa_thread_expected_agents(void);
 
 /* The calling thread is one of ours from here on; counted in is_agent. */
 PA_AGENT void pa_thread_become_agent(void);
