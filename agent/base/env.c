@@ -12,8 +12,8 @@
 #define LARGEST_HEAP_RATE ((uint64_t)1 << 40)
 
 /*
- * Programs that only start others. They hand the agent on: a thread of ours changes what they may
- * do (unshare, setpriv), and nobody asks for the profile of a shell.
+ * Programs that start others or keep what those say. They hand the agent on: a thread of ours
+ * changes what they may do (unshare, setpriv), and the port is not theirs, often as they are first.
  */
 static const char launchers[] =
 	"sh,bash,rbash,dash,ash,zsh,ksh,ksh93,mksh,fish,csh,tcsh,busybox,coreutils,env,timeout,"
@@ -21,6 +21,9 @@ static const char launchers[] =
 	"watch,script,setpriv,capsh,unshare,nsenter,chroot,bwrap,sudo,su,runuser,doas,pkexec,"
 	"gosu,su-exec,tini,tini-static,dumb-init,catatonit,systemd-run,start-stop-daemon,"
 	"daemonize,pg_ctl,runsv,runsvdir,supervise,svscan,s6-supervise,s6-svscan,"
+	"chpst,softlimit,setuidgid,envdir,setlock,choom,newgrp,cpulimit,firejail,faketime,"
+	"ssh-agent,dbus-run-session,dbus-daemon,systemd-inhibit,systemd-cat,"
+	"tee,logger,multilog,svlogd,s6-log,rotatelogs,cronolog,"
 	"strace,ltrace,gdb,gdbserver,lldb,lldb-server,rr,perf,"
 	"valgrind*,*-amd64-linux,*-arm64-linux";
 

@@ -235,7 +235,7 @@ CHAINS = {
     "nice": ["nice", "-n", "1", "{}"],
     "env": ["env", "A=1", "{}"],
     "pipe": ["bash", "-c", "{} | tee /dev/null; exit ${{PIPESTATUS[0]}}"],
-    "both ends": ["bash", "-c", "cat | {} | cat"],
+    "both ends": ["bash", "-c", "tee /dev/null | {} | tee /dev/null"],
     "script": ["sh", "-c", "sleep 0.3; {}; true"],
     "many": ["setsid", "-w", "sh", "-c", "timeout 60 nice stdbuf -oL env A=1 nohup {}; true"],
     "faketime": ["faketime", "-f", "+0", "{}"],
