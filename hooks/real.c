@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "../agent/base/atomic.h"
+#include "../agent/base/clock.h"
 #include "../agent/record/alloc.h"
 #include "../agent/record/process.h"
 
@@ -241,10 +242,22 @@ static void find_allocator(void)
 		pa_real_allocator = (struct pa_code){ first - inner_bytes, last + last_bytes };
 }
 
+/* Not the next one: libfaketime's comes after us. */
+static void find_clock(void)
+{
+	int (*own)(clockid_t, struct timespec *) = NULL;
+	void *libc = PA_REAL(dlopen)("libc.so.6", RTLD_LAZY | RTLD_NOLOAD);
+	if (libc)
+		*(void **)&own = dlsym(libc, "clock_gettime");
+	if (own)
+		pa_clock_use(own);
+}
+
 void pa_hooks_boot(struct pa_bridge *bridge)
 {
 	pa_real_resolve();
 	find_allocator();
+	find_clock();
 	bridge->memory = (struct pa_real_memory){
 		.malloc = pa_real.malloc,
 		.calloc = pa_real.calloc,

@@ -101,12 +101,28 @@ static void a_refused_clock_is_0_and_keeps_errno(void **unused)
 	assert_int_equal(WEXITSTATUS(status), 0);
 }
 
+static int faked(clockid_t id, struct timespec *now)
+{
+	*now = (struct timespec){ .tv_sec = 5 + id };
+	return 0;
+}
+
+static void the_clock_in_use_is_the_one_that_is_asked(void **unused)
+{
+	(void)unused;
+	pa_clock_use(faked);
+	assert_int_equal(pa_clock_mono_ns(), (5 + CLOCK_MONOTONIC) * PA_NS_PER_S);
+	pa_clock_use(clock_gettime);
+	assert_int_not_equal(pa_clock_mono_ns(), (5 + CLOCK_MONOTONIC) * PA_NS_PER_S);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(each_clock_is_the_one_it_says),
 		cmocka_unit_test(thread_cpu_time_advances_with_work),
 		cmocka_unit_test(clocks_keep_errno),
+		cmocka_unit_test(the_clock_in_use_is_the_one_that_is_asked),
 		cmocka_unit_test(a_refused_clock_is_0_and_keeps_errno),
 	};
 
