@@ -177,7 +177,10 @@ void pa_alloc_record(struct pa_thread *thread, void *pointer, size_t bytes, stru
 		return;
 	int saved_errno = errno;
 	thread->depth++;
-	filter_add(pointer);
+	/* Still there: its free went past us (a plugin opened with RTLD_DEEPBIND calls libc's). It
+	 * would take one more place each time that the allocator gives the address out. */
+	if (!pa_alloc_maybe_sampled(pointer) || !set_remove((uintptr_t)pointer))
+		filter_add(pointer);
 	if (!set_insert((uintptr_t)pointer)) {
 		filter_sub(pointer);
 		PA_COUNT_EVENT(lost_alloc_live);

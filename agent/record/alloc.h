@@ -7,8 +7,9 @@
  * A counting filter, one byte per page of addresses (addr >> 12, folded), answers "surely not a
  * sampled object" for nearly all frees with one load; behind it stands the exact set of sampled
  * addresses. Both grow only with what is sampled. Insertion comes after the real allocation and
- * before the program gets the pointer, removal before the real free, so no address is ever in the
- * set twice.
+ * before the program gets the pointer, removal before the real free; an address that is still there
+ * when it is handed out again, since its free went past us, is taken out first. So none is ever in
+ * the set twice.
  */
 #ifndef PA_ALLOC_H
 #define PA_ALLOC_H

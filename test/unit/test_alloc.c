@@ -81,6 +81,22 @@ static void revived_object_can_be_freed_again(void **unused)
 	assert_true(pa_alloc_forget(self(), fake(3)));
 }
 
+static void address_that_comes_again_without_a_free_takes_one_place(void **unused)
+{
+	(void)unused;
+	boot(1 << 20, 1);
+	struct fixture_event *event = malloc(sizeof(*event));
+	for (int i = 0; i < 1000; i++) {
+		record(fake(7), 10);
+		assert_true(fixture_next(event));
+		assert_int_equal(event->head.kind, PA_EVENT_ALLOC);
+	}
+	assert_true(pa_alloc_forget(self(), fake(7)));
+	assert_false(pa_alloc_forget(self(), fake(7)));
+	assert_false(pa_alloc_maybe_sampled(fake(7)));
+	free(event);
+}
+
 static void allocation_that_found_no_room_leaves_no_trace(void **unused)
 {
 	(void)unused;
@@ -262,6 +278,7 @@ int main(void)
 		cmocka_unit_test(only_recorded_objects_are_forgotten_and_once),
 		cmocka_unit_test(allocation_and_free_are_in_the_ring_in_order),
 		cmocka_unit_test(revived_object_can_be_freed_again),
+		cmocka_unit_test(address_that_comes_again_without_a_free_takes_one_place),
 		cmocka_unit_test(allocation_that_found_no_room_leaves_no_trace),
 		cmocka_unit_test(errno_is_kept),
 		cmocka_unit_test(marked_range_stays_marked),
