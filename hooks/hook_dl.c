@@ -14,10 +14,16 @@
 
 #include "../agent/base/banned.h"
 
+/* How long one dlclose waits for the collector; and all of them: so long at first, and then a share
+ * of the time that passes. */
 #define CATCH_UP_NS (100 * PA_NS_PER_MS)
+#define CATCH_UP_FIRST_NS (300 * PA_NS_PER_MS)
+#define CATCH_UP_SHARE 8
 
 static struct {
 	PA_ATOMIC(uint64_t) unloads; /* the loader's count when last looked; acq_rel by swap */
+	PA_ATOMIC(int64_t) first_ns; /* when dlclose first waited, 0 = not yet; relaxed */
+	PA_ATOMIC(int64_t) waited_ns; /* by all of them; relaxed: a few too many do no harm */
 } state;
 
 static bool is_program(void)
@@ -75,15 +81,37 @@ void *dlmopen(long space, const char *file, int flags)
 	return PA_REAL(dlmopen)(space, file, flags);
 }
 
+/* What may be waited now without making the program much slower. */
+static int64_t catch_up_budget_ns(int64_t now_ns)
+{
+	int64_t first_ns = pa_load_relaxed(&state.first_ns);
+	if (!first_ns) {
+		pa_store_relaxed(&state.first_ns, now_ns);
+		return CATCH_UP_NS;
+	}
+	int64_t left_ns = CATCH_UP_FIRST_NS + (now_ns - first_ns) / CATCH_UP_SHARE -
+		pa_load_relaxed(&state.waited_ns);
+	return left_ns < CATCH_UP_NS ? left_ns : CATCH_UP_NS;
+}
+
 /*
  * What was recorded so far may lie in the library that is about to go: only the maps of now can say
  * so. Mostly nothing is waiting; else the collector is quick. It may be the loader's own thread
- * that we keep waiting, when it is called from a constructor, hence the bound.
+ * that we keep waiting, when it is called from a constructor, hence the bound. A program that
+ * closes libraries all the time while it keeps the ring full would do nothing but wait, hence the
+ * bound of all waits: past it, a few stacks may lose the names of a library that is gone.
  */
 static void let_collector_catch_up(void)
 {
 	int saved_errno = errno;
-	(void)pa_ring_wait_done(pa_record.ring, CATCH_UP_NS);
+	int64_t begin_ns = pa_clock_mono_ns();
+	int64_t budget_ns = catch_up_budget_ns(begin_ns);
+	if (budget_ns > 0) {
+		(void)pa_ring_wait_done(pa_record.ring, budget_ns);
+		pa_add_relaxed(&state.waited_ns, pa_clock_mono_ns() - begin_ns);
+	} else {
+		PA_COUNT_EVENT(unloads_unawaited);
+	}
 	errno = saved_errno;
 }
 

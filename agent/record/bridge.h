@@ -56,7 +56,8 @@
 	X(lost_reentrant, "events dropped: inside the agent's own work")                          \
 	X(timers_failed, "threads without a CPU timer")                                           \
 	X(broken_stacks, "stacks that end before their thread's start")                           \
-	X(cut_stacks, "stacks cut at the depth limit")
+	X(cut_stacks, "stacks cut at the depth limit")                                            \
+	X(unloads_unawaited, "libraries closed before all of their stacks had names")
 
 struct pa_counters {
 #define X(name, text) PA_ATOMIC(uint64_t) name;
