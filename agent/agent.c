@@ -23,6 +23,7 @@
 #include "agent.h"
 #include "base/arena.h"
 #include "base/clock.h"
+#include "base/limits.h"
 #include "base/lock.h"
 #include "base/say.h"
 #include "record/alloc.h"
@@ -424,7 +425,7 @@ static bool read_settings(void)
 	char path[PATH_BYTES];
 	const char *name = program_name(path, sizeof(path));
 	pa_env_read(&state.settings, environ, name);
-	if (!state.settings.enabled || state.settings.launcher)
+	if (!state.settings.enabled || state.settings.launcher || !pa_limits_leave_room())
 		return false;
 	if (state.settings.child && !state.settings.children)
 		return false;
