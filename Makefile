@@ -227,7 +227,9 @@ FAULTS := $(patsubst test/faults/programs/%.c,$(B)/faults/%,\
 	$(patsubst test/faults/programs/%.cpp,$(B)/faults/%,\
 	$(sort $(wildcard test/faults/programs/f_*.cpp))) \
 	$(patsubst test/faults/programs/%.c,$(B)/faults/%.so,\
-	$(sort $(wildcard test/faults/programs/p_*.c))) $(B)/faults/naive.so
+	$(sort $(wildcard test/faults/programs/p_*.c))) \
+	$(patsubst test/faults/programs/%.cpp,$(B)/faults/%.so,\
+	$(sort $(wildcard test/faults/programs/p_*.cpp))) $(B)/faults/naive.so
 
 $(B)/faults/%: test/faults/programs/%.c Makefile | setup
 	$(say) FAULT $<
@@ -243,6 +245,11 @@ $(B)/faults/%.so: test/faults/programs/%.c Makefile | setup
 	$(say) FAULT $<
 	$(Q)mkdir -p $(@D)
 	$(Q)$(CC) -std=gnu11 $(FAULT_FLAGS) -fPIC -shared -o $@ $<
+
+$(B)/faults/%.so: test/faults/programs/%.cpp Makefile | setup
+	$(say) FAULT $<
+	$(Q)mkdir -p $(@D)
+	$(Q)$(CXX) $(FAULT_FLAGS) -fPIC -shared -o $@ $<
 
 $(B)/faults/naive.so: test/faults/naive.c Makefile | setup
 	$(say) FAULT $<
