@@ -16,7 +16,7 @@
 #include "unwind.h"
 #include "values.h"
 
-#define SITES_BYTES ((size_t)20 << 20)
+#define SITES_BYTES ((size_t)10 << 20)
 
 /* Bounds of a batch: what fork may have to wait for. */
 #define BATCH_EVENTS 512

@@ -5,7 +5,7 @@
  * Values are unscaled: each event counts once.
  *
  * Context: PA_AGENT, the collector only, under PA_LOCK_TABLES. Memory: PA_HEAP_BUCKETS buckets of
- * 40 bytes and 0.5 MiB of hash heads, and PA_LIVE_BYTES.
+ * 40 bytes and their hash heads, and PA_LIVE_BYTES.
  * When full: an allocation without a bucket is counted in dropped_objects and dropped_bytes; one
  * whose address cannot be kept counts as allocated but not as in use, and in live_dropped.
  */
@@ -14,7 +14,7 @@
 
 #include "snapshot.h"
 
-#define PA_HEAP_BUCKETS (128 * 1024)
+#define PA_HEAP_BUCKETS (64 * 1024)
 
 /*
  * An object of that size (< PA_ADDRESS_LIMIT) was allocated at that address (not 0). When an object
