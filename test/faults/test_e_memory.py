@@ -40,9 +40,10 @@ def same_beside(case, library, argv=("/bin/true",)):
     return under
 
 
-@row("F70b", "the same in a library that the loader deals with before the agent", severity=1,
-     naive="its own symbols are not bound yet", fast=True)
+@pytest.mark.xfail(strict=True, reason="its hooks are called before the loader has relocated them")
+@row("F70b", "the same in a library that the loader deals with before the agent", severity=1)
 def test_before_the_agent(case):
+    """As with any library that is preloaded and defines malloc; see Limits in the README."""
     under = same_beside(case, program("p_early.so"))
     assert under.out == b"resolver 12 constructor 12\nanswer 42 freed 2\n"
 
