@@ -59,7 +59,7 @@ def test_mixed_ways(case):
     assert under.out == b"mixed 4000000 jumped 1000\n"
 
 
-TURNS = 20000  # each is a turn of the scheduler, or many, on a busy machine
+TURNS = 1000  # each is a turn of the scheduler, or many, on a busy machine
 HANDOVERS = "".join(f"{kind} {count}\n" for kind, count in (
     ("mutex", 2 * TURNS), ("robust", TURNS // 2), ("cond", TURNS // 2), ("sem", TURNS // 2),
     ("rwlock", TURNS // 2))).encode()
