@@ -160,7 +160,7 @@ def test_own_allocator(case):
     assert target.err == ""
 
 
-@row("F76", "dlopen storm", severity=1, naive="hangs in the loader's lock")
+@row("F76", "dlopen storm", severity=1)
 def test_dlopen_storm(case):
     case.same([victim("v_plugin"), "storm", "5000"])
 
