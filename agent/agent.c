@@ -12,7 +12,6 @@
  */
 #include <dlfcn.h>
 #include <errno.h>
-#include <linux/close_range.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/auxv.h>
@@ -21,6 +20,7 @@
 #include <unistd.h>
 
 #include "agent.h"
+#include "apart.h"
 #include "base/arena.h"
 #include "base/clock.h"
 #include "base/limits.h"
@@ -40,10 +40,13 @@
 #include "children.h"
 #include "exitfiles.h"
 #include "spawn.h"
+#include "whole.h"
 
 extern void *__libc_stack_end; /* ld.so: where the main thread's stack began */
 extern char **environ;
 extern const char __ehdr_start[] PA_HIDDEN; /* the linker's: where this object begins */
+extern char __tsan_init[] __attribute__((weak)), __msan_init[] __attribute__((weak)),
+	__hwasan_init[] __attribute__((weak)); /* only their presence is looked at */
 
 #define PATH_BYTES 4096
 #define CORE_NAME "libpprofagent-core.so"
@@ -100,21 +103,6 @@ static void note_start(void)
 
 /* ---- boot2, on the agent's thread ---- */
 
-/*
- * A descriptor table and a current directory of our own, with nothing of the program in it but
- * stderr (start-up messages; closed soon): a copy of a pipe's end would keep its reader waiting.
- */
-static void leave_descriptors(void)
-{
-	state.bridge.files_private =
-		syscall(SYS_close_range, 3u, ~0u, (unsigned)CLOSE_RANGE_UNSHARE) == 0;
-	if (state.bridge.files_private) {
-		close(0);
-		close(1);
-	}
-	unshare(CLONE_FS); /* chroot and chdir of the program are not ours; may be forbidden */
-}
-
 static void complain_core(const char *why)
 {
 	if (is_child() || state.settings.log == PA_LOG_OFF)
@@ -125,13 +113,17 @@ static void complain_core(const char *why)
 /* Our libraries see each other before the program's symbols. ASan aborts on that flag. */
 static int core_flags(void)
 {
-	int flags = RTLD_NOW | RTLD_LOCAL;
-	return dlsym(RTLD_DEFAULT, "__asan_init") ? flags : flags | RTLD_DEEPBIND;
+	bool forbidden = dlsym(RTLD_DEFAULT, "__asan_init") || dlsym(RTLD_DEFAULT, "__lsan_init");
+	return RTLD_NOW | RTLD_LOCAL | (forbidden ? 0 : RTLD_DEEPBIND);
 }
 
 static core_main_fn *open_core(void)
 {
 	core_main_fn *entry = NULL;
+	if (!pa_whole_file(state.core_path)) {
+		complain_core("the file is cut short");
+		return NULL;
+	}
 	pa_lock(&state.load_lock);
 	void *core = dlopen(state.core_path, core_flags());
 	if (core)
@@ -163,7 +155,7 @@ static size_t hook_status(struct pa_hook_status *out, size_t max)
 static void *run_agent(void *unused)
 {
 	(void)unused;
-	leave_descriptors();
+	state.bridge.files_private = pa_apart_leave();
 	pa_ring_reader(pa_record.ring, true);
 	if (!pa_exitfiles_want_cpu())
 		pa_ring_wait_data(pa_record.ring, is_child() ? CHILD_DELAY_NS : FIRST_DELAY_NS);
@@ -438,11 +430,21 @@ static bool read_settings(void)
 	return true;
 }
 
+/*
+ * Sanitizers that have to know each thread, or where each byte came from: libc's functions are
+ * theirs, and fail in threads and on memory that only we know. By weak symbols, since a dlsym that
+ * finds nothing costs 12 us.
+ */
+static bool is_watched(void)
+{
+	return __tsan_init || __msan_init || __hwasan_init;
+}
+
 __attribute__((constructor)) static void boot1(void)
 {
 	int saved_errno = errno;
 	pa_hooks_boot(&state.bridge);
-	if (read_settings() && find_core() && set_up_record()) {
+	if (!is_watched() && read_settings() && find_core() && set_up_record()) {
 		fill_bridge();
 		if (state.settings.children)
 			pa_children_mark();

@@ -12,4 +12,15 @@
 /* Calls visit for each thread's id. 0 or -errno. Who comes or goes meanwhile may be missed. */
 PA_AGENT int pa_tasks_each(void (*visit)(void *arg, int32_t tid), void *arg);
 
+/* The same for the calling thread's open descriptors, but for the one that this needs. */
+PA_AGENT int pa_tasks_each_file(void (*visit)(void *arg, int32_t fd), void *arg);
+
+/*
+ * How many seccomp filters a thread has; 0: itself. Who has more than we have went into a sandbox
+ * of its own: a signal may end it, since not every filter allows to return from a handler. A thread
+ * in strict mode, or of which nothing is known, has INT32_MAX; before Linux 5.11 only whether there
+ * is a filter is known (1).
+ */
+PA_AGENT int32_t pa_tasks_filters(int32_t tid);
+
 #endif
