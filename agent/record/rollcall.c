@@ -31,6 +31,7 @@ static struct {
 	uint32_t count;
 	PA_ATOMIC(uint32_t) generation; /* that may answer, 0 = none; release in call */
 	uint32_t last_generation;
+	int32_t filters; /* seccomp filters of who calls the roll */
 	/* futex: answers so far, those without room too; release by who answered */
 	PA_ATOMIC(uint32_t) answers;
 } state;
@@ -197,6 +198,11 @@ static bool ask_one(const struct pa_roll *roll, uint32_t index)
 	case PA_ASLEEP_NOT:
 		break;
 	}
+	/* In a sandbox of its own the return from the handler may be what ends it. */
+	if (pa_tasks_filters(entry->tid) > state.filters) {
+		pa_store_release(&entry->state, PA_ROLL_SILENT);
+		return false;
+	}
 	return send(entry, word);
 }
 
@@ -258,6 +264,7 @@ int pa_rollcall_call(struct pa_roll *roll)
 {
 	int error = pa_signal_take();
 	if (!error) {
+		state.filters = pa_tasks_filters(0);
 		pa_store_release(&state.generation, roll->generation);
 		ask(roll, PA_ROLL_LISTED);
 		for (int turn = 0; turn < TURNS_MAX && count_full(roll); turn++) {

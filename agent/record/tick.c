@@ -32,6 +32,8 @@ static struct {
 	struct slot *slots;
 	int64_t period_ns;   /* constant while ticks are on; at most 1 s */
 	bool running;        /* guard: lock */
+	int32_t filters;     /* seccomp filters of who starts; guard: lock */
+	PA_ATOMIC(uint32_t) confined; /* a thread has more: it may start others; relaxed */
 } state = { .lock = PA_LOCK_INIT(PA_LOCK_CONFIG) };
 
 /* The thread CPU clock of any tid: the kernel's MAKE_THREAD_CPUCLOCK(tid, CPUCLOCK_SCHED). */
@@ -151,6 +153,11 @@ static void arm_existing(void *unused, int32_t tid)
 	(void)unused;
 	if (pa_thread_is_agent(tid))
 		return;
+	if (pa_tasks_filters(tid) > state.filters) {
+		pa_store_relaxed(&state.confined, 1);
+		PA_COUNT_EVENT(timers_failed);
+		return;
+	}
 	struct slot *slot = claim_slot(tid);
 	if (slot && !arm(slot, tid, first_tick(random_phase(&pa_thread_self))))
 		PA_COUNT_EVENT(timers_failed);
@@ -186,6 +193,7 @@ int pa_tick_start(unsigned rate_hz)
 	if (error)
 		goto out;
 	state.running = true;
+	state.filters = pa_tasks_filters(0);
 	pa_store_release(&pa_on->cpu, 1);
 	pa_tasks_each(arm_existing, NULL);
 out:
@@ -208,6 +216,11 @@ void pa_tick_stop(void)
 
 void pa_tick_thread_begin(struct pa_thread *thread)
 {
+	/* It may have the filter of its creator, which may not allow what follows. */
+	if (pa_load_relaxed(&state.confined)) {
+		PA_COUNT_EVENT(timers_failed);
+		return;
+	}
 	struct slot *slot = claim_slot(thread->tid);
 	if (!slot)
 		return;
