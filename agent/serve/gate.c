@@ -207,6 +207,9 @@ static bool admit(void)
 	struct visitor visitor = { .until_ns = pa_clock_mono_ns() + PA_GATE_TIMEOUT_NS };
 	socklen_t length = sizeof(visitor.peer);
 
+	/* The wait was for our socket, even if its number is the program's by now. */
+	if (!pa_gate_is_ours())
+		return false;
 	visitor.fd = accept4(state.listen_fd, (struct sockaddr *)&visitor.peer, &length,
 		SOCK_CLOEXEC);
 	if (visitor.fd < 0 && (errno == EMFILE || errno == ENFILE || errno == ENOMEM ||
