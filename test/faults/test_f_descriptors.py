@@ -88,15 +88,14 @@ def test_started_without_standard_files(case, tmp_path):
     assert seen["under"] == seen["bare"]
 
 
-@row("F85e", "the lowest number on a kernel without close_range", severity=2, naive="higher ones",
-     fast=True)
+@row("F85e", "the lowest number on a kernel without close_range", severity=2, naive="higher ones")
 def test_lowest_numbers_without_close_range(case):
     _, under = case.same([program("f_numbers")], again=True, preexec_fn=without(*OLD_KERNEL))
     assert under.out.splitlines()[0].split() == [b"3-3"] * 10
 
 
 @row("F85f", "numbers from 100 up where a filter forbids a table of its own", severity=2,
-     naive="lower ones", fast=True)
+     naive="lower ones")
 def test_numbers_in_a_shared_table(case):
     """README, Limits. What accept() and the like give is low for a moment, until it is moved."""
     bare, under = case.both([program("f_numbers")], again=True, preexec_fn=without(*SHARED))
@@ -129,7 +128,7 @@ def test_all_descriptors_of_the_limit(case, limit):
     assert under.out.decode() == f"{n}-{n}, then Too many open files, limit kept\n"
 
 
-@row("F89f", "no descriptor for the agent", severity=2, naive="fewer", fast=True)
+@row("F89f", "no descriptor for the agent", severity=2, naive="fewer")
 @pytest.mark.parametrize("limit", [4, 5])
 def test_limit_too_low_for_the_agent(case, limit):
     """The limit counts in its own table as well: it says that it does not serve."""
@@ -138,7 +137,7 @@ def test_limit_too_low_for_the_agent(case, limit):
     assert is_quiet(under.err)
 
 
-@row("F89c", "a limit that the program sets itself", severity=2, naive="fewer", fast=True)
+@row("F89c", "a limit that the program sets itself", severity=2, naive="fewer")
 def test_limit_of_its_own(case):
     _, under = case.same([program("f_nofile"), "16"])
     assert under.out.startswith(b"13-13, ")
@@ -217,7 +216,7 @@ def test_numbers_taken_over_at_once(case, how):
 
 
 @row("F90c", "the same on a kernel without close_range", severity=1,
-     naive="it serves on the program's socket", fast=True)
+     naive="it serves on the program's socket")
 @pytest.mark.parametrize("how", ["loop", "range", "dup"])
 def test_numbers_taken_over_without_close_range(case, how):
     take_over(case, how, preexec=without(*OLD_KERNEL))

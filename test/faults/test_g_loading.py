@@ -253,7 +253,7 @@ def test_wrappers(case, argv):
 
 # ------------------------------------------------------------------ sandboxes
 
-@row("F100", "filter by seccomp: man", severity=1, fast=True)
+@row("F100", "filter by seccomp: man", severity=1)
 def test_seccomp_of_man(case):
     have("man")
     case.same(["man", "-P", "cat", "ls"])
@@ -267,20 +267,21 @@ def test_profiles_of_a_sandboxed_thread(case):
     target.expect("inside")
     paths = ("/heap", "/goroutine?debug=2", "/profile?seconds=1", "/threadcreate", "/mutex")
     for path in paths if case.mode != "idle" else ():
-        until(f"{path} answers", lambda p=path: answers(target.port, p))
+        until(f"{path} answers", lambda p=path: answers(target, p))
     assert target.finish() == 0 and target.err == ""
     assert target.line() == "worked"
 
 
-def answers(port, path):
+def answers(target, path):
+    assert target.process.poll() is None, target.process.returncode
     try:
-        return request(port, PREFIX + path).status == 200
+        return request(target.port, PREFIX + path).status == 200
     except (OSError, http.client.HTTPException):
         return False
 
 
 @row("F100c", "a filter of seccomp in a program that allocates and locks", severity=1,
-     modes=("idle", "full"), fast=True)
+     modes=("idle", "full"))
 @pytest.mark.parametrize("how", ["kill", "errno", "trap"])
 def test_sandbox(case, how):
     _, under = case.same([program("f_seccomp"), how])
