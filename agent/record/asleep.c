@@ -1,17 +1,16 @@
 #include "asleep.h"
 
 #include <errno.h>
-#include <fcntl.h>
 #include <linux/futex.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/syscall.h>
 #include <sys/uio.h>
-#include <unistd.h>
 
 #include "../base/clock.h"
 #include "labels.h"
 #include "on.h"
+#include "tasks.h"
 
 #include "../base/banned.h"
 
@@ -124,53 +123,13 @@ void pa_asleep_hide_interruption(ucontext_t *context)
 		pa_regs_call_again(context, &call);
 }
 
-#define PATH_BYTES 64
-
-static char *append(char *at, const char *text)
-{
-	size_t length = strlen(text);
-	memcpy(at, text, length + 1);
-	return at + length;
-}
-
-static char *append_number(char *at, uint32_t number)
-{
-	char digits[12], *digit = digits + sizeof(digits) - 1;
-	*digit = '\0';
-	do {
-		*--digit = (char)('0' + number % 10);
-		number /= 10;
-	} while (number);
-	return append(at, digit);
-}
-
-/* /proc/self/task/TID/FILE. Returns its end. */
-static char *task_path(char path[PATH_BYTES], int32_t tid, const char *file)
-{
-	return append(append_number(append(path, "/proc/self/task/"), (uint32_t)tid), file);
-}
-
-/* Such a file into text, with a NUL. False: it cannot be read. */
-static bool read_file(int32_t tid, const char *file, char *text, size_t size)
-{
-	char path[PATH_BYTES];
-	task_path(path, tid, file);
-	int fd = open(path, O_RDONLY | O_CLOEXEC);
-	if (fd < 0)
-		return false;
-	ssize_t got = read(fd, text, size - 1);
-	close(fd);
-	text[got > 0 ? got : 0] = '\0';
-	return got > 0;
-}
-
 /* "NUMBER ARGUMENT*6 SP PC" of a blocked thread, "-1 SP PC" of one that faults, or "running". */
 static bool find_stand(int32_t tid, struct stand *stand)
 {
 	char text[256], *at = text, *end;
 	struct pa_call *call = &stand->call;
 	*stand = (struct stand){ .call.number = -1 };
-	if (!read_file(tid, "/syscall", text, sizeof(text)))
+	if (!pa_tasks_read(tid, "syscall", text, sizeof(text)))
 		return false;
 	call->number = strtol(at, &end, 10);
 	if (end == at || call->number < 0) {
@@ -185,15 +144,6 @@ static bool find_stand(int32_t tid, struct stand *stand)
 	return end != at;
 }
 
-/* In the thread's own descriptor table: ours is another one. */
-static bool is_socket(int32_t tid, int fd)
-{
-	char path[PATH_BYTES], target[sizeof("socket:") - 1];
-	append_number(task_path(path, tid, "/fd/"), (uint32_t)fd);
-	return readlink(path, target, sizeof(target)) == sizeof(target) &&
-	       memcmp(target, "socket:", sizeof(target)) == 0;
-}
-
 /*
  * Whether a socket has a timeout cannot be asked without taking hold of it, so all of them are
  * left asleep.
@@ -201,7 +151,7 @@ static bool is_socket(int32_t tid, int fd)
 static bool is_to_sleep_on(int32_t tid, const struct pa_call *call)
 {
 	return never_restarts(call) || is_socket_call(call->number) ||
-	       (is_file_call(call->number) && is_socket(tid, (int)call->arguments[0]));
+	       (is_file_call(call->number) && pa_tasks_is_socket(tid, (int)call->arguments[0]));
 }
 
 /*
@@ -217,7 +167,7 @@ static bool waits_where_no_signal_may_come(int32_t tid)
 		"__do_semtimedop", "do_msgrcv", "do_msgsnd", "read_events", "io_cqring_wait",
 	};
 	char text[128];
-	if (!read_file(tid, "/wchan", text, sizeof(text)))
+	if (!pa_tasks_read(tid, "wchan", text, sizeof(text)))
 		return false;
 	for (size_t i = 0; i < PA_COUNT(places); i++)
 		if (strncmp(text, places[i], strlen(places[i])) == 0)
@@ -241,7 +191,7 @@ static size_t copy_stack(void *to, uintptr_t from, size_t bytes)
 static void read_name(struct pa_roll_entry *entry)
 {
 	char text[PA_ROLL_NAME_BYTES + 2];
-	if (!read_file(entry->tid, "/comm", text, sizeof(text)))
+	if (!pa_tasks_read(entry->tid, "comm", text, sizeof(text)))
 		return;
 	size_t length = strlen(text);
 	if (length && text[length - 1] == '\n')

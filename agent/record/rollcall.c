@@ -250,14 +250,18 @@ static uint32_t count_full(const struct pa_roll *roll)
 	return count;
 }
 
-static void close_roll(const struct pa_roll *roll)
+/* True when no signal is on its way still. */
+static bool close_roll(const struct pa_roll *roll)
 {
+	bool all_answered = true;
 	pa_store_release(&state.generation, 0);
 	for (uint32_t i = 0; i < roll->count; i++) {
 		uint32_t now = pa_load_acquire(&roll->entries[i].state);
+		all_answered &= now != PA_ROLL_ASKED;
 		if (now == PA_ROLL_ASKED || now == PA_ROLL_LISTED || now == PA_ROLL_FULL)
 			pa_cas_acq_rel(&roll->entries[i].state, &now, PA_ROLL_SILENT);
 	}
+	return all_answered;
 }
 
 int pa_rollcall_call(struct pa_roll *roll)
@@ -272,9 +276,9 @@ int pa_rollcall_call(struct pa_roll *roll)
 			ask(roll, PA_ROLL_FULL);
 		}
 	}
-	close_roll(roll);
+	bool all_answered = close_roll(roll);
 	if (!error)
-		pa_signal_release();
+		pa_signal_release(all_answered);
 	return error;
 }
 

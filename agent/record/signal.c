@@ -1,21 +1,31 @@
 #include "signal.h"
 
 #include <errno.h>
+#include <string.h>
 
+#include "../base/clock.h"
 #include "../base/lock.h"
 #include "asleep.h"
 #include "on.h"
 #include "regs.h"
 #include "rollcall.h"
+#include "tasks.h"
 #include "tick.h"
 
 #include "../base/banned.h"
+
+/* How long a thread in the hands of a tracer is waited for, and how often it is looked at. */
+#define HELD_PATIENCE_NS PA_NS_PER_S
+#define HELD_LOOK_NS PA_NS_PER_MS
+/* Until a thread that its tracer let go has been on a processor. */
+#define HELD_REST_NS (20 * PA_NS_PER_MS)
 
 static struct {
 	struct pa_lock lock;        /* take, release; PA_LOCK_SIGNAL */
 	pa_sigaction_fn *sigaction;
 	bool fsgsbase;
 	unsigned takers;            /* guard: lock */
+	bool unanswered;            /* a signal of ours may be on its way still; guard: lock */
 	PA_ATOMIC(uint32_t) active; /* our handler is installed; release / acquire */
 	PA_ATOMIC(uint32_t) taken;  /* the program uses the signal itself; relaxed */
 	struct sigaction program;   /* what the program has, or wants, for our signal */
@@ -79,14 +89,73 @@ static int install(void)
 	return 0;
 }
 
-/* Back to the program's disposition. Through SIG_IGN, which drops what is still pending anywhere:
- * a signal of ours that met the default action would end the program. */
-static void give_back(void)
+/* ---- the way back ---- */
+
+struct held {
+	int64_t end_ns;
+	bool traced, stays;
+};
+
+static void rest(int64_t ns)
+{
+	static PA_ATOMIC(uint32_t) never;
+	pa_futex_wait(&never, 0, ns);
+}
+
+/* status has TracerPid too, which is 0 for a tracer in another container. */
+static bool is_held(int32_t tid, struct held *held)
+{
+	static const char tracer[] = "TracerPid:\t";
+	char text[512];
+	if (!pa_tasks_read(tid, "status", text, sizeof(text)))
+		return false;
+	const char *pid = strstr(text, tracer);
+	bool stopped = strstr(text, "\nState:\tt") != NULL;
+	if (stopped || (pid && pid[sizeof(tracer) - 1] != '0'))
+		held->traced = true;
+	return stopped;
+}
+
+static void wait_while_held(void *arg, int32_t tid)
+{
+	struct held *held = arg;
+	while (is_held(tid, held)) {
+		held->stays = pa_clock_mono_ns() >= held->end_ns;
+		if (held->stays)
+			return;
+		rest(HELD_LOOK_NS);
+	}
+}
+
+/*
+ * A tracer (strace, gdb) is shown a signal after it left the queue, and the thread gets it, by the
+ * disposition of that moment, when the tracer lets it go on. True: nobody has one in hands.
+ */
+static bool have_all_met(void)
+{
+	struct held held = { .end_ns = pa_clock_mono_ns() + HELD_PATIENCE_NS };
+	pa_tasks_each(wait_while_held, &held);
+	if (held.traced && !held.stays)
+		rest(HELD_REST_NS);
+	return !held.stays;
+}
+
+/*
+ * Back to the program's disposition. Through SIG_IGN, which drops what is still pending anywhere:
+ * a signal of ours that met the default action would end the program. It stays ignored when a
+ * tracer keeps a thread stopped.
+ */
+static void give_back(bool may_be_held)
 {
 	struct sigaction ignore = { .sa_handler = SIG_IGN };
 	state.sigaction(pa_record.signal, &ignore, NULL);
+	bool met = !may_be_held || have_all_met();
 	pa_store_release(&state.active, 0);
-	if (state.program.sa_flags & SA_SIGINFO || state.program.sa_handler != SIG_IGN)
+	bool ignores = !(state.program.sa_flags & SA_SIGINFO) &&
+		state.program.sa_handler == SIG_IGN;
+	bool kills = !(state.program.sa_flags & SA_SIGINFO) &&
+		state.program.sa_handler == SIG_DFL;
+	if (!ignores && (met || !kills))
 		state.sigaction(pa_record.signal, &state.program, NULL);
 }
 
@@ -100,11 +169,14 @@ int pa_signal_take(void)
 	return error;
 }
 
-void pa_signal_release(void)
+void pa_signal_release(bool all_answered)
 {
 	pa_lock(&state.lock);
-	if (--state.takers == 0)
-		give_back();
+	state.unanswered |= !all_answered;
+	if (--state.takers == 0) {
+		give_back(state.unanswered);
+		state.unanswered = false;
+	}
 	pa_unlock(&state.lock);
 }
 
@@ -124,6 +196,7 @@ void pa_signal_atfork_child(void)
 {
 	pa_lock_reset(&state.lock);
 	state.takers = 0;
+	state.unanswered = false;
 	if (pa_load_relaxed(&state.active))
-		give_back();
+		give_back(false); /* we are alone, and not stopped */
 }

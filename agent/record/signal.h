@@ -21,8 +21,12 @@ PA_BOOT void pa_signal_boot(pa_sigaction_fn *real_sigaction);
  * signal itself; -errno. Each success wants one pa_signal_release.
  */
 PA_AGENT int pa_signal_take(void);
-/* After the last one the signal is the program's again, and none of ours is pending anywhere. */
-PA_AGENT void pa_signal_release(void);
+/*
+ * After the last one the signal is the program's again, and none of ours is pending anywhere. Unless
+ * all that were sent have been answered this waits for threads in the hands of a tracer, at most a
+ * second; if one stays there the signal is left ignored.
+ */
+PA_AGENT void pa_signal_release(bool all_answered);
 
 /*
  * The program asks for sigaction on our signal while it is in use: its wish is kept and comes true

@@ -2,7 +2,6 @@
 
 #include <errno.h>
 #include <fcntl.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/syscall.h>
@@ -40,6 +39,54 @@ static int each_number(const char *path, void (*visit)(void *arg, int32_t number
 	return error;
 }
 
+#define PATH_BYTES 64
+
+static char *append(char *at, const char *text)
+{
+	size_t length = strlen(text);
+	memcpy(at, text, length + 1);
+	return at + length;
+}
+
+static char *append_number(char *at, uint32_t number)
+{
+	char digits[12], *digit = digits + sizeof(digits) - 1;
+	*digit = '\0';
+	do {
+		*--digit = (char)('0' + number % 10);
+		number /= 10;
+	} while (number);
+	return append(at, digit);
+}
+
+/* /proc/self/task/TID/FILE. Returns its end. */
+static char *task_path(char path[PATH_BYTES], int32_t tid, const char *file)
+{
+	char *at = append_number(append(path, "/proc/self/task/"), (uint32_t)tid);
+	return append(append(at, "/"), file);
+}
+
+bool pa_tasks_read(int32_t tid, const char *file, char *text, size_t size)
+{
+	char path[PATH_BYTES];
+	task_path(path, tid, file);
+	int fd = open(path, O_RDONLY | O_CLOEXEC);
+	if (fd < 0)
+		return false;
+	ssize_t got = read(fd, text, size - 1);
+	close(fd);
+	text[got > 0 ? got : 0] = '\0';
+	return got > 0;
+}
+
+bool pa_tasks_is_socket(int32_t tid, int fd)
+{
+	char path[PATH_BYTES], target[sizeof("socket:") - 1];
+	append_number(task_path(path, tid, "fd/"), (uint32_t)fd);
+	return readlink(path, target, sizeof(target)) == sizeof(target) &&
+		memcmp(target, "socket:", sizeof(target)) == 0;
+}
+
 int pa_tasks_each(void (*visit)(void *arg, int32_t tid), void *arg)
 {
 	return each_number("/proc/self/task", visit, arg, false);
@@ -60,17 +107,11 @@ static int32_t field(const char *text, const char *name, int32_t otherwise)
 int32_t pa_tasks_filters(int32_t tid)
 {
 	enum { STRICT = 1 };
-	char path[48], text[4096];
-	snprintf(path, sizeof(path), tid ? "/proc/self/task/%d/status" : "/proc/thread-self/status",
-		tid);
-	int fd = open(path, O_RDONLY | O_CLOEXEC);
-	if (fd < 0)
+	char text[4096];
+	if (!pa_tasks_read(tid ? tid : (int32_t)syscall(SYS_gettid), "status", text, sizeof(text)))
 		return INT32_MAX;
-	ssize_t got = read(fd, text, sizeof(text) - 1);
-	close(fd);
-	text[got > 0 ? got : 0] = '\0';
 	int32_t mode = field(text, "\nSeccomp:", 0);
-	if (got <= 0 || mode == STRICT)
+	if (mode == STRICT)
 		return INT32_MAX;
 	return field(text, "\nSeccomp_filters:", mode != 0);
 }

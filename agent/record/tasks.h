@@ -23,4 +23,11 @@ PA_AGENT int pa_tasks_each_file(void (*visit)(void *arg, int32_t fd), void *arg)
  */
 PA_AGENT int32_t pa_tasks_filters(int32_t tid);
 
+/* The beginning of /proc/self/task/TID/FILE as text, with a NUL. False: it cannot be read. file: a
+ * name of the kernel's, of less than 30 characters. */
+PA_AGENT bool pa_tasks_read(int32_t tid, const char *file, char *text, size_t size);
+
+/* Is that descriptor of the thread's (its table may be another than ours) a socket? */
+PA_AGENT bool pa_tasks_is_socket(int32_t tid, int fd);
+
 #endif

@@ -208,7 +208,7 @@ void pa_tick_stop(void)
 		pa_store_release(&pa_on->cpu, 0);
 		for (uint32_t i = 0; i < SLOTS; i++)
 			delete_timer(&state.slots[i]);
-		pa_signal_release();
+		pa_signal_release(false); /* timers do not tell who has had their ticks */
 		state.running = false;
 	}
 	pa_unlock(&state.lock);

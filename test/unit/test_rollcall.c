@@ -301,7 +301,7 @@ static void interrupted_call_is_made_again(void **unused)
 	}
 	wait_for_poll(deaf_tid);
 	assert_int_equal(pa_load_acquire(&returned), 7);
-	pa_signal_release();
+	pa_signal_release(true);
 	assert_int_equal(write(end_of_poll[1], "x", 1), 1);
 	pthread_join(thread, NULL);
 	assert_int_equal(pa_load_acquire(&returned), 1);

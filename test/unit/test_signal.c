@@ -6,6 +6,8 @@
 #include <errno.h>
 #include <pthread.h>
 #include <signal.h>
+#include <sys/prctl.h>
+#include <sys/ptrace.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
 
@@ -46,9 +48,9 @@ static void takers_share_the_handler_and_the_last_gives_it_back(void **unused)
 	assert_true(ours.sa_flags & SA_SIGINFO);
 	assert_true(ours.sa_flags & SA_RESTART);
 	assert_int_equal(pa_signal_take(), 0);
-	pa_signal_release();
+	pa_signal_release(true);
 	assert_ptr_equal(disposition().sa_sigaction, ours.sa_sigaction);
-	pa_signal_release();
+	pa_signal_release(true);
 	assert_ptr_equal(disposition().sa_handler, SIG_DFL);
 }
 
@@ -58,7 +60,7 @@ static void ignored_signal_is_ignored_again_after_release(void **unused)
 	const struct sigaction ignore = { .sa_handler = SIG_IGN };
 	sigaction(pa_record.signal, &ignore, NULL);
 	assert_int_equal(pa_signal_take(), 0);
-	pa_signal_release();
+	pa_signal_release(true);
 	assert_ptr_equal(disposition().sa_handler, SIG_IGN);
 }
 
@@ -81,7 +83,7 @@ static void wish_of_the_program_comes_true_after_release(void **unused)
 	assert_ptr_equal(old.sa_handler, SIG_DFL);
 	assert_true(pa_signal_sigaction(NULL, &old));
 	assert_ptr_equal(old.sa_handler, own_handler);
-	pa_signal_release();
+	pa_signal_release(true);
 	assert_ptr_equal(disposition().sa_handler, own_handler);
 }
 
@@ -95,7 +97,7 @@ static void signals_of_others_go_to_the_programs_handler(void **unused)
 	assert_true(pa_signal_sigaction(&own, NULL));
 	raise(pa_record.signal);
 	assert_int_equal(pa_load_relaxed(&calls), 1);
-	pa_signal_release();
+	pa_signal_release(true);
 }
 
 /* With the default action it would end us. */
@@ -108,7 +110,7 @@ static void release_drops_what_is_pending(void **unused)
 	assert_int_equal(pa_signal_take(), 0);
 	sigprocmask(SIG_BLOCK, &ours, NULL);
 	raise(pa_record.signal);
-	pa_signal_release();
+	pa_signal_release(true);
 	sigpending(&pending);
 	assert_int_equal(sigismember(&pending, pa_record.signal), 0);
 	sigprocmask(SIG_UNBLOCK, &ours, NULL);
@@ -128,7 +130,66 @@ static void child_of_fork_has_the_programs_disposition(void **unused)
 	int status;
 	assert_int_equal(waitpid(child, &status, 0), child);
 	assert_int_equal(status, 0);
-	pa_signal_release();
+	pa_signal_release(true);
+}
+
+static PA_ATOMIC(int) over;
+
+static void *work(void *tid)
+{
+	*(int *)tid = (int)syscall(SYS_gettid);
+	while (!pa_load_acquire(&over))
+		;
+	return NULL;
+}
+
+/* A signal is sent to a thread, which stops with it in its tracer's hands, and is given back. */
+static void release_in_a_tracee(int sent)
+{
+	pthread_t thread;
+	PA_ATOMIC(int) tid = 0;
+	char word;
+	if (pa_signal_take() != 0 || pthread_create(&thread, NULL, work, &tid) != 0)
+		_exit(1);
+	while (!pa_load_acquire(&tid))
+		;
+	syscall(SYS_tgkill, getpid(), pa_load_acquire(&tid), pa_record.signal);
+	if (read(sent, &word, 1) != 1)
+		_exit(2);
+	pa_signal_release(false);
+	pa_store_release(&over, 1);
+	pthread_join(thread, NULL);
+	_exit(disposition().sa_handler == SIG_DFL ? 0 : 3);
+}
+
+/* The kernel looks at the disposition when the tracer lets the thread go on. */
+static void signal_in_the_hands_of_a_tracer_ends_nobody(void **unused)
+{
+	(void)unused;
+	int go[2], status = 0;
+	assert_int_equal(pipe(go), 0);
+	pid_t child = fork(), stopped;
+	if (child == 0) {
+		prctl(PR_SET_PDEATHSIG, SIGKILL);
+		raise(SIGSTOP);
+		release_in_a_tracee(go[0]);
+	}
+	assert_int_equal(waitpid(child, &status, WUNTRACED), child);
+	assert_int_equal(ptrace(PTRACE_SEIZE, child, NULL, PTRACE_O_TRACECLONE), 0);
+	kill(child, SIGCONT);
+	while ((stopped = waitpid(-1, &status, __WALL)) > 0 && WIFSTOPPED(status)) {
+		bool event = status >> 16, ours = WSTOPSIG(status) == pa_record.signal;
+		if (ours) {
+			assert_int_equal(write(go[1], "", 1), 1);
+			usleep(50000); /* it could be given back meanwhile */
+		}
+		ptrace(PTRACE_CONT, stopped, NULL, (long)(event ? 0 : WSTOPSIG(status)));
+	}
+	while (stopped != child && stopped > 0)
+		stopped = waitpid(-1, &status, __WALL);
+	assert_int_equal(status, 0);
+	close(go[0]);
+	close(go[1]);
 }
 
 /* For good, so it comes last. */
@@ -151,6 +212,7 @@ int main(void)
 		TEST(wish_of_the_program_comes_true_after_release),
 		TEST(signals_of_others_go_to_the_programs_handler),
 		TEST(release_drops_what_is_pending),
+		TEST(signal_in_the_hands_of_a_tracer_ends_nobody),
 		TEST(child_of_fork_has_the_programs_disposition),
 		TEST(signal_that_the_program_names_is_left_alone),
 	};
