@@ -7,7 +7,6 @@
  */
 #include <errno.h>
 #include <fcntl.h>
-#include <poll.h>
 #include <string.h>
 #include <time.h>
 #include <unistd.h>
@@ -107,7 +106,7 @@ static bool wait_for_connection(void)
 {
 	struct pollfd port = { .fd = state.listener.fd, .events = POLLIN };
 
-	while (ppoll(&port, 1, NULL, NULL) < 1)
+	while (pa_listen_wait(&port, 1, -1) < 1)
 		;
 	return pa_gate_is_ours();
 }
@@ -118,6 +117,14 @@ static void turn_away(void)
 	int fd = accept4(state.listener.fd, NULL, NULL, SOCK_CLOEXEC);
 	if (fd >= 0)
 		close(fd);
+}
+
+/* No server will come: refused, its clients know at once. */
+static void leave_port(void)
+{
+	if (pa_gate_is_ours())
+		close(state.listener.fd);
+	state.listener.fd = -1;
 }
 
 static bool start_server(void)
@@ -141,8 +148,10 @@ static void *run_server(void *unused)
 		return NULL;
 	pa_gate_init(state.listener.fd, pa_core_bridge->files_private);
 	pa_routes_init(&state.listener);
-	if (!start_server())
+	if (!start_server()) {
+		leave_port();
 		return NULL;
+	}
 	if (pa_collect_claim())
 		pa_files_render();
 	return NULL; /* the program needed it before the first connection */

@@ -1,7 +1,6 @@
 #include "gate.h"
 
 #include <errno.h>
-#include <poll.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/socket.h>
@@ -130,15 +129,6 @@ static void answer(int fd, const struct refusal *refusal)
 	shutdown(fd, SHUT_WR);
 }
 
-/* ppoll, since poll is what the guest answers in the name of this gate. */
-static int wait_for(struct pollfd *polls, nfds_t count, int64_t timeout_ns)
-{
-	const struct timespec timeout = { .tv_sec = timeout_ns / PA_NS_PER_S,
-		.tv_nsec = timeout_ns % PA_NS_PER_S };
-
-	return ppoll(polls, count, &timeout, NULL);
-}
-
 static void set_low_water(int fd, int bytes)
 {
 	setsockopt(fd, SOL_SOCKET, SO_RCVLOWAT, &bytes, sizeof(bytes));
@@ -214,7 +204,7 @@ static bool admit(void)
 		SOCK_CLOEXEC);
 	if (visitor.fd < 0 && (errno == EMFILE || errno == ENFILE || errno == ENOMEM ||
 				      errno == ENOBUFS))
-		wait_for(NULL, 0, TIRED_NS);
+		pa_listen_wait(NULL, 0, TIRED_NS);
 	visitor.fd = pa_listen_raise(visitor.fd, state.files_private);
 	if (visitor.fd < 0)
 		return false;
@@ -245,7 +235,7 @@ static int look(struct sockaddr_in *peer, int64_t timeout_ns)
 	for (uint32_t i = 0; i < count; i++)
 		polls[i + 1] = (struct pollfd){ .fd = state.visitors[i].fd,
 			.events = POLLIN | POLLRDHUP };
-	if (wait_for(polls, count + 1, timeout_ns) <= 0)
+	if (pa_listen_wait(polls, count + 1, timeout_ns) <= 0)
 		return -1;
 	/* From the youngest on: removing one moves only those behind it. */
 	for (uint32_t i = count; i-- > 0;) {

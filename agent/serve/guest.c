@@ -2,7 +2,6 @@
 
 #include <errno.h>
 #include <fcntl.h>
-#include <poll.h>
 #include <pthread.h>
 #include <signal.h>
 #include <stdarg.h>
@@ -178,14 +177,6 @@ PA_EXPORT int accept(int fd, struct sockaddr *address, socklen_t *length)
 	return accepted;
 }
 
-static int wait_for(struct pollfd *fds, nfds_t count, int64_t timeout_ns)
-{
-	struct timespec timeout = { .tv_sec = timeout_ns / PA_NS_PER_S,
-		.tv_nsec = timeout_ns % PA_NS_PER_S };
-
-	return ppoll(fds, count, timeout_ns < 0 ? NULL : &timeout, NULL);
-}
-
 static bool is_given_up(void)
 {
 	return self.give_up && self.give_up(pa_clock_mono_ns() - self.since_ns);
@@ -202,7 +193,7 @@ static int wait_for_client(struct pollfd *client, int64_t timeout_ns)
 			errno = ETIMEDOUT;
 			return -1;
 		}
-		ready = wait_for(client, 1, nap_ns);
+		ready = pa_listen_wait(client, 1, nap_ns);
 		timeout_ns -= nap_ns;
 	}
 	return ready;
@@ -216,7 +207,7 @@ static int wait_for_visitor(struct pollfd *listener, int64_t timeout_ns)
 		return 1;
 	}
 	listener->revents = 0;
-	return wait_for(listener, pa_gate_is_ours(), timeout_ns);
+	return pa_listen_wait(listener, pa_gate_is_ours(), timeout_ns);
 }
 
 /* By the back door: libc's prototype says that poll reads nothing. */
@@ -230,7 +221,7 @@ int guest_poll(struct pollfd *fds, nfds_t count, int timeout_ms)
 		return wait_for_visitor(fds, timeout_ns);
 	if (count == 1 && fds[0].fd == pa_guest_connection() && self.give_up)
 		return wait_for_client(fds, timeout_ns);
-	return wait_for(fds, count, timeout_ns);
+	return pa_listen_wait(fds, count, timeout_ns);
 }
 
 PA_EXPORT ssize_t recv(int fd, void *bytes, size_t count, int flags)
@@ -252,7 +243,7 @@ PA_EXPORT ssize_t send(int fd, const void *bytes, size_t count, int flags)
 			errno = EPIPE;
 			return -1;
 		}
-		wait_for(&room, 1, NAP_NS);
+		pa_listen_wait(&room, 1, NAP_NS);
 	}
 }
 

@@ -4,7 +4,6 @@
 #include <civetweb.h>
 #include <errno.h>
 #include <fcntl.h>
-#include <poll.h>
 #include <stdio.h>
 #include <string.h>
 #include <time.h>
@@ -295,9 +294,7 @@ bool pa_http_wait(struct pa_http *http, int64_t ns)
 	int64_t left_ns = ns;
 
 	while (left_ns > 0) {
-		const struct timespec left = { .tv_sec = left_ns / PA_NS_PER_S,
-			.tv_nsec = left_ns % PA_NS_PER_S };
-		if (ppoll(&client, 1, &left, NULL) > 0)
+		if (pa_listen_wait(&client, 1, left_ns) > 0)
 			return false;
 		left_ns = end_ns - pa_clock_mono_ns();
 	}

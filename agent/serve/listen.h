@@ -8,6 +8,7 @@
 #define PA_LISTEN_H
 
 #include <netinet/in.h>
+#include <poll.h>
 
 #include "../base/env.h"
 
@@ -43,5 +44,12 @@ PA_AGENT int pa_listen_open(const struct pa_settings *settings,
  * such number and files_private is false.
  */
 PA_AGENT int pa_listen_raise(int fd, bool files_private);
+
+/*
+ * ppoll, timeout_ns < 0: without end. Where the kernel refuses the call (a filter of system calls
+ * that the program installed for all threads) this pauses: whoever asks again must not take a
+ * processor from the program.
+ */
+PA_AGENT int pa_listen_wait(struct pollfd *fds, nfds_t count, int64_t timeout_ns);
 
 #endif

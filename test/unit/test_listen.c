@@ -300,6 +300,18 @@ static void low_descriptors_are_raised(void **unused)
 	close(raised);
 }
 
+/* EFAULT stands for any refusal. */
+static void wait_that_is_refused_takes_time_all_the_same(void **unused)
+{
+	(void)unused;
+	struct pollfd *nowhere = (void *)(uintptr_t)8;
+	int64_t begin_ns = pa_clock_mono_ns();
+	assert_int_equal(pa_listen_wait(nowhere, 1, -1), -1);
+	assert_int_equal(errno, EFAULT);
+	assert_true(pa_clock_mono_ns() - begin_ns >= 50 * PA_NS_PER_MS);
+	assert_int_equal(pa_listen_wait(NULL, 0, PA_NS_PER_MS), 0);
+}
+
 #define TEST(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
 
 int main(void)
@@ -320,6 +332,7 @@ int main(void)
 		cmocka_unit_test(owner_on_ipv6_is_found),
 		cmocka_unit_test(no_time_finds_nobody),
 		cmocka_unit_test(low_descriptors_are_raised),
+		cmocka_unit_test(wait_that_is_refused_takes_time_all_the_same),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }
