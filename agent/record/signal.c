@@ -27,6 +27,7 @@ static struct {
 	unsigned takers;            /* guard: lock */
 	bool unanswered;            /* a signal of ours may be on its way still; guard: lock */
 	PA_ATOMIC(uint32_t) active; /* our handler is installed; release / acquire */
+	PA_ATOMIC(uint32_t) kept;   /* the default action would end the program; relaxed */
 	PA_ATOMIC(uint32_t) taken;  /* the program uses the signal itself; relaxed */
 	struct sigaction program;   /* what the program has, or wants, for our signal */
 } state = { .lock = PA_LOCK_INIT(PA_LOCK_SIGNAL) };
@@ -68,6 +69,11 @@ static void on_signal(int signal, siginfo_t *info, void *context)
 void pa_signal_is_taken(void)
 {
 	pa_store_relaxed(&state.taken, 1);
+}
+
+void pa_signal_keep(void)
+{
+	pa_store_relaxed(&state.kept, 1);
 }
 
 /* 0 or -errno. */
@@ -149,7 +155,7 @@ static void give_back(bool may_be_held)
 {
 	struct sigaction ignore = { .sa_handler = SIG_IGN };
 	state.sigaction(pa_record.signal, &ignore, NULL);
-	bool met = !may_be_held || have_all_met();
+	bool met = !pa_load_relaxed(&state.kept) && (!may_be_held || have_all_met());
 	pa_store_release(&state.active, 0);
 	bool ignores = !(state.program.sa_flags & SA_SIGINFO) &&
 		state.program.sa_handler == SIG_IGN;
@@ -197,6 +203,7 @@ void pa_signal_atfork_child(void)
 	pa_lock_reset(&state.lock);
 	state.takers = 0;
 	state.unanswered = false;
+	pa_store_relaxed(&state.kept, 0); /* timers are not inherited */
 	if (pa_load_relaxed(&state.active))
 		give_back(false); /* we are alone, and not stopped */
 }

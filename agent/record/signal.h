@@ -28,6 +28,9 @@ PA_AGENT int pa_signal_take(void);
  */
 PA_AGENT void pa_signal_release(bool all_answered);
 
+/* Signals of ours will come for ever: instead of the default action they are ignored from now on. */
+PA_SIGNAL void pa_signal_keep(void);
+
 /*
  * The program asks for sigaction on our signal while it is in use: its wish is kept and comes true
  * when it is released. False: not in use, do the real call.

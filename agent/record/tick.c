@@ -59,8 +59,9 @@ static void delete_timer(struct slot *slot)
 {
 	/* The load spares the page of a slot that was never used. */
 	int32_t timer = pa_load_acquire(&slot->timer) ? pa_swap_acq_rel(&slot->timer, 0) : 0;
-	if (timer)
-		syscall(SYS_timer_delete, timer - 1);
+	/* Refused, by a filter of system calls: it goes on for the life of the thread. */
+	if (timer && syscall(SYS_timer_delete, timer - 1) != 0)
+		pa_signal_keep();
 }
 
 /* A timer on tid's CPU clock whose first tick is after first_ns. False: the kernel refused. */

@@ -133,6 +133,22 @@ static void child_of_fork_has_the_programs_disposition(void **unused)
 	pa_signal_release(true);
 }
 
+static void signal_that_cannot_be_silenced_stays_ignored(void **unused)
+{
+	(void)unused;
+	pid_t child = fork(); /* for good, so in a process of its own */
+	if (child == 0) {
+		bool taken = pa_signal_take() == 0;
+		pa_signal_keep();
+		pa_signal_release(true);
+		raise(pa_record.signal);
+		_exit(taken ? 0 : 1);
+	}
+	int status;
+	assert_int_equal(waitpid(child, &status, 0), child);
+	assert_int_equal(status, 0);
+}
+
 static PA_ATOMIC(int) over;
 
 static void *work(void *tid)
@@ -212,6 +228,7 @@ int main(void)
 		TEST(wish_of_the_program_comes_true_after_release),
 		TEST(signals_of_others_go_to_the_programs_handler),
 		TEST(release_drops_what_is_pending),
+		TEST(signal_that_cannot_be_silenced_stays_ignored),
 		TEST(signal_in_the_hands_of_a_tracer_ends_nobody),
 		TEST(child_of_fork_has_the_programs_disposition),
 		TEST(signal_that_the_program_names_is_left_alone),
