@@ -4,6 +4,7 @@
 #   make test       unit tests (cmocka), then end-to-end tests (pytest)
 #   make unit       only the unit tests         make e2e    only the end-to-end tests
 #   make faults     each way in which agents break programs, bare against the agent, as a table
+#   make soak       programs under load for MINUTES=10, all profiles all the time: what grows
 #   make asan       unit tests under the address and undefined-behaviour sanitizers
 #   make tsan       unit tests under the thread sanitizer
 #   make conformance  Go's net/http/pprof and the agent, asked the same; ROWS=1 shows each row
@@ -173,6 +174,13 @@ asan: setup
 		SAN='-fsanitize=address,undefined -fno-sanitize-recover=all' \
 		CFLAGS='$(CFLAGS) -Wno-error'
 
+# The agent itself with the sanitizers; libasan has to stand before it in LD_PRELOAD.
+.PHONY: asan-agent
+asan-agent: setup
+	$(Q)$(MAKE) --no-print-directory all B=$(B)/asan-agent SETUP_DONE=1 \
+		OPT='-O1 -g -DPA_DEBUG' SAN='-fsanitize=address,undefined' \
+		CFLAGS='$(CFLAGS) -Wno-error'
+
 # Not from inside malloc: that sanitizer's own malloc cannot be entered twice.
 tsan: setup
 	$(Q)$(MAKE) --no-print-directory unit B=$(B)/tsan SETUP_DONE=1 OPT='-O1 -g -DPA_DEBUG' \
@@ -251,6 +259,12 @@ $(B)/faults/%.so: test/faults/programs/%.cpp Makefile | setup
 	$(Q)mkdir -p $(@D)
 	$(Q)$(CXX) $(FAULT_FLAGS) -fPIC -shared -o $@ $<
 
+# Unwinds the program that it traces.
+$(B)/faults/f_inject: test/faults/programs/f_inject.c Makefile | setup
+	$(say) FAULT $<
+	$(Q)mkdir -p $(@D)
+	$(Q)$(CC) -std=gnu11 $(FAULT_FLAGS) -o $@ $< -lunwind-ptrace -lunwind-x86_64 -lunwind
+
 $(B)/faults/naive.so: test/faults/naive.c Makefile | setup
 	$(say) FAULT $<
 	$(Q)mkdir -p $(@D)
@@ -265,6 +279,11 @@ e2e: all victims $(FAULTS) $(B)/e2e/profile_pb2.py
 faults: all victims $(FAULTS) $(B)/e2e/profile_pb2.py
 	$(Q)scripts/setup faults
 	$(PYTESTS) --faults=all test/faults
+
+MINUTES ?= 10
+.PHONY: soak
+soak: all victims
+	$(Q)B=$(B) $(PYTHON) scripts/soak --minutes $(MINUTES) $(SOAK_ARGS)
 
 # One after the other: pytest's summary is the end of the output.
 test: setup

@@ -2,6 +2,7 @@
 
 #include <dlfcn.h>
 #include <errno.h>
+#include <gnu/lib-names.h>
 #include <string.h>
 
 #include "../agent/base/atomic.h"
@@ -246,19 +247,17 @@ static void find_allocator(void)
 static void find_clock(void)
 {
 	int (*own)(clockid_t, struct timespec *) = NULL;
-	void *libc = PA_REAL(dlopen)("libc.so.6", RTLD_LAZY | RTLD_NOLOAD);
+	void *libc = PA_REAL(dlopen)(LIBC_SO, RTLD_LAZY | RTLD_NOLOAD);
 	if (libc)
 		*(void **)&own = dlsym(libc, "clock_gettime");
 	if (own)
 		pa_clock_use(own);
 }
 
-void pa_hooks_boot(struct pa_bridge *bridge)
+/* A build of ours with the address sanitizer, which stands before us: memory that it looks after. */
+static struct pa_real_memory choose_memory(void)
 {
-	pa_real_resolve();
-	find_allocator();
-	find_clock();
-	bridge->memory = (struct pa_real_memory){
+	struct pa_real_memory memory = {
 		.malloc = pa_real.malloc,
 		.calloc = pa_real.calloc,
 		.realloc = pa_real.realloc,
@@ -266,6 +265,30 @@ void pa_hooks_boot(struct pa_bridge *bridge)
 		.posix_memalign = pa_real.posix_memalign,
 		.aligned_alloc = pa_real.aligned_alloc,
 	};
+#ifdef __SANITIZE_ADDRESS__
+#define FIND(name) *(void **)&memory.name = dlsym(RTLD_DEFAULT, #name)
+	FIND(malloc);
+	FIND(calloc);
+	FIND(realloc);
+	FIND(free);
+	FIND(posix_memalign);
+	FIND(aligned_alloc);
+#undef FIND
+#endif
+	return memory;
+}
+
+void *pa_hooks_dlopen(const char *path, int flags)
+{
+	return PA_REAL(dlopen)(path, flags);
+}
+
+void pa_hooks_boot(struct pa_bridge *bridge)
+{
+	pa_real_resolve();
+	find_allocator();
+	find_clock();
+	bridge->memory = choose_memory();
 	bridge->sigaction = pa_real.sigaction;
 	bridge->pthread_sigmask = pa_real.pthread_sigmask;
 	pa_hooks_thread_boot();
