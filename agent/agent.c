@@ -110,19 +110,6 @@ static void complain_core(const char *why)
 	pa_say("cannot open %s: %s; not serving", CORE_NAME, why ? why : "no reason given");
 }
 
-/* Our libraries see each other before the program's symbols. ASan aborts on that flag. */
-static void *load_core(void)
-{
-	const int flags = RTLD_NOW | RTLD_LOCAL;
-#ifdef __SANITIZE_ADDRESS__
-	/* Our own build with it goes behind its back: the HTTP server is to be tested as well. */
-	return pa_hooks_dlopen(state.core_path, flags | RTLD_DEEPBIND);
-#else
-	bool forbidden = dlsym(RTLD_DEFAULT, "__asan_init") || dlsym(RTLD_DEFAULT, "__lsan_init");
-	return dlopen(state.core_path, forbidden ? flags : flags | RTLD_DEEPBIND);
-#endif
-}
-
 static core_main_fn *open_core(void)
 {
 	core_main_fn *entry = NULL;
@@ -131,7 +118,7 @@ static core_main_fn *open_core(void)
 		return NULL;
 	}
 	pa_lock(&state.load_lock);
-	void *core = load_core();
+	void *core = pa_hooks_open_core(state.core_path);
 	if (core)
 		*(void **)&entry = dlsym(core, PA_CORE_ENTRY);
 	if (!entry)

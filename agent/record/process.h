@@ -18,8 +18,8 @@ PA_APP void pa_hooks_watch(bool on);
 PA_APP int pa_hooks_thread_create(pthread_t *thread, const pthread_attr_t *attr,
 	void *(*run)(void *), void *arg);
 
-/* The real dlopen: the next one after our hook. */
-PA_AGENT void *pa_hooks_dlopen(const char *path, int flags);
+/* dlopen for the core: local, and bound to its own libraries before the program's symbols. */
+PA_AGENT void *pa_hooks_open_core(const char *path);
 
 /* The hooked symbols: see struct pa_bridge. */
 PA_AGENT size_t pa_hooks_status(struct pa_hook_status *out, size_t max);
