@@ -23,8 +23,8 @@ PA_BOOT void pa_signal_boot(pa_sigaction_fn *real_sigaction);
 PA_AGENT int pa_signal_take(void);
 /*
  * After the last one the signal is the program's again, and none of ours is pending anywhere.
- * Unless all that were sent have been answered this waits for threads in the hands of a tracer, at most a
- * second; if one stays there the signal is left ignored.
+ * Unless all that were sent have been answered this waits for threads in the hands of a tracer, at
+ * most a second; if one stays there the signal is left ignored.
  */
 PA_AGENT void pa_signal_release(bool all_answered);
 
