@@ -192,7 +192,8 @@ def test_port_cannot_be_made(case, code, tmp_path):
     for call, error in (("socket", "EMFILE"), ("socket", "EACCES"), ("bind", "EACCES"),
                         ("listen", "EADDRINUSE"), ("getsockname", "ENOBUFS")):
         _, got = injected.run(call, error, 1, FOR_EVER)
-        assert got == ["refused"], (call, got)
+        # One that came between listen and getsockname is turned away.
+        assert 200 not in got and "TimeoutError" not in got, (call, got)
 
 
 # ------------------------------------------------------------------ clocks
