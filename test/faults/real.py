@@ -241,22 +241,28 @@ def gone(pid, what, deadline_s=DEADLINE_S):
 _bare = {}
 
 
+def timed(scenario, side):
+    begin = time.monotonic()
+    with side:
+        return scenario(side), time.monotonic() - begin
+
+
 def both(case, scenario, **kwargs):
     """(bare, under): what the scenario returns on each side; under has to be there in time (P2).
-    Bare is remembered for the row's other modes."""
+    Bare is remembered for the row's other modes, and asked again when under is late: the machine
+    may have got busy."""
     key = (case.number, scenario)
     if key not in _bare:
-        begin = time.monotonic()
-        with Side(case, bare=True, **kwargs) as side:
-            _bare[key] = (scenario(side), time.monotonic() - begin)
-    bare, bare_s = _bare[key]
-    begin = time.monotonic()
-    with Side(case, bare=False, **kwargs) as side:
-        under = scenario(side)
-    under_s = time.monotonic() - begin
-    case.note(f"{bare_s:.2f} -> {under_s:.2f} s")
-    assert under_s <= TIMES_BARE * bare_s + MORE_S, f"{bare_s:.2f} s bare, {under_s:.2f} s under"
-    return bare, under
+        _bare[key] = timed(scenario, Side(case, bare=True, **kwargs))
+    for again in (False, True):
+        bare, bare_s = _bare[key]
+        under, under_s = timed(scenario, Side(case, bare=False, **kwargs))
+        case.note(f"{bare_s:.2f} -> {under_s:.2f} s")
+        if under_s <= TIMES_BARE * bare_s + MORE_S:
+            return bare, under
+        if not again:
+            _bare[key] = timed(scenario, Side(case, bare=True, **kwargs))
+    raise AssertionError(f"not in time: {bare_s:.2f} s bare, {under_s:.2f} s under")
 
 
 def compare(case, scenario, **kwargs):

@@ -45,9 +45,9 @@ class Postgres:
                              "postgres")
         return re.findall(r"(?:actually processed|failed transactions): \S+", out)
 
-    def stop(self):
+    def stop(self, how="fast"):
         members = family(self.pid)
-        status = self.side.done([PG + "pg_ctl", "-D", self.data, "-w", "-m", "fast", "stop"])
+        status = self.side.done([PG + "pg_ctl", "-D", self.data, "-w", "-m", how, "stop"])
         for pid in members:
             gone(pid, "a process of PostgreSQL")
         return re.sub(r"\.{2,}", ".", status[1]), status[0], status[2]
@@ -105,7 +105,8 @@ def test_postgres_profiles(case):
         busy = subprocess.Popen(
             ["psql", "-h", "127.0.0.1", "-p", str(server.port), "-Atc",
              "select count(*) from generate_series(1, 30000) a, generate_series(1, 30000) b "
-             "where sqrt(a) > b", "-U", "postgres", "postgres"], stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+             "where sqrt(a) > b", "-U", "postgres", "postgres"], stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE)
         try:
             backend = until("a backend runs", lambda: server.sql(
                 "select pid from pg_stat_activity where query like '%sqrt%' "
@@ -174,8 +175,8 @@ class Redis:
     def __init__(self, side):
         self.side, self.port = side, free_port()
         self.target = side.start(["/usr/bin/redis-server", "--port", self.port, "--save", "",
-                                  "--dir", side.folder, "--bind", "127.0.0.1"])
-        self.lines = self.target.out_lines
+                                  "--dir", side.folder, "--bind", "127.0.0.1",
+                                  "--enable-debug-command", "yes"])
         until("redis answers", lambda: self.cli("ping")[:2] == (0, "PONG\n"))
 
     def cli(self, *words):
@@ -217,7 +218,7 @@ def test_redis(case):
     have("redis-server", "redis-benchmark")
     case.note(version("redis-server", "--version")[:26])
     bare, _ = compare(case, redis_life)
-    assert bare["saved"] == ["rdb_last_bgsave_status:ok"] and bare["rc"] == 0
+    assert bare["saved"] == ["rdb_last_bgsave_status:ok"] and bare["rc"] == 0 and bare["file"]
 
 
 @row("F10b", "redis has four fifths of its bare rate", severity=2, modes=("idle", "full"))

@@ -1,4 +1,4 @@
-"""R: real programs: interpreters and virtual machines, with threads, signals and code of their own."""
+"""R: real programs: interpreters and virtual machines."""
 import re
 
 import pytest

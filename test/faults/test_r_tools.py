@@ -38,7 +38,7 @@ def git_clone(side):
     (copy / "d0" / "f0").write_text("changed\n")
     happened["commit"] = git("-C", copy, "commit", "-q", "-a", "-m", "changed")
     happened["push"] = git("-C", copy, "push", "origin", "HEAD:refs/heads/other")
-    happened["gc"] = git("-C", copy, "gc", "--quiet", "--aggressive")
+    happened["gc"] = git("-C", copy, "gc", "--quiet")
     happened["grep"] = git("-C", copy, "grep", "-c", "--threads=4", "line 7 ")
     happened["bad"] = git("-C", copy, "show", "no-such-thing")
     return happened
