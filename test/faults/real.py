@@ -186,11 +186,12 @@ class Side:
             return environment(preload=())
         return self.case.environment(self.port, **self.settings)
 
-    def done(self, argv, given=b"", agent=True, cwd=None, env=None):
+    def done(self, argv, given=b"", agent=True, cwd=None, env=None,
+             deadline_s=STEP_S):
         """(status, stdout, stderr) of a program from start to end, the folder's name left out.
         agent: False: bare on either side, for what only helps."""
         variables = self.environment if agent else environment(preload=())
-        outcome = finish(argv, {**variables, **(env or {})}, given, STEP_S,
+        outcome = finish(argv, {**variables, **(env or {})}, given, deadline_s,
                          cwd=cwd or self.folder,
                          preexec_fn=become(self.user) if self.user else None)
         assert not outcome.timed_out, f"{argv} hangs\n{outcome}"
