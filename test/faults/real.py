@@ -167,13 +167,24 @@ class Side:
         return self
 
     def __exit__(self, *_):
-        for pid in self._owned:
+        for pid in [*self._owned, *self._left_over()]:
             for member in reversed(family(pid)):
                 try:
                     os.kill(member, signal.SIGKILL)
                 except ProcessLookupError:
                     pass
         shutil.rmtree(self.folder, ignore_errors=True)
+
+    def _left_over(self):
+        """What names our folder in its arguments: daemons that hang before they say their pid."""
+        found = []
+        for pid in parents():
+            try:
+                if bytes(self.folder) in Path(f"/proc/{pid}/cmdline").read_bytes():
+                    found.append(pid)
+            except OSError:
+                continue
+        return found
 
     def own(self, pid):
         """A daemon that ends with the side, with all its children."""
