@@ -18,44 +18,61 @@ static bool is_active(void)
 	return pa_load_acquire(&pa_on->booted) && pa_thread_self.role != PA_ROLE_AGENT;
 }
 
+/* No mask of the kernel ever holds these. */
+static bool is_never_blocked(int signal)
+{
+	return signal < 1 || signal > SIGRTMAX || signal == SIGKILL || signal == SIGSTOP ||
+		(signal > SIGSYS && signal < SIGRTMIN); /* libc's own */
+}
+
+/* The next signal below (step -1) or above that a mask can hold; of the last one the next but one
+ * on the other side. */
+static int neighbour(int step)
+{
+	int signal = pa_record.signal + step;
+	while (signal > 0 && signal <= SIGRTMAX && is_never_blocked(signal))
+		signal += step;
+	return is_never_blocked(signal) ? pa_record.signal - 2 * step : signal;
+}
+
+static bool has_neighbours(const sigset_t *set)
+{
+	return sigismember(set, neighbour(-1)) == 1 && sigismember(set, neighbour(1)) == 1;
+}
+
 /*
  * True when the set has our signal because it has them all (sigfillset and the like). A set that
  * names it without its neighbours means it: the signal is the program's then, and stays so.
  */
 static bool has_it_by_the_way(const sigset_t *set)
 {
-	int signal = pa_record.signal;
-	int neighbour = signal > SIGRTMIN ? signal - 1 : signal + 1;
-	if (sigismember(set, signal) != 1)
+	if (sigismember(set, pa_record.signal) != 1)
 		return false;
-	if (sigismember(set, neighbour) == 1)
-		return true;
+	if (has_neighbours(set))
+		return !pa_signal_is_of_program();
 	pa_signal_is_taken();
 	return false;
 }
 
-/* set without our signal; *had says whether it was there. */
-static const sigset_t *strip(const sigset_t *set, sigset_t *copy, bool *had)
+/* set without our signal, if it is there by the way. */
+static const sigset_t *strip(const sigset_t *set, sigset_t *copy)
 {
-	*had = false;
-	if (!set || !is_active())
-		return set;
-	*had = has_it_by_the_way(set);
-	if (!*had)
+	if (!set || !is_active() || !has_it_by_the_way(set))
 		return set;
 	*copy = *set;
 	sigdelset(copy, pa_record.signal);
 	return copy;
 }
 
-/* What the program believes after it asked for how with our signal in the set or not. */
-static void note_mask(int how, bool had)
+/*
+ * What the program believes of a mask that it reads: with both neighbours goes our signal, by the
+ * rule above. Nothing is kept for that, since masks also come back without us: from siglongjmp,
+ * setcontext, the end of a handler, exec.
+ */
+static void complete(sigset_t *mask)
 {
-	struct pa_thread *self = &pa_thread_self;
-	if (how == SIG_SETMASK)
-		self->masks_signal = had;
-	else if (had)
-		self->masks_signal = how == SIG_BLOCK;
+	if (is_active() && has_neighbours(mask) && !pa_signal_is_of_program())
+		sigaddset(mask, pa_record.signal);
 }
 
 typedef int mask_fn(int, const sigset_t *, sigset_t *);
@@ -63,20 +80,11 @@ typedef int mask_fn(int, const sigset_t *, sigset_t *);
 static int change_mask(mask_fn *real, int how, const sigset_t *set, sigset_t *old)
 {
 	sigset_t copy;
-	bool had;
-	bool was_masked = pa_thread_self.masks_signal;
 	/* Unblocking keeps the signal in the set: it may have been blocked before we came. */
-	const sigset_t *wanted = set;
-	const sigset_t *stripped = strip(set, &copy, &had);
-	if (how != SIG_UNBLOCK)
-		wanted = stripped;
-	int result = real(how, wanted, old);
-	if (result != 0 || !is_active())
-		return result;
-	if (set)
-		note_mask(how, had);
-	if (old && was_masked)
-		sigaddset(old, pa_record.signal);
+	const sigset_t *stripped = strip(set, &copy);
+	int result = real(how, how == SIG_UNBLOCK ? set : stripped, old);
+	if (result == 0 && old)
+		complete(old);
 	return result;
 }
 
@@ -95,34 +103,49 @@ int pthread_sigmask(int how, const sigset_t *set, sigset_t *old)
 int sigwait(const sigset_t *set, int *signal)
 {
 	sigset_t copy;
-	bool had;
-	return PA_REAL(sigwait)(strip(set, &copy, &had), signal);
+	return PA_REAL(sigwait)(strip(set, &copy), signal);
 }
 
 int sigwaitinfo(const sigset_t *set, siginfo_t *info)
 {
 	sigset_t copy;
-	bool had;
-	return PA_REAL(sigwaitinfo)(strip(set, &copy, &had), info);
+	return PA_REAL(sigwaitinfo)(strip(set, &copy), info);
 }
 
 int sigtimedwait(const sigset_t *set, siginfo_t *info, const struct timespec *timeout)
 {
 	sigset_t copy;
-	bool had;
-	return PA_REAL(sigtimedwait)(strip(set, &copy, &had), info, timeout);
+	return PA_REAL(sigtimedwait)(strip(set, &copy), info, timeout);
 }
 
 int signalfd(int fd, const sigset_t *set, int flags)
 {
 	sigset_t copy;
-	bool had;
-	return PA_REAL(signalfd)(fd, strip(set, &copy, &had), flags);
+	return PA_REAL(signalfd)(fd, strip(set, &copy), flags);
+}
+
+static int change_action(int signal, const struct sigaction *action, struct sigaction *old)
+{
+	if (!is_active() || signal != pa_record.signal)
+		return PA_REAL(sigaction)(signal, action, old);
+	int result = pa_signal_sigaction(action, old) ? 0 : PA_REAL(sigaction)(signal, action, old);
+	if (result == 0 && action)
+		pa_signal_is_handled(action->sa_flags & SA_SIGINFO ||
+			(action->sa_handler != SIG_DFL && action->sa_handler != SIG_IGN));
+	return result;
 }
 
 int sigaction(int signal, const struct sigaction *action, struct sigaction *old)
 {
-	if (is_active() && signal == pa_record.signal && pa_signal_sigaction(action, old))
-		return 0;
-	return PA_REAL(sigaction)(signal, action, old);
+	return change_action(signal, action, old);
+}
+
+/* By way of sigaction inside libc, where our hook is not asked. */
+sighandler_t signal(int number, sighandler_t handler)
+{
+	if (!is_active() || number != pa_record.signal || handler == SIG_ERR)
+		return PA_REAL(signal)(number, handler);
+	struct sigaction action = { .sa_handler = handler, .sa_flags = SA_RESTART }, old;
+	sigaddset(&action.sa_mask, number);
+	return change_action(number, &action, &old) == 0 ? old.sa_handler : SIG_ERR;
 }

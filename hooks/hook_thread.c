@@ -29,7 +29,6 @@ struct start {
 	int32_t creator_tid;
 	uint64_t serial; /* in a trace; else 0 */
 	const struct pa_labels *labels; /* of the creator: inherited */
-	bool masks_signal; /* the creator's mask, as the program sees it, is inherited */
 };
 
 static struct {
@@ -82,7 +81,6 @@ static struct start begin(void *given)
 	struct start start = *(struct start *)given;
 	struct pa_thread *self = &pa_thread_self;
 	pa_real.free(given);
-	self->masks_signal = start.masks_signal;
 	self->start_routine = (uintptr_t)start.run;
 	self->creator_pc = start.creator_pc;
 	self->creator_tid = start.creator_tid;
@@ -136,7 +134,6 @@ static struct start *prepare(const pthread_attr_t *attr, void *arg, struct pa_cu
 		.creator_pc = caller.pc,
 		.creator_tid = pa_thread_tid(self),
 		.labels = self->labels,
-		.masks_signal = self->masks_signal,
 	};
 	read_stack_size(start, attr);
 	return start;

@@ -29,6 +29,7 @@ static struct {
 	PA_ATOMIC(uint32_t) active; /* our handler is installed; release / acquire */
 	PA_ATOMIC(uint32_t) kept;   /* the default action would end the program; relaxed */
 	PA_ATOMIC(uint32_t) taken;  /* the program uses the signal itself; relaxed */
+	PA_ATOMIC(uint32_t) handled; /* the program has a handler for it; relaxed */
 	struct sigaction program;   /* what the program has, or wants, for our signal */
 } state = { .lock = PA_LOCK_INIT(PA_LOCK_SIGNAL) };
 
@@ -74,6 +75,16 @@ void pa_signal_is_taken(void)
 void pa_signal_keep(void)
 {
 	pa_store_relaxed(&state.kept, 1);
+}
+
+void pa_signal_is_handled(bool handled)
+{
+	pa_store_relaxed(&state.handled, handled);
+}
+
+bool pa_signal_is_of_program(void)
+{
+	return pa_load_relaxed(&state.taken) || pa_load_relaxed(&state.handled);
 }
 
 /* 0 or -errno. */

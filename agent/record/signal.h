@@ -40,6 +40,12 @@ PA_APP bool pa_signal_sigaction(const struct sigaction *action, struct sigaction
 /* The program uses our signal by name (blocks it, waits for it): nobody will take it. */
 PA_SIGNAL void pa_signal_is_taken(void);
 
+/* The program has set a handler for our signal, or taken it away again. */
+PA_APP void pa_signal_is_handled(bool handled);
+
+/* One of both: the signal is to be left in every mask of the program. */
+PA_SIGNAL bool pa_signal_is_of_program(void);
+
 /* In a forked child: the disposition goes back at once. */
 PA_BOOT void pa_signal_atfork_child(void);
 

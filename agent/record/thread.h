@@ -36,7 +36,6 @@ struct pa_thread {
 	uint32_t depth;      /* > 0: inside the agent's work, hooks pass through */
 	uint8_t role;        /* enum pa_role */
 	uint8_t met;         /* tid and bounds below are set */
-	uint8_t masks_signal; /* the program believes that our signal is blocked here */
 	int32_t tid;
 	uint32_t tick_slot;  /* record/tick.c: own timer's slot + 1, 0 = none */
 	uint64_t random;     /* state of the generator; 0 = not seeded */

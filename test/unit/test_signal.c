@@ -208,11 +208,22 @@ static void signal_in_the_hands_of_a_tracer_ends_nobody(void **unused)
 	close(go[1]);
 }
 
+static void signal_is_of_the_program_while_it_handles_it(void **unused)
+{
+	(void)unused;
+	assert_false(pa_signal_is_of_program());
+	pa_signal_is_handled(true);
+	assert_true(pa_signal_is_of_program());
+	pa_signal_is_handled(false);
+	assert_false(pa_signal_is_of_program());
+}
+
 /* For good, so it comes last. */
 static void signal_that_the_program_names_is_left_alone(void **unused)
 {
 	(void)unused;
 	pa_signal_is_taken();
+	assert_true(pa_signal_is_of_program());
 	assert_int_equal(pa_signal_take(), -EADDRINUSE);
 	assert_ptr_equal(disposition().sa_handler, SIG_DFL);
 }
@@ -231,6 +242,7 @@ int main(void)
 		TEST(signal_that_cannot_be_silenced_stays_ignored),
 		TEST(signal_in_the_hands_of_a_tracer_ends_nobody),
 		TEST(child_of_fork_has_the_programs_disposition),
+		TEST(signal_is_of_the_program_while_it_handles_it),
 		TEST(signal_that_the_program_names_is_left_alone),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
