@@ -9,6 +9,7 @@
 #include "../agent/record/on.h"
 #include "../agent/record/signal.h"
 #include "../agent/record/thread.h"
+#include "../agent/record/tick.h"
 #include "real.h"
 
 #include "../agent/base/banned.h"
@@ -71,8 +72,12 @@ static const sigset_t *strip(const sigset_t *set, sigset_t *copy)
  */
 static void complete(sigset_t *mask)
 {
-	if (is_active() && has_neighbours(mask) && !pa_signal_is_of_program())
+	if (!is_active() || pa_signal_is_of_program())
+		return;
+	if (has_neighbours(mask))
 		sigaddset(mask, pa_record.signal);
+	else
+		sigdelset(mask, pa_record.signal); /* in a handler: spare_stack */
 }
 
 typedef int mask_fn(int, const sigset_t *, sigset_t *);
@@ -124,10 +129,52 @@ int signalfd(int fd, const sigset_t *set, int flags)
 	return PA_REAL(signalfd)(fd, strip(set, &copy), flags);
 }
 
+/*
+ * Our signal would come on top of a handler that runs on an alternate stack already: with 8 KiB,
+ * and a signal frame of 3 KiB each, there is hardly room for both. It waits until that is over.
+ */
+static const struct sigaction *spare_stack(const struct sigaction *action, struct sigaction *copy)
+{
+	if (!action || !(action->sa_flags & SA_ONSTACK) || pa_signal_is_of_program())
+		return action;
+	*copy = *action;
+	sigaddset(&copy->sa_mask, pa_record.signal);
+	return copy;
+}
+
+static int change_other_action(int signal, const struct sigaction *action, struct sigaction *old)
+{
+	struct sigaction copy;
+	int result = PA_REAL(sigaction)(signal, spare_stack(action, &copy), old);
+	if (result == 0 && old && old->sa_flags & SA_ONSTACK)
+		complete(&old->sa_mask);
+	return result;
+}
+
+/* An alternate stack that has no room for our handler must never see it. */
+int sigaltstack(const stack_t *stack, stack_t *old)
+{
+	struct pa_thread *self = &pa_thread_self;
+	if (!stack || !is_active())
+		return PA_REAL(sigaltstack)(stack, old);
+	bool was_deaf = pa_load_relaxed(&self->deaf);
+	bool deaf = !(stack->ss_flags & SS_DISABLE) && stack->ss_size < pa_signal_stack_bytes();
+	if (deaf) {
+		int saved_errno = errno;
+		pa_tick_thread_deaf(self);
+		errno = saved_errno;
+	}
+	int result = PA_REAL(sigaltstack)(stack, old);
+	pa_store_relaxed(&self->deaf, result == 0 ? deaf : was_deaf);
+	return result;
+}
+
 static int change_action(int signal, const struct sigaction *action, struct sigaction *old)
 {
-	if (!is_active() || signal != pa_record.signal)
+	if (!is_active())
 		return PA_REAL(sigaction)(signal, action, old);
+	if (signal != pa_record.signal)
+		return change_other_action(signal, action, old);
 	int result = pa_signal_sigaction(action, old) ? 0 : PA_REAL(sigaction)(signal, action, old);
 	if (result == 0 && action)
 		pa_signal_is_handled(action->sa_flags & SA_SIGINFO ||

@@ -139,6 +139,7 @@
 	PA_HOOK(sigprocmask, int, (int, const sigset_t *, sigset_t *), true)                      \
 	PA_HOOK(pthread_sigmask, int, (int, const sigset_t *, sigset_t *), true)                  \
 	PA_HOOK(sigaction, int, (int, const struct sigaction *, struct sigaction *), true)        \
+	PA_HOOK(sigaltstack, int, (const stack_t *, stack_t *), true)                             \
 	PA_HOOK(signal, sighandler_t, (int, sighandler_t), true)                                  \
 	PA_HOOK(sigwait, int, (const sigset_t *, int *), true)                                    \
 	PA_HOOK(sigwaitinfo, int, (const sigset_t *, siginfo_t *), true)                          \

@@ -199,7 +199,7 @@ static bool ask_one(const struct pa_roll *roll, uint32_t index)
 		break;
 	}
 	/* In a sandbox of its own the return from the handler may be what ends it. */
-	if (pa_tasks_filters(entry->tid) > state.filters) {
+	if (pa_tasks_filters(entry->tid) > state.filters || pa_thread_is_deaf(entry->tid)) {
 		pa_store_release(&entry->state, PA_ROLL_SILENT);
 		return false;
 	}

@@ -2,6 +2,7 @@
 
 #include <errno.h>
 #include <string.h>
+#include <sys/auxv.h>
 
 #include "../base/clock.h"
 #include "../base/lock.h"
@@ -19,11 +20,14 @@
 #define HELD_LOOK_NS PA_NS_PER_MS
 /* Until a thread that its tracer let go has been on a processor. */
 #define HELD_REST_NS (20 * PA_NS_PER_MS)
+/* What our handler uses of a stack, beside the kernel's frame; 600 bytes were measured. */
+#define HANDLER_BYTES ((size_t)1 << 10)
 
 static struct {
 	struct pa_lock lock;        /* take, release; PA_LOCK_SIGNAL */
 	pa_sigaction_fn *sigaction;
 	bool fsgsbase;
+	size_t frame_bytes;         /* of the kernel's for a signal, at most */
 	unsigned takers;            /* guard: lock */
 	bool unanswered;            /* a signal of ours may be on its way still; guard: lock */
 	PA_ATOMIC(uint32_t) active; /* our handler is installed; release / acquire */
@@ -37,6 +41,7 @@ void pa_signal_boot(pa_sigaction_fn *real_sigaction)
 {
 	state.sigaction = real_sigaction;
 	state.fsgsbase = pa_regs_fsgsbase();
+	state.frame_bytes = getauxval(AT_MINSIGSTKSZ);
 }
 
 /* A signal of this number that is not ours: somebody else's, for the program. */
@@ -75,6 +80,11 @@ void pa_signal_is_taken(void)
 void pa_signal_keep(void)
 {
 	pa_store_relaxed(&state.kept, 1);
+}
+
+size_t pa_signal_stack_bytes(void)
+{
+	return state.frame_bytes + HANDLER_BYTES;
 }
 
 void pa_signal_is_handled(bool handled)

@@ -40,6 +40,9 @@ PA_APP bool pa_signal_sigaction(const struct sigaction *action, struct sigaction
 /* The program uses our signal by name (blocks it, waits for it): nobody will take it. */
 PA_SIGNAL void pa_signal_is_taken(void);
 
+/* The bytes that an alternate stack has to have for our signal: the kernel's frame, our handler. */
+PA_SIGNAL size_t pa_signal_stack_bytes(void);
+
 /* The program has set a handler for our signal, or taken it away again. */
 PA_APP void pa_signal_is_handled(bool handled);
 

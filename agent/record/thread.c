@@ -47,6 +47,12 @@ bool pa_thread_copy(int32_t tid, struct pa_thread *copy)
 	return copy->met && copy->tid == tid;
 }
 
+bool pa_thread_is_deaf(int32_t tid)
+{
+	struct pa_thread copy;
+	return pa_thread_copy(tid, &copy) && pa_load_relaxed(&copy.deaf);
+}
+
 static int32_t own_tid(void)
 {
 	return (int32_t)syscall(SYS_gettid);

@@ -9,6 +9,7 @@
 #ifndef PA_THREAD_H
 #define PA_THREAD_H
 
+#include "../base/atomic.h"
 #include "../base/base.h"
 #include "regs.h"
 
@@ -36,6 +37,8 @@ struct pa_thread {
 	uint32_t depth;      /* > 0: inside the agent's work, hooks pass through */
 	uint8_t role;        /* enum pa_role */
 	uint8_t met;         /* tid and bounds below are set */
+	PA_ATOMIC(uint8_t) deaf; /* its alternate stack has no room for our signal; written by the
+	                            thread, read by the agent from a copy */
 	int32_t tid;
 	uint32_t tick_slot;  /* record/tick.c: own timer's slot + 1, 0 = none */
 	uint64_t random;     /* state of the generator; 0 = not seeded */
@@ -65,6 +68,9 @@ PA_SIGNAL void pa_thread_meet(struct pa_thread *thread);
  * it was never met, or is gone, or the kernel does not let us.
  */
 PA_AGENT bool pa_thread_copy(int32_t tid, struct pa_thread *copy);
+
+/* True when the thread says that our signal must not come to it. */
+PA_AGENT bool pa_thread_is_deaf(int32_t tid);
 
 /* The thread's id; meets it when need be. */
 PA_INLINE int32_t pa_thread_tid(struct pa_thread *thread)

@@ -154,14 +154,39 @@ static void arm_existing(void *unused, int32_t tid)
 	(void)unused;
 	if (pa_thread_is_agent(tid))
 		return;
-	if (pa_tasks_filters(tid) > state.filters) {
+	bool sandboxed = pa_tasks_filters(tid) > state.filters;
+	if (sandboxed)
 		pa_store_relaxed(&state.confined, 1);
+	if (sandboxed || pa_thread_is_deaf(tid)) {
 		PA_COUNT_EVENT(timers_failed);
 		return;
 	}
 	struct slot *slot = claim_slot(tid);
 	if (slot && !arm(slot, tid, first_tick(random_phase(&pa_thread_self))))
 		PA_COUNT_EVENT(timers_failed);
+	/* It became so meanwhile, and found no timer to delete. */
+	if (slot && pa_thread_is_deaf(tid))
+		delete_timer(slot);
+}
+
+/* Who has a tick pending gets it at the end of a system call in here at the latest. */
+void pa_tick_thread_deaf(struct pa_thread *thread)
+{
+	int32_t tid = pa_thread_tid(thread);
+	pa_store_relaxed(&thread->deaf, 1);
+	pa_fence_full();
+	if (!pa_load_acquire(&pa_on->cpu))
+		return;
+	for (uint32_t i = 0; i < SLOTS; i++) {
+		struct slot *slot = &state.slots[((uint32_t)tid + i) & (SLOTS - 1)];
+		int32_t found = pa_load_acquire(&slot->tid);
+		if (found == tid) {
+			delete_timer(slot);
+			PA_COUNT_EVENT(timers_failed);
+		}
+		if (found == tid || !found)
+			return;
+	}
 }
 
 static bool have_slots(void)

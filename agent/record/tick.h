@@ -34,4 +34,7 @@ PA_SIGNAL void pa_tick_answer(const siginfo_t *info, const ucontext_t *context);
 /* In a forked child: no timers there. */
 PA_BOOT void pa_tick_atfork_child(void);
 
+/* No tick comes to the calling thread from here on; it is counted as without a timer. */
+PA_APP void pa_tick_thread_deaf(struct pa_thread *thread);
+
 #endif
