@@ -71,7 +71,7 @@ print("ticks", n)
 """
 
 
-@row("F24", "ITIMER_PROF of Python", severity=2, naive="its timer is taken away", fast=True)
+@row("F24", "ITIMER_PROF of Python", severity=2, naive="its timer is taken away")
 def test_itimer_of_python(case):
     # The timer counts the CPU time of the whole process, so the agent's own is in it.
     bare, under = (int(out.split()[-1]) for out in profiled(case, [PYTHON, "-c", COUNT_TICKS]))
@@ -163,7 +163,7 @@ def test_own_handler_for_the_agents_signal(case, way):
     assert target.finish() == 0 and target.err == ""
 
 
-@row("F26c", "the agent's signal becomes the program's in a profile", severity=1, fast=True)
+@row("F26c", "the agent's signal becomes the program's in a profile", severity=1)
 @pytest.mark.parametrize("way", ["sigaction", "signal"])
 def test_own_handler_in_a_profile(case, way):
     target, yes = own_handler(case, SIGNAL, way)

@@ -16,9 +16,9 @@ static volatile unsigned long work;
 static void *burn(void *arg)
 {
 	for (;;) {
-		for (int i = 0; i < 2000000; i++)
+		for (int i = 0; i < 200000; i++)
 			work++;
-		usleep(20000);
+		usleep(50000);
 	}
 	return arg;
 }
@@ -59,7 +59,7 @@ int main(void)
 	fflush(stdout);
 	while (fgets(line, sizeof(line), stdin)) {
 		int had = room();
-		for (int i = 0; i < 50; i++) {
+		for (int i = 0; i < 20; i++) {
 			had &= room();
 			usleep(2000);
 		}
