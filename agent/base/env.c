@@ -20,11 +20,10 @@ static const char launchers[] =
 	"nice,ionice,chrt,taskset,numactl,prlimit,setarch,nohup,setsid,stdbuf,xargs,flock,time,"
 	"watch,script,setpriv,capsh,unshare,nsenter,chroot,bwrap,sudo,su,runuser,doas,pkexec,"
 	"gosu,su-exec,tini,tini-static,dumb-init,catatonit,systemd-run,start-stop-daemon,"
-	"daemonize,pg_ctl,runsv,runsvdir,supervise,svscan,s6-supervise,s6-svscan,"
-	"chpst,softlimit,setuidgid,envdir,setlock,choom,newgrp,cpulimit,firejail,faketime,"
-	"ssh-agent,dbus-run-session,dbus-daemon,systemd-inhibit,systemd-cat,"
-	"tee,logger,multilog,svlogd,s6-log,rotatelogs,cronolog,"
-	"strace,ltrace,gdb,gdbserver,lldb,lldb-server,rr,perf,"
+	"daemonize,pg_ctl,runsv,runsvdir,supervise,svscan,s6-supervise,s6-svscan,chpst,softlimit,"
+	"setuidgid,envdir,setlock,choom,newgrp,cpulimit,firejail,faketime,ssh-agent,"
+	"dbus-run-session,dbus-daemon,systemd-inhibit,systemd-cat,tee,logger,multilog,svlogd,"
+	"s6-log,rotatelogs,cronolog,strace,ltrace,gdb,gdbserver,lldb,lldb-server,rr,perf,"
 	"valgrind*,*-amd64-linux,*-arm64-linux";
 
 /*
