@@ -352,7 +352,7 @@ static bool set_up_record(void)
 {
 	const struct pa_settings *settings = &state.settings;
 	pa_record.ring = pa_ring_create(settings->buffer_bytes);
-	if (!pa_record.ring || !pa_on_boot() || !pa_contend_boot())
+	if (!pa_record.ring || !pa_on_boot() || !pa_contend_boot() || !pa_tracing_boot())
 		return false;
 	pa_record.frames = pa_frames_create();
 	pa_record.heap_rate_bytes = settings->heap_rate_bytes;

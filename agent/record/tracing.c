@@ -2,6 +2,7 @@
 
 #include <errno.h>
 #include <string.h>
+#include <sys/mman.h>
 #include <sys/prctl.h>
 
 #include "../base/clock.h"
@@ -14,13 +15,19 @@ _Static_assert((int)PA_TRACING_IN_MUTEX == PA_WAIT_MUTEX &&
 	(int)PA_TRACING_IN_JOIN == PA_WAIT_JOIN &&
 	(int)PA_TRACING_IN_POLL == PA_WAIT_KINDS, "the first are those of contention");
 
-struct pa_tracing_place pa_tracing_places[PA_TRACING_PLACES];
+struct pa_tracing_place pa_tracing_places[PA_TRACING_PLACES]
+	__attribute__((aligned(PA_PAGE_BYTES)));
 
 static struct {
 	PA_ATOMIC(uint64_t) releases; /* numbers given out; relaxed */
 	PA_ATOMIC(uint64_t) serials;  /* of threads; relaxed */
 	PA_ATOMIC(uint64_t) tasks;    /* relaxed */
 } state;
+
+bool pa_tracing_boot(void)
+{
+	return madvise(pa_tracing_places, sizeof(pa_tracing_places), MADV_WIPEONFORK) == 0;
+}
 
 void pa_tracing_switch(bool on)
 {
@@ -214,7 +221,6 @@ uint64_t pa_tracing_new_task(void)
 
 void pa_tracing_atfork_child(void)
 {
-	memset(pa_tracing_places, 0, sizeof(pa_tracing_places));
 	pa_thread_self.trace_place = NULL;
 	pa_thread_self.trace_frame = 0;
 }

@@ -125,6 +125,8 @@ PA_INLINE bool pa_tracing_is_waited(const void *object)
 	return pa_load_relaxed(&pa_tracing_place_of(object)->waiters) > 0;
 }
 
+/* False: the kernel does not wipe the table in children. */
+PA_BOOT bool pa_tracing_boot(void);
 PA_AGENT void pa_tracing_switch(bool on);
 
 /*

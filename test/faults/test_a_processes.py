@@ -69,7 +69,7 @@ def test_fork_in_a_signal_handler(case, how):
 
 # ------------------------------------------------------------------ storms
 
-@row("F05", "fork storm beside threads that allocate", severity=1, naive="3 of 3 hang", fast=True)
+@row("F05", "fork storm beside threads that allocate", severity=1, naive="3 of 3 hang")
 def test_fork_storm_beside_allocating_threads(case):
     for _ in range(3):
         _, under = case.same([victim("v_fork"), "storm", "300"])
