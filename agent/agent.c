@@ -440,7 +440,7 @@ __attribute__((constructor)) static void boot1(void)
 	if (!is_watched() && read_settings() && find_core() && set_up_record()) {
 		fill_bridge();
 		if (state.settings.children)
-			pa_children_mark();
+			pa_children_mark(false);
 		else
 			pa_children_leave_preload();
 		pthread_atfork(before_fork, after_fork_parent, after_fork_child);
@@ -452,6 +452,8 @@ __attribute__((constructor)) static void boot1(void)
 		pa_spawn(run_agent, NULL, "pprofagent");
 	} else {
 		pa_store_relaxed(&pa_on->inert, 1);
+		if (state.settings.enabled && state.settings.shell && !state.settings.child)
+			pa_children_mark(true);
 	}
 	errno = saved_errno;
 }

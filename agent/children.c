@@ -11,7 +11,7 @@
 /* In the environment for ever. */
 static char marker[sizeof(PA_ENV_MARKER) + 16];
 
-void pa_children_mark(void)
+void pa_children_mark(bool shell)
 {
 	char digits[16];
 	size_t count = 0;
@@ -19,6 +19,8 @@ void pa_children_mark(void)
 		digits[count++] = (char)('0' + pid % 10);
 	size_t at = sizeof(PA_ENV_MARKER);
 	memcpy(marker, PA_ENV_MARKER "=", at);
+	if (shell)
+		marker[at++] = '-';
 	while (count)
 		marker[at++] = digits[--count];
 	marker[at] = '\0';

@@ -8,8 +8,8 @@
 
 #include "base/base.h"
 
-/* The marker by which exec'ed children know that they are some. */
-PA_BOOT void pa_children_mark(void);
+/* The marker by which exec'ed children know that they are some; shell: of an inert one. */
+PA_BOOT void pa_children_mark(bool shell);
 
 /* PPROFAGENT_CHILDREN=off: takes our entries out of LD_PRELOAD, in place. */
 PA_BOOT void pa_children_leave_preload(void);

@@ -5,26 +5,12 @@
 #include <sys/auxv.h>
 #include <unistd.h>
 
+#include "launchers.h"
 #include "say.h"
 #include "value.h"
 
 #define PREFIX "PPROFAGENT_"
 #define LARGEST_HEAP_RATE ((uint64_t)1 << 40)
-
-/*
- * Programs that start others or keep what those say. They hand the agent on: a thread of ours
- * changes what they may do (unshare, setpriv), and the port is not theirs, often as they are first.
- */
-static const char launchers[] =
-	"sh,bash,rbash,dash,ash,zsh,ksh,ksh93,mksh,fish,csh,tcsh,busybox,coreutils,env,timeout,"
-	"nice,ionice,chrt,taskset,numactl,prlimit,setarch,nohup,setsid,stdbuf,xargs,flock,time,"
-	"watch,script,setpriv,capsh,unshare,nsenter,chroot,bwrap,sudo,su,runuser,doas,pkexec,"
-	"gosu,su-exec,tini,tini-static,dumb-init,catatonit,systemd-run,start-stop-daemon,"
-	"daemonize,pg_ctl,runsv,runsvdir,supervise,svscan,s6-supervise,s6-svscan,chpst,softlimit,"
-	"setuidgid,envdir,setlock,choom,newgrp,cpulimit,firejail,faketime,ssh-agent,"
-	"dbus-run-session,dbus-daemon,systemd-inhibit,systemd-cat,tee,logger,multilog,svlogd,"
-	"s6-log,rotatelogs,cronolog,strace,ltrace,gdb,gdbserver,lldb,lldb-server,rr,perf,"
-	"valgrind*,*-amd64-linux,*-arm64-linux";
 
 /*
  * One setting. parse: false when text is bad, with why filled or, when the row's rule says it all,
@@ -385,18 +371,18 @@ static void read_rows(struct reading *reading)
 		reading->settings->serving = false;
 }
 
-/* A program that the user names counts, launcher or not. */
-static bool is_launcher(const char *programs, const char *exe)
-{
-	return *programs ? !pa_value_listed(programs, exe) : pa_value_listed(launchers, exe);
-}
-
 /* The marker survives exec without fork: then its pid is ours and nobody reported before. */
 static bool is_child(const char *marker)
 {
 	uint64_t pid;
 
 	return marker && pa_value_number(marker, 1, INT32_MAX, &pid) && (pid_t)pid != getpid();
+}
+
+/* Of a shell that is inert the pid is negative. */
+static bool is_of_shell(const char *marker)
+{
+	return marker && *marker == '-' && is_child(marker + 1);
 }
 
 static const char *nearest(const char *name)
@@ -478,7 +464,9 @@ PA_BOOT void pa_env_read(struct pa_settings *settings, char **environ_now, const
 		return;
 	}
 	settings->child = is_child(reading.marker);
-	settings->launcher = is_launcher(settings->programs, exe ? exe : "");
+	settings->of_shell = is_of_shell(reading.marker);
+	settings->launcher = pa_launchers_have(settings->programs, exe ? exe : "");
+	settings->shell = settings->launcher && pa_launchers_is_shell(exe);
 	if (!may_speak(settings))
 		return;
 	/* Who may speak is a setting itself, so it takes a second pass. */

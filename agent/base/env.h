@@ -31,6 +31,8 @@ struct pa_settings {
 	bool launcher;       /* this program only hands the agent on (PPROFAGENT_PROGRAMS) */
 	bool serving;        /* an address to listen on is set and was good */
 	bool children;       /* forked and exec'ed children are profiled too */
+	bool shell;          /* and what it starts shall know that it has siblings */
+	bool of_shell;       /* started by such a one: says nothing of a port that is in use */
 	bool child;          /* the parent had the agent: the marker in the environment says so */
 	enum pa_log_level log;
 	enum pa_symbols_mode symbols;
@@ -67,7 +69,7 @@ PA_AGENT void pa_env_list(const struct pa_settings *settings,
 
 /*
  * The environment marker by which an exec'ed child knows that its parent had the agent:
- * PPROFAGENT_PARENT=<pid>. Its text for this process, to be put into the environment by agent.c.
+ * PPROFAGENT_PARENT=<pid>, of a shell that is inert -<pid>. Put into the environment by agent.c.
  */
 #define PA_ENV_MARKER "PPROFAGENT_PARENT"
 

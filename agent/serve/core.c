@@ -44,7 +44,7 @@ static struct {
 static bool may_say(const struct pa_bridge *bridge)
 {
 	const struct pa_settings *settings = bridge->settings;
-	bool first = !settings->child && !bridge->forked;
+	bool first = !settings->child && !settings->of_shell && !bridge->forked;
 
 	return settings->log == PA_LOG_INFO || (first && settings->log == PA_LOG_ERROR);
 }

@@ -1,4 +1,6 @@
 """Runs the rows of the fault matrix: modes, the naive agent that has to fail, the table."""
+import http.client
+import subprocess
 import sys
 from pathlib import Path
 
@@ -66,7 +68,8 @@ def pytest_pyfunc_call(pyfuncitem):
     arguments = {name: pyfuncitem.funcargs[name] for name in pyfuncitem._fixtureinfo.argnames}
     try:
         pyfuncitem.obj(**arguments)
-    except (AssertionError, OSError, TimeoutError) as error:
+    except (AssertionError, OSError, http.client.HTTPException,
+            subprocess.SubprocessError) as error:
         arguments["case"].note("it has to fail: " + (str(error).splitlines() or ["?"])[0])
         return True
     pytest.fail(f"the naive agent passes; it should: {pyfuncitem.function.pa_naive}")

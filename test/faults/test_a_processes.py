@@ -276,6 +276,16 @@ def test_pipe_never_takes_the_port(case):
         assert text.startswith(program("f_server")), text
 
 
+@row("F14c", "programs of one pipeline: none complains of the other's port", severity=2,
+     fast=True)
+def test_pipeline_of_a_shell_is_silent(case):
+    # Both live until the first has had its port for a while.
+    sleeper = (f"{PYTHON} -c 'import sys,time; time.sleep(0.5); "
+               "sys.stdout.write(sys.stdin.read())'")
+    _, under = case.same(["sh", "-c", f"echo hi | {sleeper} | {sleeper}; true"])
+    assert (under.out, under.err) == (b"hi\n", b"")
+
+
 # ------------------------------------------------------------------ many, and what they inherit
 
 @row("F15", "a build with many processes", severity=2, naive="2 s more for each")

@@ -109,6 +109,21 @@ static void only_the_first_process_reports(void **unused)
 		got.lines, "pprofagent: PPROFAGENT_CPU_HZ=\"x\": must be 1-1000; using 100\n");
 }
 
+static void shells_mark_what_they_start(void **unused)
+{
+	(void)unused;
+	read_as("prog", ENVIRON(PA_ENV_MARKER "=-1"));
+	assert_true(got.settings.of_shell);
+	assert_false(got.settings.child);
+	read_as("prog", ENVIRON(PA_ENV_MARKER "=1"));
+	assert_false(got.settings.of_shell);
+	assert_true(got.settings.child);
+	read_as("bash", ENVIRON("A=b"));
+	assert_true(got.settings.shell);
+	read_as("env", ENVIRON("A=b"));
+	assert_false(got.settings.shell);
+}
+
 static void a_broken_marker_is_no_parent(void **unused)
 {
 	static char *const markers[] = { PA_ENV_MARKER "=x", PA_ENV_MARKER "=0",
@@ -244,6 +259,7 @@ int main(int argc, char **argv)
 		cmocka_unit_test(launchers_hand_the_agent_on),
 		cmocka_unit_test(programs_names_what_counts_launcher_or_not),
 		cmocka_unit_test(only_the_first_process_reports),
+		cmocka_unit_test(shells_mark_what_they_start),
 		cmocka_unit_test(a_broken_marker_is_no_parent),
 		cmocka_unit_test(another_effective_user_makes_it_inert),
 		cmocka_unit_test(at_secure_makes_it_inert),
