@@ -22,7 +22,8 @@ static void take(const char *part, size_t bytes, void *arg)
 
 	if (bytes >= sizeof(output->text) - output->length)
 		_longjmp(output->full, 1);
-	memcpy(output->text + output->length, part, bytes);
+	if (bytes) /* Of nothing it may be NULL. */
+		memcpy(output->text + output->length, part, bytes);
 	output->length += bytes;
 }
 
