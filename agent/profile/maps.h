@@ -64,7 +64,8 @@ PA_BOOT void pa_maps_reset(void);
 PA_AGENT int pa_maps_refresh_from(const char *text, size_t bytes);
 
 /*
- * Opens a file for reading, close-on-exec, never blocking. A descriptor or -errno.
+ * Opens a regular file for reading, close-on-exec, never blocking. A descriptor or -errno; -EINVAL
+ * for what is no such file (devices, FIFOs).
  * pa_maps_hold_root: from now on by today's root directory, so that files stay reachable after the
  * program's chroot. Only for threads whose descriptors the program does not see; again after fork.
  */

@@ -5,6 +5,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <sys/uio.h>
 #include <unistd.h>
 
@@ -33,24 +34,32 @@ PA_AGENT void pa_maps_hold_root(void)
 	state.root_of = getpid();
 }
 
+static int open_file(int directory, const char *path)
+{
+	/* Not blocking: it may be another one by now. */
+	const int flags = O_RDONLY | O_CLOEXEC | O_NOCTTY | O_NONBLOCK;
+	struct stat stat;
+
+	if (fstatat(directory, path, &stat, 0) != 0)
+		return -errno;
+	/* Whoever wrote a path into a file may mean a device, and to open one may do something. */
+	if (!S_ISREG(stat.st_mode))
+		return -EINVAL;
+	int fd = openat(directory, path, flags);
+	return fd < 0 ? -errno : fd;
+}
+
 PA_AGENT int pa_maps_open(const char *path)
 {
-	/* Not blocking: a FIFO or a device may stand where a library was. */
-	const int flags = O_RDONLY | O_CLOEXEC | O_NOCTTY | O_NONBLOCK;
-	int fd = -1;
+	int fd = -EBADF;
 
 	if (path[0] != '/')
 		return -EINVAL;
-	if (state.root && state.root_of == getpid()) {
-		const char *relative = path + strspn(path, "/");
-
-		fd = openat(state.root - 1, relative, flags);
-		if (fd < 0 && errno != EBADF && errno != ENOTDIR)
-			return -errno;
-	}
-	if (fd < 0)
-		fd = open(path, flags);
-	return fd < 0 ? -errno : fd;
+	if (state.root && state.root_of == getpid())
+		fd = open_file(state.root - 1, path + strspn(path, "/"));
+	if (fd == -EBADF || fd == -ENOTDIR)
+		fd = open_file(AT_FDCWD, path);
+	return fd;
 }
 
 /* For kernels and sandboxes without process_vm_readv. */

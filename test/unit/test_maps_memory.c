@@ -4,6 +4,7 @@
 #include <stdint.h>
 #include <cmocka.h>
 
+#include <errno.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
 
@@ -68,17 +69,22 @@ static void cached_pages_are_old_until_forgotten(void **unused)
 
 /* ---------------------------------------------------------------- files */
 
-static void a_fifo_in_place_of_a_file_does_not_block(void **unused)
+static void only_files_are_opened(void **unused)
 {
 	char path[PATH_MAX];
 	int fd;
 
 	(void)unused;
-	assert_int_equal(mkfifo(path_in(path, "fifo"), 0600), 0);
-	fd = pa_maps_open(path);
+	fd = pa_maps_open("/proc/self/maps");
 	assert_true(fd >= 0);
 	assert_true(fcntl(fd, F_GETFD) & FD_CLOEXEC);
 	close(fd);
+	assert_int_equal(mkfifo(path_in(path, "fifo"), 0600), 0);
+	assert_int_equal(pa_maps_open(path), -EINVAL);
+	assert_int_equal(symlink("/dev/null", path_in(path, "link")), 0);
+	assert_int_equal(pa_maps_open(path), -EINVAL);
+	assert_int_equal(pa_maps_open("/dev/null"), -EINVAL);
+	assert_int_equal(pa_maps_open("/"), -EINVAL);
 	assert_true(pa_maps_open("[vdso]") < 0);
 	assert_true(pa_maps_open("/no/such/file") < 0);
 }
@@ -131,7 +137,7 @@ int main(void)
 		cmocka_unit_test(memory_that_is_not_there_reads_as_false),
 		cmocka_unit_test(cached_reads_cross_pages_and_fail_like_plain_ones),
 		cmocka_unit_test(cached_pages_are_old_until_forgotten),
-		cmocka_unit_test(a_fifo_in_place_of_a_file_does_not_block),
+		cmocka_unit_test(only_files_are_opened),
 		cmocka_unit_test(maps_stay_readable_after_chroot),
 		cmocka_unit_test(a_child_that_held_the_tables_keeps_them),
 	};
