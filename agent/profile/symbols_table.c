@@ -12,6 +12,7 @@
 #define BATCH 256
 /* A function may lie in another one (an entry point in the middle): so many are tried. */
 #define MAX_NESTED 64
+#define MAX_UNDERSCORES 16
 
 /* The larger the better: which of several names for one address is shown. */
 enum rank { RANK_LOCAL = 1, RANK_SIZED = 2, RANK_FUNCTION = 4 };
@@ -212,9 +213,14 @@ static int by_address(const void *left, const void *right)
 	return a->name < b->name ? -1 : a->name > b->name;
 }
 
+/* Names have a few; what has millions of them is compared with each symbol of its address. */
 static size_t underscores(const char *name)
 {
-	return strspn(name, "_");
+	size_t count = 0;
+
+	while (count < MAX_UNDERSCORES && name[count] == '_')
+		count++;
+	return count;
 }
 
 /*

@@ -4,6 +4,7 @@
 #include <stdint.h>
 #include <cmocka.h>
 
+#include <stdlib.h>
 #include <string.h>
 
 #include "agent/profile/symbols_table.h"
@@ -142,6 +143,29 @@ static void a_function_in_a_function_ends_before_it(void **unused)
 	pa_symbols_table_free(&table);
 }
 
+/* Without a bound on what of a name is looked at, this takes minutes. */
+static void many_names_that_are_endless_are_put_in_order(void **unused)
+{
+	enum { NAMES = 300000, NAME_BYTES = 4 << 20 };
+	Elf64_Sym *symbols = calloc(NAMES, sizeof(*symbols));
+	char *names = malloc(NAME_BYTES);
+	struct pa_symbols_table table = { 0 };
+	struct pa_symbols_match match;
+
+	(void)unused;
+	memset(names, '_', NAME_BYTES);
+	for (uint32_t i = 0; i < NAMES; i++)
+		symbols[i] = (Elf64_Sym){ .st_name = i % 16, .st_shndx = 1, .st_value = 0x1000,
+			.st_size = 8, .st_info = ELF64_ST_INFO(STB_GLOBAL, STT_FUNC) };
+	assert_true(pa_symbols_table_add_symbols(&table, symbols, NAMES, names, NAME_BYTES,
+		code_limit, NULL));
+	pa_symbols_table_finish(&table);
+	assert_true(pa_symbols_table_find(&table, 0x1000, &match));
+	pa_symbols_table_free(&table);
+	free(names);
+	free(symbols);
+}
+
 static void versions_are_no_part_of_a_name(void **unused)
 {
 	const struct wanted wanted[] = {
@@ -190,6 +214,7 @@ int main(void)
 		cmocka_unit_test(functions_without_size_reach_to_the_next_one),
 		cmocka_unit_test(of_several_names_the_usual_one_is_shown),
 		cmocka_unit_test(a_function_in_a_function_ends_before_it),
+		cmocka_unit_test(many_names_that_are_endless_are_put_in_order),
 		cmocka_unit_test(versions_are_no_part_of_a_name),
 		cmocka_unit_test(tables_are_added_to_each_other),
 	};
