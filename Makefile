@@ -84,7 +84,7 @@ LD_AGENT  := $(LD_COMMON) -Wl,-z,nodelete -Wl,-z,noseparate-code -Wl,-soname,lib
 LD_CORE   := $(LD_COMMON) -Wl,-soname,libpprofagent-core.so \
 	-Wl,--version-script=agent/serve/core.map -Wl,--exclude-libs,ALL \
 	-Wl,-rpath,'$$ORIGIN' -Wl,--disable-new-dtags
-LIBS_CORE := -lcivetweb -lunwind-x86_64 -lunwind -ldw -lelf \
+LIBS_CORE := -lcivetweb -lunwind-x86_64 -lunwind -ldw -lelf -llzma \
 	-l:libprotobuf-nanopb.a -l:libz.a -l:libiberty.a -lm
 
 # hooks/ defines malloc: the compiler may not reason about it. The canary is TLS, which a thread

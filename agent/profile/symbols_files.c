@@ -1,22 +1,22 @@
 #include "symbols_files.h"
 
-#include <elfutils/libdwelf.h>
 #include <errno.h>
-#include <fcntl.h>
-#include <libelf.h>
+#include <lzma.h>
 #include <stdio.h>
 #include <string.h>
-#include <sys/mman.h>
-#include <unistd.h>
 
 #include "../base/arena.h"
 #include "maps_image.h"
-#include "symbols_guard.h"
+#include "symbols_room.h"
 
 #define MAX_LINK_BYTES 4096
 #define MAX_PACKED_BYTES ((uint64_t)32 << 20)
 #define MAX_UNPACKED_BYTES ((uint64_t)256 << 20)
+/* For unpacking, besides what comes out: a dictionary, of 64 MiB at "xz -9". */
+#define MAX_UNPACKER_BYTES ((uint64_t)96 << 20)
 #define CRC_BLOCK 65536
+/* To read more for its checksum takes too long, and a file with holes may have any size. */
+#define MAX_CRC_BYTES ((uint64_t)1 << 30)
 
 static struct {
 	const char *directory;
@@ -76,9 +76,7 @@ static bool is_module(const struct pa_symbols_elf *elf, const struct pa_module *
 static int open_module(struct pa_symbols_elf *elf, const char *path,
 	const struct pa_module *module)
 {
-	/* To open a device may do something. */
-	bool device = strncmp(path, "/dev/", 5) == 0 && strncmp(path, "/dev/shm/", 9) != 0;
-	int error = device ? -ENOEXEC : open_path(elf, path);
+	int error = open_path(elf, path);
 
 	if (!error && !is_module(elf, module)) {
 		pa_symbols_elf_close(elf);
@@ -143,7 +141,7 @@ static const uint32_t *crc_table(void)
 static bool has_crc(const struct pa_symbols_elf *elf, uint32_t wanted)
 {
 	const uint32_t *table = crc_table();
-	uint8_t *block = pa_map(CRC_BLOCK);
+	uint8_t *block = elf->bytes <= MAX_CRC_BYTES ? pa_map(CRC_BLOCK) : NULL;
 	uint32_t crc = ~0u;
 	uint64_t at = 0;
 
@@ -318,72 +316,38 @@ static uint64_t unpacked_bytes(const uint8_t *packed, uint64_t bytes)
 	return sum;
 }
 
-static bool write_all(int fd, const char *bytes, size_t count)
+/*
+ * True when the stream is good and becomes just what its index says. That is all the room there is,
+ * so an index that lies gets no more.
+ */
+static bool unpack(const uint8_t *packed, size_t packed_count, uint8_t *out, size_t count)
 {
-	while (count) {
-		ssize_t put = write(fd, bytes, count);
+	uint64_t memory = MAX_UNPACKER_BYTES;
+	size_t packed_at = 0, at = 0;
 
-		if (put <= 0 && !(put < 0 && errno == EINTR))
-			return false;
-		bytes += put > 0 ? put : 0;
-		count -= put > 0 ? (size_t)put : 0;
-	}
-	return true;
-}
-
-/* libdw unpacks only what is a file. */
-static int packed_file(const struct pa_symbols_elf *file)
-{
-	const Elf64_Shdr *section = pa_symbols_elf_find(file, ".gnu_debugdata");
-	char *packed = section ? pa_symbols_elf_load(file, section, MAX_PACKED_BYTES) : NULL;
-	int fd = -1;
-
-	if (!packed)
-		return -1;
-	if (unpacked_bytes((uint8_t *)packed, section->sh_size) <= MAX_UNPACKED_BYTES)
-		fd = memfd_create("symbols", MFD_CLOEXEC);
-	if (fd >= 0 && !write_all(fd, packed, section->sh_size)) {
-		close(fd);
-		fd = -1;
-	}
-	pa_unmap(packed, section->sh_size + 1);
-	return fd;
-}
-
-/* A packed file being used. */
-struct packed {
-	int fd;
-	void (*use)(void *arg, const struct pa_symbols_elf *packed);
-	void *arg;
-	bool used;
-};
-
-static void use_packed(void *arg)
-{
-	struct packed *packed = arg;
-	struct pa_symbols_elf unpacked;
-	size_t bytes;
-
-	elf_version(EV_CURRENT);
-	Elf *elf = dwelf_elf_begin(packed->fd);
-	const char *image = elf ? elf_rawfile(elf, &bytes) : NULL;
-	if (image && pa_symbols_elf_open_image(&unpacked, image, bytes) == 0) {
-		packed->use(packed->arg, &unpacked);
-		pa_symbols_elf_close(&unpacked);
-		packed->used = true;
-	}
-	if (elf)
-		elf_end(elf);
+	return lzma_stream_buffer_decode(&memory, 0, NULL, packed, &packed_at, packed_count, out,
+		       &at, count) == LZMA_OK && at == count;
 }
 
 PA_AGENT bool pa_symbols_files_packed(const struct pa_symbols_elf *file,
 	void (*use)(void *arg, const struct pa_symbols_elf *packed), void *arg)
 {
-	struct packed packed = { .fd = packed_file(file), .use = use, .arg = arg };
+	const Elf64_Shdr *section = pa_symbols_elf_find(file, ".gnu_debugdata");
+	uint8_t *packed = section ? pa_symbols_elf_load(file, section, MAX_PACKED_BYTES) : NULL;
+	struct pa_symbols_elf unpacked;
 
-	if (packed.fd < 0)
+	if (!packed)
 		return false;
-	pa_symbols_guard(use_packed, &packed);
-	close(packed.fd);
-	return packed.used;
+	uint64_t bytes = unpacked_bytes(packed, section->sh_size);
+	bool fits = bytes <= MAX_UNPACKED_BYTES && pa_symbols_room_for(bytes);
+	uint8_t *image = fits ? pa_map(bytes) : NULL;
+	bool good = image && unpack(packed, section->sh_size, image, bytes) &&
+		pa_symbols_elf_open_image(&unpacked, image, bytes) == 0;
+	if (good) {
+		use(arg, &unpacked);
+		pa_symbols_elf_close(&unpacked);
+	}
+	pa_unmap(image, bytes);
+	pa_unmap(packed, section->sh_size + 1);
+	return good;
 }

@@ -4,6 +4,7 @@
 #include <stdint.h>
 #include <cmocka.h>
 
+#include <sys/resource.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
 
@@ -14,6 +15,9 @@ static struct pa_frame frames[PA_SYMBOLS_INLINE_MAX];
 static char debug_directory[PATH_MAX];
 
 #define NO_BUILD_ID "-O2 -g -shared -fPIC -Wl,--build-id=none"
+
+/* Nobody may need so much for a few bytes. */
+#define LIAR_KILOBYTES (100 << 10)
 
 /* Everything is known: the static function, its file and line. */
 static void assert_fully_known(void *library)
@@ -107,6 +111,18 @@ static void a_linked_file_with_another_checksum_is_refused(void **unused)
 	assert_only_exports_known(open_library("linked"));
 }
 
+/* All of it would be read for the checksum: 8 TiB of holes. */
+static void a_linked_file_that_is_too_large_is_not_read(void **unused)
+{
+	(void)unused;
+	build_library("holes", library_source, NO_BUILD_ID);
+	split("holes");
+	assert_int_equal(run_command("objcopy --add-gnu-debuglink=holes.debug holes.so"), 0);
+	if (run_command("truncate -s 8T holes.debug") != 0)
+		skip(); /* not on this file system */
+	assert_only_exports_known(open_library("holes"));
+}
+
 /* As Fedora does: the names of static functions, packed into the stripped file. */
 static void packed_symbols_are_unpacked(void **unused)
 {
@@ -147,6 +163,60 @@ static void damaged_packed_symbols_are_none(void **unused)
 			name), 0);
 		assert_only_exports_known(open_library(name));
 	}
+}
+
+/* Where the index of an xz stream starts. */
+static long index_at(const uint8_t *stream, long bytes)
+{
+	uint32_t back;
+
+	memcpy(&back, stream + bytes - 8, sizeof(back));
+	return bytes - 12 - ((long)back + 1) * 4;
+}
+
+static long read_stream(const char *name, uint8_t *to, size_t room)
+{
+	char path[PATH_MAX];
+	FILE *file = fopen(path_in(path, name), "r");
+
+	assert_non_null(file);
+	long bytes = (long)fread(to, 1, room, file);
+	fclose(file);
+	return bytes;
+}
+
+/* liar.xz: the data of the one, the index of the other. */
+static void make_liar(const char *data_of, const char *index_of)
+{
+	static uint8_t data[1 << 20], index[1 << 20];
+	char path[PATH_MAX];
+	long data_bytes = read_stream(data_of, data, sizeof(data));
+	long index_bytes = read_stream(index_of, index, sizeof(index));
+	FILE *file = fopen(path_in(path, "liar.xz"), "w");
+
+	assert_non_null(file);
+	fwrite(data, (size_t)index_at(data, data_bytes), 1, file);
+	long from = index_at(index, index_bytes);
+	fwrite(index + from, (size_t)(index_bytes - from), 1, file);
+	fclose(file);
+}
+
+static void packed_symbols_that_are_more_than_they_say_are_none(void **unused)
+{
+	struct rusage before, after;
+
+	(void)unused;
+	if (run_command("head -c 400M /dev/zero | xz -0 >bomb.xz && echo x | xz -0 >small.xz") != 0)
+		skip(); /* no xz */
+	make_liar("bomb.xz", "small.xz");
+	build_library("liar", library_source, library_flags);
+	assert_int_equal(run_command("strip -s liar.so && "
+		"objcopy --add-section .gnu_debugdata=liar.xz liar.so"), 0);
+	void *library = open_library("liar");
+	getrusage(RUSAGE_SELF, &before);
+	assert_only_exports_known(library);
+	getrusage(RUSAGE_SELF, &after);
+	assert_true(after.ru_maxrss - before.ru_maxrss < LIAR_KILOBYTES);
 }
 
 /* Runs check(library) as a user who may do nothing special; root may open files without a name. */
@@ -279,7 +349,9 @@ int main(void)
 		cmocka_unit_test(a_debug_file_of_another_build_is_refused),
 		cmocka_unit_test(the_debug_file_is_found_by_link_in_all_places),
 		cmocka_unit_test(a_linked_file_with_another_checksum_is_refused),
+		cmocka_unit_test(a_linked_file_that_is_too_large_is_not_read),
 		cmocka_unit_test(packed_symbols_are_unpacked),
+		cmocka_unit_test(packed_symbols_that_are_more_than_they_say_are_none),
 		cmocka_unit_test(damaged_packed_symbols_are_none),
 		cmocka_unit_test(a_deleted_library_has_its_exports_from_memory),
 		cmocka_unit_test(a_deleted_library_keeps_its_debug_file),
