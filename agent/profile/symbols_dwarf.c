@@ -3,7 +3,6 @@
 #include <dwarf.h>
 #include <elfutils/libdw.h>
 #include <libelf.h>
-#include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
@@ -12,31 +11,22 @@
 #include "symbols.h"
 #include "symbols_guard.h"
 #include "symbols_image.h"
+#include "symbols_ranges.h"
+#include "symbols_room.h"
 
 #define INDEX_BYTES ((size_t)256 << 20)
-/* Ranges may overlap when debug information is odd: so many are tried. */
-#define MAX_OVERLAP 32
 #define MAX_SCOPE_DEPTH 64
 #define MAX_NAMESPACE_DEPTH 32
 /* A unit whose functions take longer to be listed is not tried again. */
 #define TOO_LONG_NS PA_NS_PER_S
-/* The deadline is looked at after so many entries. */
-#define CHECK_EVERY 1024
-
-/* An address range and what has it: a unit (index) or a function (offset of its entry). */
-struct range {
-	uint64_t low, high, what;
-};
-
-/* Grows; the memory is pa_map's. */
-struct ranges {
-	struct range *at;
-	size_t count, capacity;
-};
+/* The deadline is looked at after so many entries or ranges. */
+#define CHECK_EVERY 64
+/* What libdw takes at most for a byte of the line table: a byte may be a row of it. */
+#define LINE_COST_BYTES 144
 
 struct unit {
 	Dwarf_CU *cu;
-	struct range *functions; /* by address; NULL until the unit is first asked for */
+	struct pa_symbols_range *functions; /* by address; NULL until the unit is first asked for */
 	size_t function_count;
 	bool indexed;
 };
@@ -51,8 +41,8 @@ struct half {
 struct pa_symbols_dwarf {
 	struct half own, shared;
 	struct pa_arena arena; /* units and functions */
-	struct ranges ranges;  /* of units, by address */
-	struct ranges scratch; /* functions of the unit being indexed */
+	struct pa_symbols_ranges ranges;  /* of units, by address */
+	struct pa_symbols_ranges scratch; /* functions of the unit being indexed */
 	struct unit *units;
 	size_t unit_count;
 	bool lost;             /* libdw was left half done: never touched again */
@@ -63,61 +53,6 @@ struct pa_symbols_dwarf {
 
 /* ---------------------------------------------------------------- tools */
 
-static bool push(struct ranges *ranges, const struct range *range)
-{
-	if (ranges->count == ranges->capacity) {
-		size_t capacity = ranges->capacity ? 2 * ranges->capacity : 1024;
-		struct range *at = pa_map(capacity * sizeof(*at));
-
-		if (!at)
-			return false;
-		if (ranges->at) {
-			memcpy(at, ranges->at, ranges->count * sizeof(*at));
-			pa_unmap(ranges->at, ranges->capacity * sizeof(*at));
-		}
-		ranges->at = at;
-		ranges->capacity = capacity;
-	}
-	ranges->at[ranges->count++] = *range;
-	return true;
-}
-
-static void free_ranges(struct ranges *ranges)
-{
-	if (ranges->at)
-		pa_unmap(ranges->at, ranges->capacity * sizeof(*ranges->at));
-	memset(ranges, 0, sizeof(*ranges));
-}
-
-static int by_low(const void *left, const void *right)
-{
-	const struct range *a = left, *b = right;
-
-	if (a->low != b->low)
-		return a->low < b->low ? -1 : 1;
-	return a->high > b->high ? -1 : a->high < b->high;
-}
-
-/* The innermost range that has the address, or NULL. */
-static const struct range *find_range(const struct range *ranges, size_t count, uint64_t address)
-{
-	size_t low = 0, high = count;
-
-	while (low < high) {
-		size_t middle = low + (high - low) / 2;
-
-		if (ranges[middle].low <= address)
-			low = middle + 1;
-		else
-			high = middle;
-	}
-	for (uint32_t tried = 0; low > 0 && tried < MAX_OVERLAP; tried++) {
-		if (address < ranges[--low].high)
-			return &ranges[low];
-	}
-	return NULL;
-}
-
 static bool is_late(struct pa_symbols_dwarf *dwarf)
 {
 	if (++dwarf->steps % CHECK_EVERY == 0 && pa_clock_mono_ns() > dwarf->deadline_ns)
@@ -126,15 +61,17 @@ static bool is_late(struct pa_symbols_dwarf *dwarf)
 }
 
 /* The code ranges of an entry, each with what. Linkers leave 0 where they dropped code. */
-static bool add_ranges(struct ranges *to, Dwarf_Die *die, uint64_t what)
+static bool add_ranges(struct pa_symbols_dwarf *dwarf, struct pa_symbols_ranges *to, Dwarf_Die *die,
+	uint64_t what)
 {
 	Dwarf_Addr base, low, high;
 	ptrdiff_t offset = 0;
 
-	while ((offset = dwarf_ranges(die, offset, &base, &low, &high)) > 0) {
-		struct range range = { low, high, what };
+	while (!is_late(dwarf) &&
+			(offset = dwarf_ranges(die, offset, &base, &low, &high)) > 0) {
+		struct pa_symbols_range range = { low, high, what };
 
-		if (low != 0 && low < high && !push(to, &range))
+		if (low != 0 && low < high && !pa_symbols_ranges_add(to, &range))
 			return false;
 	}
 	return true;
@@ -191,9 +128,49 @@ static size_t count_units(struct pa_symbols_dwarf *dwarf)
 	return count;
 }
 
+/* The whole section of lines, unpacked; NULL: there is none. */
+static const Elf_Data *line_data(Elf *elf)
+{
+	size_t names;
+	Elf_Scn *section = NULL;
+
+	if (elf_getshdrstrndx(elf, &names) != 0)
+		return NULL;
+	while ((section = elf_nextscn(elf, section))) {
+		const Elf64_Shdr *header = elf64_getshdr(section);
+		const char *name = header ? elf_strptr(elf, names, header->sh_name) : NULL;
+
+		if (name && (strcmp(name, ".debug_line") == 0 || strcmp(name, ".zdebug_line") == 0))
+			return elf_rawdata(section, NULL);
+	}
+	return NULL;
+}
+
+/* The bytes of a unit's line table, by its length field; 0: none. */
+static uint64_t line_bytes(const Elf_Data *lines, Dwarf_Die *unit)
+{
+	Dwarf_Attribute attribute;
+	Dwarf_Word at;
+	uint32_t length;
+	uint64_t left, long_length;
+
+	if (!lines || !lines->d_buf || !dwarf_attr(unit, DW_AT_stmt_list, &attribute) ||
+			dwarf_formudata(&attribute, &at) != 0 || at > lines->d_size)
+		return 0;
+	left = lines->d_size - at;
+	if (left < sizeof(length) + sizeof(long_length))
+		return 0;
+	memcpy(&length, (const char *)lines->d_buf + at, sizeof(length));
+	memcpy(&long_length, (const char *)lines->d_buf + at + sizeof(length), sizeof(long_length));
+	if (length == UINT32_MAX)
+		return long_length < left ? long_length : left;
+	return length < left ? length : left;
+}
+
 /* Units that have code. The compiler's own table of them (.debug_aranges) may be missing. */
 static void index_units(struct pa_symbols_dwarf *dwarf)
 {
+	const Elf_Data *lines = line_data(dwarf->own.elf);
 	size_t count = count_units(dwarf);
 	Dwarf_CU *cu = NULL;
 	Dwarf_Die die;
@@ -202,14 +179,18 @@ static void index_units(struct pa_symbols_dwarf *dwarf)
 	dwarf->units = pa_arena_alloc(&dwarf->arena, count * sizeof(*dwarf->units));
 	while (dwarf->units && dwarf->unit_count < count && !is_late(dwarf) &&
 			dwarf_get_units(dwarf->own.dwarf, cu, &cu, NULL, &type, &die, NULL) == 0) {
+		/* libdw reads all lines of a unit when it is asked for one. */
+		if (!pa_symbols_room_for(line_bytes(lines, &die) * LINE_COST_BYTES)) {
+			dwarf->late = true;
+			break;
+		}
 		if (type != DW_UT_compile && type != DW_UT_skeleton)
 			continue;
-		if (!add_ranges(&dwarf->ranges, &die, dwarf->unit_count))
+		if (!add_ranges(dwarf, &dwarf->ranges, &die, dwarf->unit_count))
 			break;
 		dwarf->units[dwarf->unit_count++].cu = cu;
 	}
-	if (dwarf->ranges.count)
-		qsort(dwarf->ranges.at, dwarf->ranges.count, sizeof(struct range), by_low);
+	pa_symbols_ranges_sort(&dwarf->ranges);
 }
 
 /* What is to be opened. */
@@ -259,8 +240,8 @@ PA_AGENT void pa_symbols_dwarf_close(struct pa_symbols_dwarf *dwarf)
 		pa_symbols_guard(close_halves, dwarf);
 	pa_symbols_image_free(&dwarf->own.image);
 	pa_symbols_image_free(&dwarf->shared.image);
-	free_ranges(&dwarf->ranges);
-	free_ranges(&dwarf->scratch);
+	pa_symbols_ranges_free(&dwarf->ranges);
+	pa_symbols_ranges_free(&dwarf->scratch);
 	pa_arena_free(&dwarf->arena);
 	pa_unmap(dwarf, sizeof(*dwarf));
 }
@@ -278,7 +259,7 @@ static bool collect_functions(struct pa_symbols_dwarf *dwarf, Dwarf_Die *parent,
 	do {
 		switch (dwarf_tag(&die)) {
 		case DW_TAG_subprogram:
-			good = add_ranges(&dwarf->scratch, &die, dwarf_dieoffset(&die));
+			good = add_ranges(dwarf, &dwarf->scratch, &die, dwarf_dieoffset(&die));
 			break;
 		case DW_TAG_namespace:
 		case DW_TAG_module:
@@ -305,10 +286,10 @@ static bool index_functions(struct pa_symbols_dwarf *dwarf, struct unit *unit, D
 		return false;
 	}
 	unit->indexed = true;
-	bytes = dwarf->scratch.count * sizeof(struct range);
+	bytes = dwarf->scratch.count * sizeof(struct pa_symbols_range);
 	if (bytes == 0)
 		return true;
-	qsort(dwarf->scratch.at, dwarf->scratch.count, sizeof(struct range), by_low);
+	pa_symbols_ranges_sort(&dwarf->scratch);
 	unit->functions = pa_arena_alloc(&dwarf->arena, bytes);
 	if (!unit->functions)
 		return false;
@@ -348,7 +329,7 @@ static bool find_block(const struct query *query, Dwarf_Die *parent, Dwarf_Die *
 	return false;
 }
 
-static void find_chain(struct query *query, const struct range *function)
+static void find_chain(struct query *query, const struct pa_symbols_range *function)
 {
 	Dwarf_Die block = { .addr = NULL }, inner;
 
@@ -453,15 +434,15 @@ static void answer(void *arg)
 {
 	struct query *query = arg;
 	struct pa_symbols_dwarf *dwarf = query->dwarf;
-	const struct range *range = find_range(dwarf->ranges.at, dwarf->ranges.count,
-		query->address);
+	const struct pa_symbols_range *range = pa_symbols_ranges_find(dwarf->ranges.at,
+		dwarf->ranges.count, query->address);
 	struct unit *unit = range ? &dwarf->units[range->what] : NULL;
 
 	if (!unit || dwarf_cu_info(unit->cu, NULL, NULL, &query->root, NULL, NULL, NULL, NULL))
 		return;
 	if (!unit->indexed && !index_functions(dwarf, unit, &query->root))
 		return;
-	range = find_range(unit->functions, unit->function_count, query->address);
+	range = pa_symbols_ranges_find(unit->functions, unit->function_count, query->address);
 	if (range)
 		find_chain(query, range);
 	fill_scopes(query);

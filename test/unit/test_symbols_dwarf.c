@@ -6,11 +6,13 @@
 
 #include <assert.h>
 #include <fcntl.h>
+#include <sys/resource.h>
 #include <sys/stat.h>
 
 #include "agent/base/clock.h"
 #include "agent/profile/symbols_dwarf.h"
 #include "agent/profile/symbols_files.h"
+#include "agent/profile/symbols_room.h"
 #include "agent/profile/symbols_table.h"
 #include "symbols_fixture.h"
 
@@ -298,6 +300,69 @@ static void damaged_files_do_no_harm(void **unused)
 	assert_true(characters > 0);
 }
 
+/* ---------------------------------------------------------------- greed */
+
+/*
+ * One unit at the 4 KiB of f, with a thousand functions that all have the same 40000 ranges, and a
+ * table of 3 MiB of lines.
+ */
+static const char greedy_source[] =
+	".text\nf: .skip 4096, 0x90\n"
+	".section .debug_abbrev\n"
+	".byte 1, 0x11, 1, 0x11, 1, 0x12, 7, 0x10, 0x17, 0, 0\n" /* low, high, lines */
+	".byte 2, 0x2e, 0, 0x55, 0x17, 0, 0, 0\n"               /* ranges */
+	".section .debug_info\n"
+	".long 2f - 1f\n1: .value 4\n.long 0\n.byte 8\n.byte 1\n.quad f, 4096\n.long 0\n"
+	".rept 1000\n.byte 2\n.long 0\n.endr\n.byte 0\n2:\n"
+	".section .debug_ranges\n.rept 40000\n.quad 16, 32\n.endr\n.quad 0, 0\n"
+	".section .debug_line\n.long 3 << 20\n.skip 3 << 20\n";
+
+#define GREEDY_KILOBYTES (500 << 10)
+#define ROOM_BYTES ((uint64_t)2 << 30)
+
+/* What is left is given to libdw in part only. */
+static struct pa_symbols_dwarf *open_in_little_room(const struct pa_symbols_elf *elf)
+{
+	struct rlimit before, tight;
+	char text[64] = "";
+	FILE *statm = fopen("/proc/self/statm", "r");
+
+	assert_non_null(fgets(text, sizeof(text), statm));
+	fclose(statm);
+	getrlimit(RLIMIT_AS, &before);
+	tight = before;
+	tight.rlim_cur = strtoull(text, NULL, 10) * 4096 + ((rlim_t)800 << 20);
+	assert_int_equal(setrlimit(RLIMIT_AS, &tight), 0);
+	struct pa_symbols_dwarf *dwarf = pa_symbols_dwarf_open(elf, NULL, soon());
+	assert_int_equal(setrlimit(RLIMIT_AS, &before), 0);
+	return dwarf;
+}
+
+static void small_files_that_mean_very_much_get_no_more_than_there_is(void **unused)
+{
+	struct rusage before, after;
+	struct pa_symbols_elf elf;
+
+	(void)unused;
+	write_text("greedy.s", greedy_source);
+	assert_int_equal(run_command("gcc -shared -nostdlib -o greedy.so greedy.s"), 0);
+	struct copy copy = read_file("greedy.so");
+	assert_int_equal(pa_symbols_elf_open_image(&elf, copy.bytes, copy.size), 0);
+	assert_null(open_in_little_room(&elf));
+	struct pa_symbols_dwarf *dwarf = pa_symbols_dwarf_open(&elf, NULL, soon());
+	assert_true(dwarf || pa_symbols_room_bytes() < ROOM_BYTES);
+	getrusage(RUSAGE_SELF, &before);
+	if (dwarf)
+		pa_symbols_dwarf_find(dwarf, pa_symbols_elf_find(&elf, ".text")->sh_addr + 16,
+			scopes, PA_SYMBOLS_INLINE_MAX, soon());
+	getrusage(RUSAGE_SELF, &after);
+	assert_true(after.ru_maxrss - before.ru_maxrss < GREEDY_KILOBYTES);
+	if (dwarf)
+		pa_symbols_dwarf_close(dwarf);
+	pa_symbols_elf_close(&elf);
+	free(copy.bytes);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -307,6 +372,7 @@ int main(void)
 		cmocka_unit_test(nothing_is_opened_after_the_deadline),
 		cmocka_unit_test(unknown_addresses_have_no_scopes),
 		cmocka_unit_test(damaged_files_do_no_harm),
+		cmocka_unit_test(small_files_that_mean_very_much_get_no_more_than_there_is),
 	};
 
 	return cmocka_run_group_tests(tests, make_directory, remove_directory);
