@@ -7,6 +7,7 @@
 #   make soak       programs under load for MINUTES=10, all profiles all the time: what grows
 #   make asan       unit tests under the address and undefined-behaviour sanitizers
 #   make tsan       unit tests under the thread sanitizer
+#   make fuzz       FUZZ_SECONDS=60 of each fuzz target, with sanitizers; FUZZ='elf maps' only those
 #   make conformance  Go's net/http/pprof and the agent, asked the same; ROWS=1 shows each row
 #   make lint       layers, exports, undefined symbols, headers, shell scripts
 #   make demo       a redis-server under the agent, profiled
@@ -187,6 +188,36 @@ tsan: setup
 		SAN='-fsanitize=thread' UNIT_INSIDE= \
 		CFLAGS='$(CFLAGS) -Wno-error $(if $(findstring clang,$(CC)),,-Wno-tsan)'
 
+# ---------------------------------------------------------------- fuzz targets
+
+FUZZ ?= $(patsubst test/fuzz/fuzz_%.c,%,$(sort $(wildcard test/fuzz/fuzz_*.c)))
+FUZZ_SECONDS ?= 60
+FUZZ_PROGRAMS := $(FUZZ:%=$(B)/fuzz_%)
+FUZZ_CHECKS := address,undefined
+# The compiler's libraries come first: a libdw that is instrumented as well can be given here.
+FUZZ_LIBS ?= $(LIBS_CORE)
+
+.PHONY: fuzz fuzz_run
+fuzz: setup
+	$(Q)scripts/setup faults
+	$(Q)$(MAKE) --no-print-directory fuzz_run B=$(B)/fuzz SETUP_DONE=1 CC=$(CLANG) \
+		OPT='-O1 -g -DPA_DEBUG' CFLAGS='$(CFLAGS) -Wno-error' \
+		SAN='-fsanitize=fuzzer-no-link,$(FUZZ_CHECKS) -fno-sanitize-recover=all'
+
+# With B, CC and flags as above.
+fuzz_run: $(FUZZ_PROGRAMS)
+	$(Q)B=$(B) FUZZ_SECONDS=$(FUZZ_SECONDS) scripts/fuzz $^
+
+$(B)/fuzz/obj/%.o: test/fuzz/%.c Makefile | setup $(HDR_PB)
+	$(say) CC $<
+	$(Q)mkdir -p $(@D)
+	$(Q)$(CC) $(ALL_CFLAGS) -Wno-unused-function -I. -c -o $@ $<
+
+$(B)/fuzz_%: $(B)/fuzz/obj/fuzz_%.o $(B)/libunits.a
+	$(say) LINK $@
+	$(Q)$(CC) -fsanitize=fuzzer,$(FUZZ_CHECKS) -pthread -o $@ $< -Wl,--no-as-needed -lc \
+		-Wl,--as-needed $(B)/libunits.a $(FUZZ_LIBS) -ldl
+
 # ---------------------------------------------------------------- victims and end-to-end tests
 
 VICTIM_C   := $(patsubst test/victim/%.c,$(B)/victim/%,$(sort $(wildcard test/victim/v_*.c)))
@@ -338,5 +369,6 @@ install: all
 clean:
 	rm -rf $(B)
 
--include $(patsubst %.o,%.d,$(OBJ_AGENT) $(OBJ_UNITS)) $(wildcard $(B)/unit/obj/*.d $(B)/bench/*.d)
+-include $(patsubst %.o,%.d,$(OBJ_AGENT) $(OBJ_UNITS)) \
+	$(wildcard $(B)/unit/obj/*.d $(B)/bench/*.d $(B)/fuzz/obj/*.d)
 .SECONDARY:
