@@ -126,9 +126,25 @@ static void add_code(struct pa_maps_scan *scan, struct run *run, const struct pa
 	add_segment(draft, line, offset);
 }
 
+/*
+ * The kernel writes the text in pieces, and what was mapped, merged or unmapped in between can make
+ * it say a place twice: such a line counts from where the one before has ended. False: none is left.
+ */
+static bool is_behind(struct pa_maps_line *line, uintptr_t *end)
+{
+	if (line->start < *end) {
+		line->offset += *end - line->start;
+		line->start = *end;
+	}
+	if (line->start >= line->limit)
+		return false;
+	*end = line->limit;
+	return true;
+}
+
 static void take_line(struct pa_maps_scan *scan, struct run *run, struct pa_maps_line *line)
 {
-	if (line->limit > PA_ADDRESS_LIMIT || line->start == line->limit)
+	if (line->limit > PA_ADDRESS_LIMIT || !is_behind(line, &scan->end))
 		return;
 	if (!is_inside(run, line)) {
 		open_run(scan, run, line);

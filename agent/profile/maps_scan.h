@@ -38,6 +38,7 @@ struct pa_maps_scan {
 	struct pa_maps_range *loose;  /* executable, in no file; by address, disjoint */
 	size_t loose_count;
 	size_t capacity;              /* of both arrays */
+	uintptr_t end;                /* of the last line that counted */
 };
 
 /* 0 or -ENOMEM. */

@@ -343,6 +343,30 @@ static void damaged_texts_do_no_harm(void **unused)
 	assert_non_null(find((void *)damaged_texts_do_no_harm));
 }
 
+/* As when a mapping grows or is merged between two reads of the file. */
+static void a_place_that_is_said_twice_counts_once(void **unused)
+{
+	static const char text[] =
+		"10000000-10002000 r-xp 00000000 fe:01 5 /a\n"
+		"10000000-10004000 r-xp 00000000 fe:01 5 /a\n"
+		"10001000-10003000 r-xp 00001000 fe:01 5 /a\n"
+		"10003000-10006000 r-xp 00003000 fe:01 5 /a\n"
+		"20000000-20001000 rwxp 00000000 00:00 0 \n"
+		"20000000-20003000 rwxp 00000000 00:00 0 \n";
+	struct pa_maps_scan scan;
+
+	(void)unused;
+	assert_int_equal(pa_maps_scan(&scan, text, strlen(text)), 0);
+	assert_int_equal(scan.file_count, 1);
+	assert_int_equal(scan.draft_count, 2);
+	assert_int_equal(scan.drafts[0].segment_count, 1);
+	assert_int_equal(scan.drafts[0].segments[0].start, 0x10000000);
+	assert_int_equal(scan.drafts[0].segments[0].limit, 0x10006000);
+	assert_int_equal(scan.loose_count, 2);
+	assert_int_equal(scan.loose[1].start, 0x20001000);
+	pa_maps_scan_free(&scan);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -359,6 +383,7 @@ int main(void)
 		cmocka_unit_test(code_in_a_memory_file_is_anonymous),
 		cmocka_unit_test(a_text_of_many_pages_is_read_whole),
 		cmocka_unit_test(damaged_texts_do_no_harm),
+		cmocka_unit_test(a_place_that_is_said_twice_counts_once),
 	};
 
 	return cmocka_run_group_tests(tests, make_directory, remove_directory);
