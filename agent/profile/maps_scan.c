@@ -128,7 +128,8 @@ static void add_code(struct pa_maps_scan *scan, struct run *run, const struct pa
 
 /*
  * The kernel writes the text in pieces, and what was mapped, merged or unmapped in between can make
- * it say a place twice: such a line counts from where the one before has ended. False: none is left.
+ * it say a place twice: such a line counts from where the one before has ended. False: nothing is
+ * left.
  */
 static bool is_behind(struct pa_maps_line *line, uintptr_t *end)
 {
