@@ -104,6 +104,20 @@ static int32_t field(const char *text, const char *name, int32_t otherwise)
 	return at ? atoi(at + strlen(name)) : otherwise;
 }
 
+int32_t pa_tasks_signal_room(void)
+{
+	char text[4096], *end;
+	if (!pa_tasks_read((int32_t)syscall(SYS_gettid), "status", text, sizeof(text)))
+		return INT32_MAX;
+	const char *at = strstr(text, "\nSigQ:");
+	if (!at)
+		return INT32_MAX;
+	unsigned long used = strtoul(at + strlen("\nSigQ:"), &end, 10);
+	unsigned long limit = *end == '/' ? strtoul(end + 1, NULL, 10) : INT32_MAX;
+	unsigned long room = limit > used ? limit - used : 0;
+	return room < INT32_MAX ? (int32_t)room : INT32_MAX;
+}
+
 int32_t pa_tasks_filters(int32_t tid)
 {
 	enum { STRICT = 1 };

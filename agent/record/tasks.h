@@ -27,6 +27,9 @@ PA_AGENT int32_t pa_tasks_filters(int32_t tid);
  * name of the kernel's, of less than 30 characters. */
 PA_AGENT bool pa_tasks_read(int32_t tid, const char *file, char *text, size_t size);
 
+/* Signals that this user may still queue, a timer takes one; INT32_MAX when it is not known. */
+PA_AGENT int32_t pa_tasks_signal_room(void);
+
 /* Is that descriptor of the thread's (its table may be another than ours) a socket? */
 PA_AGENT bool pa_tasks_is_socket(int32_t tid, int fd);
 

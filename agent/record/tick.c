@@ -33,6 +33,7 @@ static struct {
 	int64_t period_ns;   /* constant while ticks are on; at most 1 s */
 	bool running;        /* guard: lock */
 	int32_t filters;     /* seccomp filters of who starts; guard: lock */
+	PA_ATOMIC(int32_t) room; /* timers that may still be made; relaxed */
 	PA_ATOMIC(uint32_t) confined; /* a thread has more: it may start others; relaxed */
 } state = { .lock = PA_LOCK_INIT(PA_LOCK_CONFIG) };
 
@@ -60,8 +61,20 @@ static void delete_timer(struct slot *slot)
 	/* The load spares the page of a slot that was never used. */
 	int32_t timer = pa_load_acquire(&slot->timer) ? pa_swap_acq_rel(&slot->timer, 0) : 0;
 	/* Refused, by a filter of system calls: it goes on for the life of the thread. */
-	if (timer && syscall(SYS_timer_delete, timer - 1) != 0)
+	if (!timer)
+		return;
+	pa_add_relaxed(&state.room, 1);
+	if (syscall(SYS_timer_delete, timer - 1) != 0)
 		pa_signal_keep();
+}
+
+/* Each timer takes one of the signals that the program may have queued: half are left to it. */
+static bool take_room(void)
+{
+	if (pa_sub_relaxed(&state.room, 1) > 0)
+		return true;
+	pa_add_relaxed(&state.room, 1);
+	return false;
 }
 
 /* A timer on tid's CPU clock whose first tick is after first_ns. False: the kernel refused. */
@@ -72,8 +85,12 @@ static bool arm(struct slot *slot, int32_t tid, int64_t first_ns)
 	event.sigev_value.sival_int = tid;
 	event._sigev_un._tid = tid;
 	int timer;
-	if (syscall(SYS_timer_create, cpu_clock_of(tid), &event, &timer) != 0)
+	if (!take_room())
 		return false;
+	if (syscall(SYS_timer_create, cpu_clock_of(tid), &event, &timer) != 0) {
+		pa_add_relaxed(&state.room, 1);
+		return false;
+	}
 	pa_store_release(&slot->timer, timer + 1);
 	struct itimerspec spec = {
 		.it_value = { first_ns / PA_NS_PER_S, first_ns % PA_NS_PER_S },
@@ -215,6 +232,7 @@ int pa_tick_start(unsigned rate_hz)
 	if (!have_slots())
 		goto out;
 	state.period_ns = PA_NS_PER_S / rate_hz;
+	pa_store_relaxed(&state.room, pa_tasks_signal_room() / 2);
 	error = pa_signal_take();
 	if (error)
 		goto out;

@@ -320,6 +320,8 @@ def test_few_queued_signals(case):
     target.expect("ready")
     with case.fire(target, ("/profile?seconds=1", "/goroutine?debug=2")):
         assert len(counts(target, "goroutine").samples) > 0
+        # Also while a profile takes timers.
+        assert target.ask("go", "room") == "room yes"
     answer = until_profile(target)
     assert target.ask("go", "room") == "room yes"
     profile = Profile(answer.body)

@@ -4,6 +4,8 @@
 
 #include <cmocka.h>
 #include <pthread.h>
+#include <sys/resource.h>
+#include <sys/socket.h>
 #include <sys/syscall.h>
 #include <unistd.h>
 
@@ -65,10 +67,57 @@ static void each_thread_is_visited_once(void **unused)
 	pthread_attr_destroy(&small);
 }
 
+static void room_for_signals_is_what_the_limit_leaves(void **unused)
+{
+	struct rlimit before, none;
+	(void)unused;
+	assert_int_equal(getrlimit(RLIMIT_SIGPENDING, &before), 0);
+	assert_true(pa_tasks_signal_room() > 0);
+	none = (struct rlimit){ 0, before.rlim_max };
+	assert_int_equal(setrlimit(RLIMIT_SIGPENDING, &none), 0);
+	assert_int_equal(pa_tasks_signal_room(), 0);
+	assert_int_equal(setrlimit(RLIMIT_SIGPENDING, &before), 0);
+}
+
+static void note_file(void *arg, int32_t fd)
+{
+	int *ends = arg;
+	if (fd == ends[0] || fd == ends[1])
+		ends[2]++;
+}
+
+static void files_are_visited_and_sockets_are_known(void **unused)
+{
+	int ends[3] = { 0 }, pair[2];
+	int32_t tid = (int32_t)syscall(SYS_gettid);
+	(void)unused;
+	assert_int_equal(pipe(ends), 0);
+	assert_int_equal(pa_tasks_each_file(note_file, ends), 0);
+	assert_int_equal(ends[2], 2);
+	assert_int_equal(socketpair(AF_UNIX, SOCK_STREAM, 0, pair), 0);
+	assert_true(pa_tasks_is_socket(tid, pair[0]));
+	assert_false(pa_tasks_is_socket(tid, ends[0]));
+	assert_false(pa_tasks_is_socket(tid, 999));
+	for (int i = 0; i < 2; i++) {
+		close(ends[i]);
+		close(pair[i]);
+	}
+}
+
+static void nobody_here_is_in_a_sandbox_of_its_own(void **unused)
+{
+	(void)unused;
+	assert_int_equal(pa_tasks_filters((int32_t)syscall(SYS_gettid)), pa_tasks_filters(0));
+	assert_int_equal(pa_tasks_filters(0x7ffffff0), INT32_MAX);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(each_thread_is_visited_once),
+		cmocka_unit_test(room_for_signals_is_what_the_limit_leaves),
+		cmocka_unit_test(files_are_visited_and_sockets_are_known),
+		cmocka_unit_test(nobody_here_is_in_a_sandbox_of_its_own),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }
