@@ -86,9 +86,6 @@ OUR_TAIL = [name for name in GO_TAIL[:-1] if name not in NOT_NATIVE] + ["RSS", "
 GO_DUMP = ["", "\tFILE:LINE", "\tFILE:LINE +OFFSET", "NAME(...)", "NAME(VALUES)"]
 OUR_DUMP = ["", "\tFILE:LINE +OFFSET", "NAME(...)", "created by NAME in goroutine N",
             "goroutine N [STATE] {NOTE}:"]
-TRACE_TEXT = ("A trace of execution of the current program. You can specify the duration in the "
-              "seconds GET parameter. After you get the trace file, use the go tool trace command "
-              "to investigate the trace.")
 SYMBOL_TEXT = ("Maps given program counters to function names. Counters can be specified in a GET "
                "raw query or POST body, multiple counters are separated by '+'.")
 THREADS_TEXT = "Stack traces of all current goroutines"
@@ -98,7 +95,6 @@ PANIC_TEXT = (" Use debug=2 as a query parameter to export in the same format as
 METHODS = "GET and HEAD everywhere, POST only on symbol; else 405, Allow, and Go's error headers"
 REDIRECTS = "/debug/pprof and unclean paths are 301, which Go answered up to 1.21"
 VERSIONS = "Go's own versions differ; the agent does as one of them"
-NO_TRACE = "not there yet: the execution trace"
 THREADS = "each thread's name and number are labels besides those of the program"
 THREADCREATE = "threadcreate has the real creators, Go has no stacks there"
 
@@ -245,15 +241,8 @@ DECISIONS = [
                        "num_symbols: 1\nreading request: bufio: buffer full\n")}, before=NEW),
     Decision("a connection serves one request, so that idle ones hold no worker", "M-S14",
              [r"R11 a connection is kept.*"], {"second": (200, 0)}),
-    # ---- not there yet
-    Decision(NO_TRACE, "trace", [r"T\d GET trace.*"],
-             dict(NOT_HERE, **{
-                 "status": (200, 404), "Content-Type": ("application/octet-stream", TEXT),
-                 "Content-Disposition": ('attachment; filename="trace"', None),
-                 "body": ("<trace>", UNKNOWN)})),
-    Decision(NO_TRACE, "trace", [r"T5 .*"],
-             {"status": (500, 404), "first": (200, None), "body": (re.compile(
-                 r"Could not enable tracing: .*already enabled\n"), UNKNOWN)}),
-    Decision(NO_TRACE, "trace", [PAGE], {"index.row trace": ("trace?debug=1", None),
-                                         "index.text trace": (TRACE_TEXT, None)}),
+    Decision("the words for a second trace are those that the contract has", "row T5", [r"T5 .*"],
+             {"body": ("Could not enable tracing: execution tracer already enabled\n",
+                       "Could not enable tracing: runtime error: tracing is already enabled\n")},
+             since=NEW),
 ]
