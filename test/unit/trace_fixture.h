@@ -1,0 +1,192 @@
+/*
+ * What the tests of the trace's writer have in common: a program whose functions have names, stacks
+ * of it, items as the collector gives them, a sink, and the strict reader of what came out. Included
+ * by one file of a test.
+ */
+#ifndef TRACE_FIXTURE_H
+#define TRACE_FIXTURE_H
+
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <cmocka.h>
+#include <errno.h>
+
+#include "agent/base/arena.h"
+#include "agent/base/clock.h"
+#include "agent/profile/symbols.h"
+#include "proto/trace.h"
+#include "proto/trace_bytes.h"
+#include "trace_reader.h"
+
+/* ---- the program ---- */
+
+enum {
+	IN_MAIN, IN_WORKER, IN_OTHER, IN_LOCK, IN_START_THREAD, IN_CLONE3, IN_CLONE_VERSIONED,
+	IN_START_CALL_MAIN, IN_START_MAIN, IN_START, IN_INLINED, IN_TWICE, IN_NAMELESS, IN_NO_ANSWER,
+	IN_COUNT,
+	IN_EXTRA = 1000 /* as many as wanted, nameless */
+};
+
+static struct pa_function functions[] = {
+	[IN_MAIN] = { .name = "main", .file = "main.c" },
+	[IN_WORKER] = { .name = "worker", .file = "worker.c" },
+	[IN_OTHER] = { .name = "other", .file = "worker.c" },
+	[IN_LOCK] = { .name = "take_lock", .file = "lock.c" },
+	[IN_START_THREAD] = { .name = "start_thread", .file = "" },
+	[IN_CLONE3] = { .name = "clone3", .file = "" },
+	[IN_CLONE_VERSIONED] = { .name = "__clone@@GLIBC_2.2.5", .file = "" },
+	[IN_START_CALL_MAIN] = { .name = "__libc_start_call_main", .file = "" },
+	[IN_START_MAIN] = { .name = "__libc_start_main_alias_1", .file = "" },
+	[IN_START] = { .name = "_start", .file = "" },
+	[IN_INLINED] = { .name = "small", .file = "small.h" },
+	[IN_TWICE] = { .name = "smaller", .file = "small.h" },
+	[IN_NO_ANSWER] = { .name = "[no answer]", .file = "" },
+};
+
+#define PC_OF(id) (0x401000 + 0x100 * (uintptr_t)(id))
+
+static inline const struct pa_loc *loc_of(uint32_t id)
+{
+	static struct pa_loc locs[IN_EXTRA + 1024];
+
+	assert_true(id < PA_COUNT(locs));
+	locs[id].pc = id == IN_NO_ANSWER ? PA_PSEUDO_NO_ANSWER : PC_OF(id);
+	return &locs[id];
+}
+
+PA_AGENT const struct pa_loc *pa_sites_loc(uint32_t id)
+{
+	return loc_of(id);
+}
+
+/* Two functions are inlined into main at IN_INLINED, one into the other. */
+PA_AGENT uint32_t pa_symbols_lookup(const struct pa_loc *loc, struct pa_frame *frames, uint32_t max)
+{
+	uint32_t id = (uint32_t)(loc - loc_of(0));
+
+	assert_true(max >= 3);
+	if (id >= IN_COUNT || id == IN_NAMELESS)
+		return 0;
+	frames[0] = (struct pa_frame){ &functions[id], 10 + id };
+	if (id != IN_INLINED)
+		return 1;
+	frames[1] = (struct pa_frame){ &functions[IN_TWICE], 8 };
+	frames[2] = (struct pa_frame){ &functions[IN_MAIN], 9 };
+	return 3;
+}
+
+static int rests;
+
+PA_AGENT void pa_symbols_rest(void)
+{
+	rests++;
+}
+
+/* Innermost first; each has an id of its own and lives for ever. */
+static inline struct pa_stack *stack_of(uint32_t depth, const uint32_t *locs)
+{
+	static _Alignas(struct pa_stack) char room[1 << 20];
+	static size_t used;
+	static uint32_t next;
+	struct pa_stack *stack = (struct pa_stack *)(room + used);
+
+	used += (sizeof(*stack) + depth * sizeof(*locs) + 15) & ~(size_t)15;
+	assert_true(used <= sizeof(room));
+	stack->id = next++;
+	stack->depth = depth;
+	if (depth)
+		memcpy(stack->locs, locs, depth * sizeof(*locs));
+	return stack;
+}
+#define STACK(...)                                                                                \
+	stack_of(sizeof((uint32_t[]){ __VA_ARGS__ }) / 4, (uint32_t[]){ __VA_ARGS__ })
+
+/* ---- what comes out ---- */
+
+static struct {
+	size_t writes, stop_at, count;
+	unsigned char bytes[64 << 20];
+} out;
+
+static inline bool write_out(void *arg, const void *bytes, size_t count)
+{
+	(void)arg;
+	if (++out.writes == out.stop_at)
+		return false;
+	assert_true(out.count + count <= sizeof(out.bytes));
+	memcpy(out.bytes + out.count, bytes, count);
+	out.count += count;
+	return true;
+}
+
+static const struct pa_sink sink = { .write = write_out };
+static struct trace trace;
+
+static inline void read_out(void)
+{
+	if (!trace_read(&trace, out.bytes, out.count))
+		fail_msg("%s", trace.error);
+	assert_int_equal(trace.undefined_stacks, 0);
+}
+
+/* ---- what goes in ---- */
+
+#define START_NS (1000 * PA_NS_PER_S)
+
+/* Of an event so many ns after the start of the trace. */
+static inline struct pa_tracer_item item_at(int64_t ns, int32_t tid, enum pa_tracing_op op)
+{
+	return (struct pa_tracer_item){ .time_ns = START_NS + ns, .tid = tid, .op = (uint8_t)op };
+}
+
+static inline struct pa_tracer_item block_of(int64_t ns, int32_t tid, enum pa_tracing_wait wait,
+	uintptr_t object, const struct pa_stack *stack)
+{
+	struct pa_tracer_item item = item_at(ns, tid, PA_TRACING_BLOCK);
+
+	item.wait = (uint8_t)wait;
+	item.object = object;
+	item.stack = stack;
+	return item;
+}
+
+static inline struct pa_tracer_item woke_of(int64_t ns, int32_t tid, uint64_t link)
+{
+	struct pa_tracer_item item = item_at(ns, tid, PA_TRACING_WOKE);
+
+	item.link = link;
+	return item;
+}
+
+static inline struct pa_tracer_item release_of(int64_t ns, int32_t tid, uintptr_t object,
+	uint64_t number, const struct pa_stack *stack)
+{
+	struct pa_tracer_item item = item_at(ns, tid, PA_TRACING_RELEASE);
+
+	item.object = object;
+	item.link = number;
+	item.stack = stack;
+	return item;
+}
+
+/* An item and its text in those behind it. */
+struct texted {
+	struct pa_tracer_item items[2 + PA_TRACING_TEXT_BYTES / sizeof(struct pa_tracer_item)];
+};
+
+static inline struct texted with_text(struct pa_tracer_item item, const char *text, size_t bytes)
+{
+	struct texted texted = { 0 };
+
+	item.text_bytes = (uint16_t)bytes;
+	texted.items[0] = item;
+	memcpy(texted.items + 1, text, bytes);
+	return texted;
+}
+
+#endif
