@@ -345,9 +345,10 @@ void pa_trace_begin(struct pa_trace *trace, const struct pa_snapshot *threads, i
 	trace->threads.ts = PA_TRACE_TICK_OWN_ROW;
 	pa_trace_rows_start_own(&trace->threads.rows, (int32_t)syscall(SYS_gettid),
 		trace->threads.ts);
-	trace->threads.ts = PA_TRACE_TICK_BEGUN;
+	trace->threads.ts = PA_TRACE_TICK_PROCESSORS;
 	uint64_t processors = (uint64_t)sysconf(_SC_NPROCESSORS_ONLN);
 	write_event(trace, 0, PA_TRACE_GOMAXPROCS, PA_TRACE_ARGS(processors, 0));
+	trace->threads.ts = PA_TRACE_TICK_BEGUN;
 	for (size_t i = 0; threads && i < threads->sample_count; i++)
 		begin_thread(trace, &threads->samples[i]);
 }

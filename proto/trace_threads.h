@@ -14,10 +14,12 @@
 #include "trace_tables.h"
 
 /* The first ticks: time 0 means unset to readers. At the first of them stand only the creations of
- * the threads that are there; ordinary events begin at the last. */
+ * the threads that are there; ordinary events begin at the last, since of two rows at the same time
+ * readers may put either first, and some break at a label before Gomaxprocs. */
 #define PA_TRACE_TICK_CREATED 1000u
 #define PA_TRACE_TICK_OWN_ROW 1001u
-#define PA_TRACE_TICK_BEGUN 1002u
+#define PA_TRACE_TICK_PROCESSORS 1002u
+#define PA_TRACE_TICK_BEGUN 1003u
 
 #define PA_TRACE_REGIONS 8
 
