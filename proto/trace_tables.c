@@ -118,11 +118,14 @@ static void add_frame(struct frames *frames, uint64_t pc, const char *name, cons
 		frames->at[frames->count++] = (struct frame){ pc, name, file, line };
 }
 
-/* A name that is nowhere in symbols: its address. */
+/* A name that is nowhere in symbols: its address. Kept once, and so the same in all stacks. */
 static const char *name_nameless(struct pa_trace_tables *tables, const struct pa_loc *loc)
 {
 	char text[32];
 	int length = snprintf(text, sizeof(text), "0x%jx", (uintmax_t)loc->pc);
+	int64_t known = pa_strtab_find(&tables->strings, text);
+	if (known >= 0)
+		return pa_strtab_text(&tables->strings, (uint32_t)known);
 	const char *kept = pa_arena_strndup(&tables->texts, text, (size_t)length);
 	return kept ? kept : "[unknown]";
 }
