@@ -13,6 +13,9 @@
 #define FRAMES 120
 #define FRAME_WORDS 4
 
+/* Of a deep stack so many are looked at to find where it begins: below it libc has four at most. */
+#define ENTRY_LOCS 8
+
 /*
  * Readers take one pc for one function. Frames that have no pc of their own, inlined ones and those
  * that we add, get one where no program has code.
@@ -181,7 +184,9 @@ static void collect(struct pa_trace_tables *tables, const struct pa_trace_key *k
 	const char *wait = text_of_wait(key->how);
 	if (*wait)
 		add_frame(frames, MADE_UP_PC + key->how, wait, "", 0);
-	for (uint32_t i = 0; key->stack && i < key->stack->depth; i++)
+	uint32_t depth = key->stack ? key->stack->depth : 0;
+	uint32_t first = key->how == PA_TRACE_ENTRY && depth > ENTRY_LOCS ? depth - ENTRY_LOCS : 0;
+	for (uint32_t i = first; i < depth; i++)
 		add_loc(tables, frames, key->stack->locs[i]);
 	while (frames->count > 1 && is_below_start(frames->at[frames->count - 1].name))
 		frames->count--;
