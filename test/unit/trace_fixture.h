@@ -64,6 +64,8 @@ PA_AGENT const struct pa_loc *pa_sites_loc(uint32_t id)
 	return loc_of(id);
 }
 
+static uint32_t first_line; /* of all files */
+
 /* Two functions are inlined into main at IN_INLINED, one into the other. */
 PA_AGENT uint32_t pa_symbols_lookup(const struct pa_loc *loc, struct pa_frame *frames, uint32_t max)
 {
@@ -72,11 +74,11 @@ PA_AGENT uint32_t pa_symbols_lookup(const struct pa_loc *loc, struct pa_frame *f
 	assert_true(max >= 3);
 	if (id >= IN_COUNT || id == IN_NAMELESS)
 		return 0;
-	frames[0] = (struct pa_frame){ &functions[id], 10 + id };
+	frames[0] = (struct pa_frame){ &functions[id], first_line + 10 + id };
 	if (id != IN_INLINED)
 		return 1;
-	frames[1] = (struct pa_frame){ &functions[IN_TWICE], 8 };
-	frames[2] = (struct pa_frame){ &functions[IN_MAIN], 9 };
+	frames[1] = (struct pa_frame){ &functions[IN_TWICE], first_line + 8 };
+	frames[2] = (struct pa_frame){ &functions[IN_MAIN], first_line + 9 };
 	return 3;
 }
 
