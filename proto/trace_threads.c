@@ -61,11 +61,13 @@ static uint64_t goroutine_of(struct pa_trace_threads *threads, int32_t tid)
 struct pa_trace_thread *pa_trace_threads_create(struct pa_trace_threads *threads, uint32_t row,
 	int32_t tid, uint64_t serial, const struct pa_stack *entry, uint64_t stack)
 {
+	uint32_t index = threads->count;
+	if (index == PA_TRACE_THREADS_MAX ||
+		!pa_grow(&threads->at, (index + (size_t)1) * sizeof(struct pa_trace_thread)))
+		return NULL;
 	uint64_t newstack = entry ? pa_trace_tables_stack(threads->tables, entry, PA_TRACE_ENTRY)
 				  : pa_trace_tables_reserve(threads->tables);
-	uint32_t index = threads->count;
-	if (!newstack || index == PA_TRACE_THREADS_MAX ||
-		!pa_grow(&threads->at, (index + (size_t)1) * sizeof(struct pa_trace_thread)))
+	if (!newstack)
 		return NULL;
 	struct pa_trace_thread *thread = thread_at(threads, index);
 	*thread = (struct pa_trace_thread){
