@@ -5,7 +5,8 @@
 /* Ids that the viewer gives its own rows. */
 #define VIEWER_LO 1000000u
 #define VIEWER_HI 1000010u
-/* Threads that are not called by their tid: it was another one's before. */
+/* Threads that are not called by their tid: it was another one's before. Above all tids that Linux
+ * gives; what a damaged event says may be anything. */
 #define LATER_GOROUTINES 10000000u
 
 bool pa_trace_threads_init(struct pa_trace_threads *threads, struct pa_trace_bytes *bytes,
@@ -54,7 +55,8 @@ static bool call_it(struct pa_trace_threads *threads, uint32_t group, uint64_t k
 static uint64_t goroutine_of(struct pa_trace_threads *threads, int32_t tid)
 {
 	bool taken = pa_trace_threads_find(threads, PA_TRACE_BY_TID, (uint64_t)tid) != NULL;
-	bool good = tid > 0 && ((uint32_t)tid < VIEWER_LO || (uint32_t)tid > VIEWER_HI);
+	bool good = tid > 0 && tid < (int32_t)LATER_GOROUTINES &&
+		((uint32_t)tid < VIEWER_LO || (uint32_t)tid > VIEWER_HI);
 	return good && !taken ? (uint64_t)tid : LATER_GOROUTINES + threads->later++;
 }
 
