@@ -57,6 +57,12 @@ static uint64_t ts_of(const struct pa_trace *trace, int64_t time_ns)
 	return since_ns > 0 ? (uint64_t)since_ns + PA_TRACE_TICK_BEGUN : PA_TRACE_TICK_BEGUN;
 }
 
+/* The threads that were there then have been asked later than that. */
+static bool is_before_start(const struct pa_trace *trace, const struct pa_tracer_item *item)
+{
+	return item->time_ns < trace->start_ns;
+}
+
 /* It does not go back: what was recorded between a clock and a place in the ring. */
 static void advance(struct pa_trace *trace, int64_t time_ns)
 {
@@ -80,7 +86,9 @@ static uint64_t plain_stack(struct pa_trace *trace, const struct pa_stack *stack
 static void on_create(struct pa_trace *trace, const struct pa_tracer_item *item)
 {
 	const struct pa_trace_thread *parent = running(trace, item);
-	if (!item->link || pa_trace_threads_find(&trace->threads, PA_TRACE_BY_SERIAL, item->link))
+	/* Who was created before may be there already, under its tid. */
+	if (!item->link || is_before_start(trace, item) ||
+		pa_trace_threads_find(&trace->threads, PA_TRACE_BY_SERIAL, item->link))
 		return;
 	uint32_t row = parent ? parent->row : 0;
 	uint64_t stack = parent ? plain_stack(trace, item->stack) : 0;
@@ -94,6 +102,8 @@ static void on_start(struct pa_trace *trace, const struct pa_tracer_item *item)
 	struct pa_trace_threads *threads = &trace->threads;
 	struct pa_trace_thread *old =
 		pa_trace_threads_find(threads, PA_TRACE_BY_TID, (uint64_t)item->tid);
+	if (old && old->state != PA_TRACE_DEAD && is_before_start(trace, item))
+		return;
 	if (old && pa_trace_threads_run(threads, old))
 		pa_trace_threads_end(threads, old);
 	struct pa_trace_thread *thread =
