@@ -193,7 +193,8 @@ static void record_text(const struct pa_thread *thread, const char *first, const
 	char *text = (char *)words;
 	size_t max = sizeof(words) - 1, used = strnlen(first, max);
 	memcpy(text, first, used);
-	if (second && ++used < max) {
+	if (second && used + 1 < max) {
+		used++;
 		size_t more = strnlen(second, max - used);
 		memcpy(text + used, second, more);
 		used += more;
