@@ -90,9 +90,20 @@ static void put(const struct pa_tracer_item *items)
 		put_queue(items, count);
 }
 
+static struct text *text_of(int32_t tid)
+{
+	for (size_t i = 0; i < TEXTS; i++)
+		if (state.texts[i].tid == tid)
+			return &state.texts[i];
+	return NULL;
+}
+
+/* One that still waits is that of an event that was lost. */
 static void keep_text(const struct pa_event *event)
 {
-	struct text *text = &state.texts[state.next_text++ % TEXTS];
+	struct text *text = text_of(event->tid);
+	if (!text)
+		text = &state.texts[state.next_text++ % TEXTS];
 	size_t bytes = event->value[0], have = event->depth * sizeof(uintptr_t);
 	if (bytes > have)
 		bytes = have;
@@ -106,15 +117,12 @@ static void keep_text(const struct pa_event *event)
 /* Behind items[0]. */
 static void take_text(struct pa_tracer_item *items)
 {
-	for (size_t i = 0; i < TEXTS; i++) {
-		struct text *text = &state.texts[i];
-		if (text->tid != items->tid)
-			continue;
-		memcpy(items + 1, text->text, text->bytes);
-		items->text_bytes = text->bytes;
-		text->tid = 0;
+	struct text *text = text_of(items->tid);
+	if (!text)
 		return;
-	}
+	memcpy(items + 1, text->text, text->bytes);
+	items->text_bytes = text->bytes;
+	text->tid = 0;
 }
 
 static const struct pa_stack *entry_of(enum pa_tracing_op op, uintptr_t start_routine)
