@@ -152,24 +152,25 @@ static int add_digits(const char **text, double *sum)
 	return count;
 }
 
-static bool is_word(const char *text, double *value)
+/* nan has no sign. */
+static bool is_word(const char *text, bool is_signed, double *value)
 {
 	bool endless = strcasecmp(text, "inf") == 0 || strcasecmp(text, "infinity") == 0;
 
 	*value = endless ? INFINITY : NAN;
-	return endless || strcasecmp(text, "nan") == 0;
+	return endless || (!is_signed && strcasecmp(text, "nan") == 0);
 }
 
 /* Not by strtod: its decimal point is the program's locale's. */
 bool pa_query_float(const char *text, double *value)
 {
-	bool negative = *text == '-';
+	bool negative = *text == '-', is_signed = negative || *text == '+';
 	double sum = 0;
 	int64_t exponent = 0;
 	int fraction = 0;
 
-	text += *text == '-' || *text == '+';
-	if (is_word(text, value)) {
+	text += is_signed;
+	if (is_word(text, is_signed, value)) {
 		*value = negative ? -*value : *value;
 		return true;
 	}
@@ -185,8 +186,11 @@ bool pa_query_float(const char *text, double *value)
 			return false;
 		text = "";
 	}
-	*value = sum * pow(10, (double)exponent - fraction) * (negative ? -1 : 1);
-	return *text == '\0';
+	/* 0 times infinity would be no number. */
+	if (sum != 0)
+		sum *= pow(10, (double)exponent - fraction);
+	*value = negative ? -sum : sum;
+	return *text == '\0' && isfinite(sum);
 }
 
 int64_t pa_query_atoi(const char *text)
