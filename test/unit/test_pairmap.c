@@ -126,6 +126,23 @@ static void growing_gives_the_old_memory_back(void **unused)
 	assert_true(pa_pairmap_bytes(&map) < 100000 * 16 * 3);
 }
 
+static void freed_map_is_empty_and_can_be_filled_again(void **unused)
+{
+	size_t before = pa_map_bytes();
+	(void)unused;
+	pa_pairmap_free(&map);
+	assert_int_equal(pa_map_bytes(), before);
+	for (int round = 0; round < 3; round++) {
+		for (uint32_t i = 0; i < 1000; i++)
+			pa_pairmap_put(&map, 1, i, i);
+		assert_true(pa_map_bytes() > before);
+		pa_pairmap_free(&map);
+		assert_int_equal(pa_map_bytes(), before);
+		assert_int_equal(map.used, 0);
+		assert_null(pa_pairmap_find(&map, 1, 5));
+	}
+}
+
 static void mended_map_has_each_pair_once(void **unused)
 {
 	(void)unused;
@@ -180,6 +197,7 @@ int main(void)
 		cmocka_unit_test_setup(taken_pair_is_gone_and_others_stay, empty),
 		cmocka_unit_test_setup(long_random_history_is_that_of_a_set, empty),
 		cmocka_unit_test_setup(growing_gives_the_old_memory_back, empty),
+		cmocka_unit_test_setup(freed_map_is_empty_and_can_be_filled_again, empty),
 		cmocka_unit_test_setup(mended_map_has_each_pair_once, empty),
 		cmocka_unit_test_setup(mended_map_forgets_what_stood_twice, empty),
 	};

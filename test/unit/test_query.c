@@ -6,6 +6,9 @@
 
 #include <cmocka.h>
 
+#include <locale.h>
+#include <math.h>
+
 static const char *value_of(const char *query, const char *key)
 {
 	static char value[16];
@@ -125,6 +128,51 @@ static void underscores_stand_between_digits(void **unused)
 	assert_int_equal(uint_of("0x_"), 0);
 }
 
+/* Go's strconv.ParseFloat says the same of these. */
+static void floats_are_read_as_go_does(void **unused)
+{
+	static const struct {
+		const char *text;
+		double value;
+	} good[] = {
+		{ "0", 0 }, { "-0", 0 }, { "5", 5 }, { "+5", 5 }, { "-5", -5 }, { "0.5", 0.5 },
+		{ ".5", 0.5 }, { "5.", 5 }, { "1e3", 1000 }, { "1E+3", 1000 }, { "25e-2", 0.25 },
+		{ "007", 7 }, { "1e-999", 0 }, { "0e999", 0 }, { "0e99999999999999999999", 0 },
+		{ "0.0000e5", 0 }, { "1e308", 1e308 }, { "inf", INFINITY }, { "+Inf", INFINITY },
+		{ "-infinity", -INFINITY }, { "123456789.5", 123456789.5 },
+	};
+	static const char *const bad[] = { "", "+", "-", ".", "-.", "e5", ".e5", "5e", "5e+", "5ex",
+		"5e5x", "5e5.5", "5x", "5 ", " 5", "--5", "+-5", "0x10", "5,5", "5.5.5", "in", "infi",
+		"infinit", "nanx", "+nan", "-nan", "\1", "1e309", "-1e309", "1e999",
+		"1e99999999999999999999" };
+	double value;
+	(void)unused;
+	for (size_t i = 0; i < PA_COUNT(good); i++) {
+		if (!pa_query_float(good[i].text, &value))
+			fail_msg("'%s' is one", good[i].text);
+		bool is_same = value == good[i].value ||
+			fabs(value - good[i].value) <= 1e-15 * fabs(good[i].value);
+		if (!is_same)
+			fail_msg("'%s' is not %g", good[i].text, value);
+	}
+	for (size_t i = 0; i < PA_COUNT(bad); i++)
+		if (pa_query_float(bad[i], &value))
+			fail_msg("'%s' is none", bad[i]);
+	assert_true(pa_query_float("nan", &value) && isnan(value));
+	assert_true(pa_query_float("NaN", &value) && isnan(value));
+}
+
+static void decimal_point_is_not_the_programs(void **unused)
+{
+	double value;
+	(void)unused;
+	/* Where there is such a locale; else this shows nothing. */
+	setlocale(LC_NUMERIC, "de_DE.UTF-8");
+	assert_true(pa_query_float("0.5", &value) && value == 0.5);
+	assert_false(pa_query_float("0,5", &value));
+	setlocale(LC_NUMERIC, "C");
+}
+
 static void assert_path(const char *raw, enum pa_query_path kind, const char *wanted)
 {
 	char path[64];
@@ -190,6 +238,8 @@ int main(void)
 		cmocka_unit_test(long_values_and_nul_become_junk),
 		cmocka_unit_test(int_takes_what_go_takes),
 		cmocka_unit_test(atoi_saturates_and_forgives),
+		cmocka_unit_test(floats_are_read_as_go_does),
+		cmocka_unit_test(decimal_point_is_not_the_programs),
 		cmocka_unit_test(uint_knows_all_bases),
 		cmocka_unit_test(uint_passes_over_junk),
 		cmocka_unit_test(underscores_stand_between_digits),

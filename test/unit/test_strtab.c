@@ -89,6 +89,28 @@ static void many_texts_keep_their_numbers(void **unused)
 	assert_int_equal(kernel.open, 0);
 }
 
+static void text_is_found_without_being_added(void **unused)
+{
+	static char texts[100][16];
+	struct pa_strtab table = { 0 };
+
+	(void)unused;
+	assert_int_equal(pa_strtab_init(&table), 0);
+	assert_int_equal(pa_strtab_find(&table, ""), 0);
+	assert_int_equal(pa_strtab_find(&table, NULL), 0);
+	assert_int_equal(pa_strtab_find(&table, "malloc"), -1);
+	assert_int_equal(table.count, 1);
+	for (int i = 0; i < 100; i++) {
+		snprintf(texts[i], sizeof(texts[i]), "function_%d", i);
+		assert_int_equal(pa_strtab_find(&table, texts[i]), -1);
+		assert_int_equal(pa_strtab_index(&table, texts[i]), i + 1);
+		assert_int_equal(pa_strtab_find(&table, texts[i / 2]), i / 2 + 1);
+	}
+	assert_int_equal(table.count, 101);
+	pa_strtab_free(&table);
+	assert_int_equal(kernel.open, 0);
+}
+
 static void table_without_memory_says_so_and_stays_whole(void **unused)
 {
 	static char texts[MANY][16];
@@ -120,6 +142,7 @@ int main(void)
 		cmocka_unit_test_setup(empty_text_is_number_zero, reset),
 		cmocka_unit_test_setup(equal_texts_share_a_number, reset),
 		cmocka_unit_test_setup(many_texts_keep_their_numbers, reset),
+		cmocka_unit_test_setup(text_is_found_without_being_added, reset),
 		cmocka_unit_test_setup(table_without_memory_says_so_and_stays_whole, reset),
 	};
 
