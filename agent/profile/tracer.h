@@ -7,7 +7,8 @@
  * items of its own.
  *
  * Context: PA_AGENT. _record, _tick and _heap: the collector, under PA_LOCK_TABLES. _flight_boot:
- * before the collector runs, under no lock, since it takes PA_LOCK_ROLL. _begin, _read, _stop and _end: one thread, whoever takes the trace.
+ * before the collector runs, under no lock, since it takes PA_LOCK_ROLL. _begin, _read, _stop and
+ * _end: one thread, whoever takes the trace.
  * Memory: the queue while a trace is taken; the flight recorder's ring, as the settings say.
  */
 #ifndef PA_TRACER_H

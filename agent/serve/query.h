@@ -19,8 +19,8 @@ PA_AGENT bool pa_query_get(const char *query, const char *key, char *value, size
 /* strconv.ParseInt(text, 10, 64). False when it is no number, or one out of range. */
 PA_AGENT bool pa_query_int(const char *text, int64_t *value);
 
-/* strconv.ParseFloat(text, 64) of decimal numbers, inf and nan. False when it is none, or one out of
- * range. */
+/* strconv.ParseFloat(text, 64) of decimal numbers, inf and nan. False when it is none, or one
+ * out of range. */
 PA_AGENT bool pa_query_float(const char *text, double *value);
 
 /* strconv.Atoi with its error ignored: 0 for what is no number, the nearest for what is too big. */

@@ -141,10 +141,11 @@ static void floats_are_read_as_go_does(void **unused)
 		{ "0.0000e5", 0 }, { "1e308", 1e308 }, { "inf", INFINITY }, { "+Inf", INFINITY },
 		{ "-infinity", -INFINITY }, { "123456789.5", 123456789.5 },
 	};
-	static const char *const bad[] = { "", "+", "-", ".", "-.", "e5", ".e5", "5e", "5e+", "5ex",
-		"5e5x", "5e5.5", "5x", "5 ", " 5", "--5", "+-5", "0x10", "5,5", "5.5.5", "in", "infi",
+	static const char *const bad[] = {
+		"", "+", "-", ".", "-.", "e5", ".e5", "5e", "5e+", "5ex", "5e5x", "5e5.5", "5x", "5 ", " 5", "--5", "+-5", "0x10", "5,5", "5.5.5", "in", "infi",
 		"infinit", "nanx", "+nan", "-nan", "\1", "1e309", "-1e309", "1e999",
-		"1e99999999999999999999" };
+		"1e99999999999999999999"
+	};
 	double value;
 	(void)unused;
 	for (size_t i = 0; i < PA_COUNT(good); i++) {

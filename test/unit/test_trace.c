@@ -44,7 +44,7 @@ static void threads_that_are_blocked_at_the_start_are_so_in_the_trace(void **unu
 		{ { .syscall = -1 }, "GoCreate GoStart GoPreempt" },
 		{ { .syscall = SYS_futex }, "GoCreate GoStart GoBlockSync" },
 		{ { .syscall = SYS_futex, .wait = PA_WAIT_COND }, "GoCreate GoStart GoBlockCond" },
-		{ { .syscall = SYS_futex, .wait = PA_WAIT_MUTEX }, "GoCreate GoStart GoBlockSync" },
+		{ { .syscall = SYS_futex, .wait = PA_WAIT_SEM }, "GoCreate GoStart GoBlockSync" },
 		{ { .syscall = SYS_poll }, "GoCreate GoStart GoBlockNet" },
 		{ { .syscall = SYS_epoll_wait }, "GoCreate GoStart GoBlockNet" },
 		{ { .syscall = SYS_accept4 }, "GoCreate GoStart GoBlockNet" },

@@ -308,7 +308,7 @@ static void long_texts_are_cut(void **unused)
 	(void)unused;
 	static char first[3000], second[3000];
 	char text[PA_TRACING_TEXT_BYTES];
-	const size_t lengths[] = { 0, 1, 7, 8, 500, 990, 991, 992, 997, 998, 999, 1000, 1001, 2999 };
+	const size_t lengths[] = { 0, 1, 7, 8, 500, 991, 992, 997, 998, 999, 1000, 1001, 2999 };
 	for (size_t i = 0; i < PA_COUNT(lengths); i++) {
 		for (size_t n = 0; n < PA_COUNT(lengths); n++) {
 			memset(first, 0, sizeof(first));

@@ -1,7 +1,7 @@
 /*
  * What the tests of the trace's writer have in common: a program whose functions have names, stacks
- * of it, items as the collector gives them, a sink, and the strict reader of what came out. Included
- * by one file of a test.
+ * of it, items as the collector gives them, a sink, and the strict reader of what came out.
+ * Included by one file of a test.
  */
 #ifndef TRACE_FIXTURE_H
 #define TRACE_FIXTURE_H
@@ -27,8 +27,8 @@
 
 enum {
 	IN_MAIN, IN_WORKER, IN_OTHER, IN_LOCK, IN_START_THREAD, IN_CLONE3, IN_CLONE_VERSIONED,
-	IN_START_CALL_MAIN, IN_START_MAIN, IN_START, IN_INLINED, IN_TWICE, IN_NAMELESS, IN_NO_ANSWER,
-	IN_COUNT,
+	IN_START_CALL_MAIN, IN_START_MAIN, IN_START, IN_INLINED, IN_TWICE, IN_NAMELESS,
+	IN_NO_ANSWER, IN_COUNT,
 	IN_EXTRA = 1000 /* as many as wanted, nameless */
 };
 

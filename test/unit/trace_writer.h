@@ -1,6 +1,6 @@
 /*
- * A writer of execution traces, three threads that it knows from the start, and questions to what it
- * wrote. Included by one file of a test.
+ * A writer of execution traces, three threads that it knows from the start, and questions to what
+ * it wrote. Included by one file of a test.
  */
 #ifndef TRACE_WRITER_H
 #define TRACE_WRITER_H
