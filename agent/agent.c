@@ -65,6 +65,9 @@ extern char __tsan_init[] __attribute__((weak)), __msan_init[] __attribute__((we
 #define FORK_LOAD_WAIT_NS (2 * PA_NS_PER_S)
 #define FORK_TABLES_WAIT_NS (100 * PA_NS_PER_MS)
 
+/* What the end of a trace may take of the program's own. */
+#define TRACE_END_NS (15 * PA_NS_PER_MS)
+
 typedef int core_main_fn(struct pa_bridge *);
 
 static struct {
@@ -285,7 +288,13 @@ void pa_process_forked(void)
 
 void pa_process_exits(void)
 {
-	if (pa_exitfiles_wanted() && pa_agent_is_active() && getpid() == pa_record.pid)
+	bool tracing = pa_tracing_is_on() && pa_load_acquire(&state.core_ready);
+	if ((!tracing && !pa_exitfiles_wanted()) || !pa_agent_is_active() ||
+		getpid() != pa_record.pid)
+		return;
+	if (tracing)
+		state.bridge.api.trace_hurry(TRACE_END_NS);
+	if (pa_exitfiles_wanted())
 		pa_exitfiles_write();
 }
 

@@ -24,7 +24,7 @@
 #include "rollcall.h"
 
 /* Bumped when struct pa_bridge changes: the core refuses another one. */
-#define PA_BRIDGE_VERSION 4
+#define PA_BRIDGE_VERSION 5
 
 /*
  * What was seen and what was lost, by cause. Statistics only: relaxed, written in any context.
@@ -186,6 +186,8 @@ struct pa_bridge {
 			void *arg);
 		/* Number of records of the profile as on the index page; -1: no such profile. */
 		int64_t (*count)(const char *name);
+		/* The program ends: has a trace that is being taken end, and waits for that. */
+		void (*trace_hurry)(int64_t timeout_ns);
 		/* The rates in the settings have changed. */
 		void (*rates_changed)(void);
 	} api;

@@ -27,6 +27,7 @@
 #include "profiles.h"
 #include "routes.h"
 #include "since.h"
+#include "traces.h"
 
 /* A forked child waits for its parent to leave the port: daemon() is such a parent. */
 #define CHILD_RETRIES 3
@@ -186,6 +187,7 @@ static void forget_parent(const struct pa_bridge *bridge)
 	pa_clients_reset();
 	pa_collect_idle(pa_since_idle);
 	pa_wall_reset();
+	pa_traces_reset();
 }
 
 static void complain(const struct pa_bridge *bridge, int error)
@@ -216,6 +218,7 @@ PA_EXPORT int pa_core_main(struct pa_bridge *bridge)
 	if (error)
 		return error;
 	pa_files_init();
+	bridge->api.trace_hurry = pa_traces_hurry;
 	bridge->core_is_ready();
 	pa_drain_run();
 }

@@ -2,11 +2,14 @@
 
 #include <errno.h>
 #include <math.h>
+#include <stdlib.h>
 
 #include "../../proto/trace.h"
 #include "../base/arena.h"
 #include "../base/clock.h"
+#include "../base/lock.h"
 #include "../profile/core.h"
+#include "../profile/symbols.h"
 #include "profiles.h"
 #include "query.h"
 #include "reply.h"
@@ -16,9 +19,15 @@
 #define VALUE_BYTES 64
 #define FILE_NAME "trace"
 
-/* How long events wait in the queue, and how many are moved at once. */
-#define PAUSE_NS (20 * PA_NS_PER_MS)
+/* How long events wait in the queue, and how many are moved at once. Not long: a program that ends
+ * waits for the trace to be ended. */
+#define PAUSE_NS (4 * PA_NS_PER_MS)
 #define ITEMS 4096
+
+static struct {
+	PA_ATOMIC(uint32_t) running; /* traces being taken; acq_rel, futex of hurry */
+	PA_ATOMIC(uint32_t) hurry;   /* the program ends; release in hurry */
+} state;
 
 /* One answer. */
 struct answer {
@@ -27,6 +36,69 @@ struct answer {
 	struct pa_sink sink;
 	struct pa_tracer_item items[ITEMS];
 };
+
+void pa_traces_hurry(int64_t timeout_ns)
+{
+	int64_t end_ns = pa_clock_mono_ns() + timeout_ns;
+	pa_store_release(&state.hurry, 1);
+	/* Ends: at end_ns. */
+	for (uint32_t now; (now = pa_load_acquire(&state.running)) != 0;) {
+		int64_t left_ns = end_ns - pa_clock_mono_ns();
+		if (left_ns <= 0)
+			return;
+		pa_futex_wait(&state.running, now, left_ns);
+	}
+}
+
+void pa_traces_reset(void)
+{
+	pa_store_relaxed(&state.running, 0);
+	pa_store_relaxed(&state.hurry, 0);
+}
+
+/* ---- names that will be wanted at the end ---- */
+
+/*
+ * Looking up names takes long at first: tables of symbols are read. What the threads stand in when
+ * the trace begins is looked up while it runs, so that the end comes soon.
+ */
+struct early {
+	size_t count;
+	const struct pa_stack *stacks[];
+};
+
+static int look_up(void *arg, const struct pa_sink *sink)
+{
+	const struct early *early = arg;
+	struct pa_frame frames[PA_SYMBOLS_INLINE_MAX];
+
+	for (size_t i = 0; i < early->count; i++) {
+		if (!sink->write(sink->arg, "", 0))
+			return -ECANCELED;
+		for (uint32_t at = 0; at < early->stacks[i]->depth; at++)
+			pa_symbols_lookup(pa_sites_loc(early->stacks[i]->locs[at]), frames,
+				PA_SYMBOLS_INLINE_MAX);
+	}
+	pa_symbols_rest();
+	return 0;
+}
+
+/* NULL: not now. */
+static struct pa_job *begin_early(const struct pa_snapshot *threads)
+{
+	size_t count = threads ? threads->sample_count : 0;
+	struct early *early = count
+		? malloc(sizeof(*early) + count * sizeof(early->stacks[0])) : NULL;
+	const struct pa_job_work work = { .run = look_up, .drop = free, .arg = early };
+	struct pa_job *job;
+
+	if (!early)
+		return NULL;
+	early->count = count;
+	for (size_t i = 0; i < count; i++)
+		early->stacks[i] = threads->samples[i].stack;
+	return pa_collect_submit(&work, 0, &job) == 0 ? job : NULL;
+}
 
 /* ---- the query ---- */
 
@@ -126,7 +198,8 @@ static bool follow(struct answer *answer, int64_t ns)
 {
 	int64_t now_ns = pa_clock_mono_ns(), end_ns = now_ns + ns;
 
-	while (now_ns < end_ns && !pa_trace_is_over(answer->trace)) {
+	while (now_ns < end_ns && !pa_trace_is_over(answer->trace) &&
+		!pa_load_acquire(&state.hurry)) {
 		int64_t left_ns = end_ns - now_ns;
 		if (!pa_http_wait(answer->http, left_ns < PAUSE_NS ? left_ns : PAUSE_NS))
 			return false;
@@ -140,6 +213,7 @@ static void write_trace(struct answer *answer, struct pa_snapshot *threads, int6
 {
 	bool samples = cpu && pa_snapshot_cpu_start(pa_core_bridge->settings->cpu_hz) == 0;
 	bool good = send_head(answer->http);
+	struct pa_job *early = begin_early(threads);
 
 	pa_trace_begin(answer->trace, threads, pa_clock_mono_ns());
 	good = good && follow(answer, ns);
@@ -151,6 +225,8 @@ static void write_trace(struct answer *answer, struct pa_snapshot *threads, int6
 		feed(answer);
 	uint64_t lost = pa_tracer_lost();
 	pa_tracer_end();
+	if (early)
+		pa_collect_leave(early);
 	finish(answer, good, end_ns, lost);
 }
 
@@ -166,6 +242,7 @@ static void answer_live(struct pa_http *http, const struct pa_request *request)
 		return;
 	}
 	struct answer *answer = new_answer(http);
+	pa_add_acq_rel(&state.running, 1);
 	if (answer) {
 		write_trace(answer, threads, read_ns(request, SECONDS), is_wanted(request, "cpu"));
 	} else {
@@ -174,6 +251,8 @@ static void answer_live(struct pa_http *http, const struct pa_request *request)
 		pa_reply_error(http, 500, "Could not enable tracing: out of memory");
 	}
 	pa_snapshot_free(threads);
+	pa_add_acq_rel(&state.running, -1u);
+	pa_futex_wake(&state.running, INT32_MAX);
 }
 
 /* ---- the flight recorder ---- */

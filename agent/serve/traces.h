@@ -17,4 +17,13 @@
  */
 PA_AGENT void pa_traces_answer(struct pa_http *http, const struct pa_request *request);
 
+/*
+ * The program ends: a trace that is being taken ends now, and is waited for, timeout_ns at most. On
+ * the program's thread.
+ */
+PA_APP void pa_traces_hurry(int64_t timeout_ns);
+
+/* In a forked child: nobody takes a trace. */
+PA_BOOT void pa_traces_reset(void);
+
 #endif

@@ -71,7 +71,8 @@ static void threads_that_are_blocked_at_the_start_are_so_in_the_trace(void **unu
 
 static void threads_that_were_blocked_at_the_start_go_on(void **unused)
 {
-	const struct pa_about in_futex = { .syscall = SYS_futex }, in_read = { .syscall = SYS_read };
+	const struct pa_about in_futex = { .syscall = SYS_futex };
+	const struct pa_about in_read = { .syscall = SYS_read };
 	struct pa_sample blocked[] = {
 		{ .stack = other_stack, .tid = 50, .about = &in_futex, .thread = "pool" },
 		{ .stack = other_stack, .tid = 51, .about = &in_read, .thread = "disk" },

@@ -127,6 +127,25 @@ static bool has_goroutine(uint64_t id)
 
 /* ---- the time to come ---- */
 
+static void program_that_ends_ends_the_trace(void **unused)
+{
+	struct pa_tracer_item items[] = {
+		item_of(PA_TRACING_START, 7, -1),
+	};
+
+	(void)unused;
+	fake.trace_items = items;
+	fake.trace_count = PA_COUNT(items);
+	pa_traces_hurry(0);
+	ask("seconds=600");
+	pa_traces_reset();
+	is_trace();
+	assert_string_equal(trace_life(&trace, 7), "GoCreate GoStart GoPreempt");
+	/* Nobody takes one: nothing to wait for. */
+	pa_traces_hurry(INT64_MAX / 2);
+	pa_traces_reset();
+}
+
 static void answer_is_a_trace_of_what_is_recorded_meanwhile(void **unused)
 {
 	struct pa_tracer_item items[] = {
@@ -346,6 +365,7 @@ static void flight_0_is_no_flight(void **unused)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
+		TEST(program_that_ends_ends_the_trace),
 		TEST(answer_is_a_trace_of_what_is_recorded_meanwhile),
 		TEST(seconds_are_read_as_go_does),
 		TEST(cpu_samples_are_taken_when_asked_for),
