@@ -421,6 +421,7 @@ static void nobody_is_left_waiting_after_a_crowd_was_there(void **unused)
 static void nobody_waits_in_a_child(void **unused)
 {
 	(void)unused;
+	assert_true(pa_tracing_boot());
 	block(&pa_thread_self, FRAME);
 	pid_t child = fork();
 	if (child == 0) {
