@@ -285,8 +285,7 @@ void *pa_hooks_open_core(const char *path)
 #ifdef __SANITIZE_ADDRESS__
 	return PA_REAL(dlopen)(path, flags | RTLD_DEEPBIND);
 #else
-	bool forbidden = dlsym(RTLD_DEFAULT, "__asan_init") || dlsym(RTLD_DEFAULT, "__lsan_init");
-	return dlopen(path, forbidden ? flags : flags | RTLD_DEEPBIND);
+	return dlopen(path, flags | RTLD_DEEPBIND);
 #endif
 }
 

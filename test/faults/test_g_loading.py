@@ -7,7 +7,7 @@ import subprocess
 
 import pytest
 
-from harness import EXACT, PREFIX, request, until, victim
+from harness import EXACT, PREFIX, listening, request, status_of, until, victim
 from kit import AGENT, MORE_S, PYTHON, TIMES_BARE, have, program, row
 from profiles import heap
 
@@ -134,6 +134,20 @@ def test_asan(case, tmp_path):
                           check=True).stdout.strip()
     _, under = case.same([hello], preload=(os.path.realpath(asan), AGENT))
     assert under.status == 3
+
+
+@row("F95d", "no port that answers nobody in an ASan program", severity=2, modes=("idle",))
+def test_asan_has_no_port(case, tmp_path):
+    source = tmp_path / "waits.c"
+    source.write_text('#include <stdio.h>\nint main(void){puts("ready");fflush(stdout);'
+                      'return getchar() != EOF;}')
+    subprocess.run(["gcc", "-fsanitize=address", "-o", tmp_path / "waits", source], check=True)
+    asan = subprocess.run(["gcc", "-print-file-name=libasan.so"], capture_output=True, text=True,
+                          check=True).stdout.strip()
+    target = case.start([tmp_path / "waits"], wait=False, preload=(os.path.realpath(asan), AGENT))
+    target.expect("ready")
+    assert status_of(target.pid, "Threads") == "1" and listening(target.pid) == []
+    assert target.finish() == 0
 
 
 @row("F95b", "the agent before libasan: ASan says so", severity=4, modes=("idle",))
