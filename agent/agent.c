@@ -46,7 +46,7 @@ extern void *__libc_stack_end; /* ld.so: where the main thread's stack began */
 extern char **environ;
 extern const char __ehdr_start[] PA_HIDDEN; /* the linker's: where this object begins */
 extern char __asan_init[] __attribute__((weak)), __tsan_init[] __attribute__((weak)),
-	__msan_init[] __attribute__((weak)), __lsan_init[] __attribute__((weak)),
+	__msan_init[] __attribute__((weak)), __lsan_do_leak_check[] __attribute__((weak)),
 	__hwasan_init[] __attribute__((weak)); /* only their presence is looked at */
 
 #define PATH_BYTES 4096
@@ -435,14 +435,14 @@ static bool read_settings(void)
 
 /*
  * Sanitizers that have to know each thread, or where each byte came from: libc's functions are
- * theirs, and fail in threads and on memory that only we know; or find leaks in what our threads are
- * at. The address sanitizer does not let us bind our libraries to each other, and they would be the
- * program's. By weak symbols, since a dlsym that finds nothing costs 12 us.
+ * theirs, and fail in threads and on memory that only we know; or find leaks in what our threads
+ * are at. The address sanitizer does not let us bind our libraries to each other, and they would be
+ * the program's. By weak symbols, since a dlsym that finds nothing costs 12 us.
  */
 static bool is_watched(void)
 {
 #ifndef __SANITIZE_ADDRESS__ /* a build of ours with it, which knows how */
-	if (__asan_init || __lsan_init)
+	if (__asan_init || __lsan_do_leak_check)
 		return true;
 #endif
 	return __tsan_init || __msan_init || __hwasan_init;

@@ -3,6 +3,7 @@
 #include <dlfcn.h>
 #include <errno.h>
 #include <gnu/lib-names.h>
+#include <gnu/libc-version.h>
 #include <string.h>
 
 #include "../agent/base/atomic.h"
@@ -243,10 +244,21 @@ static void find_allocator(void)
 		pa_real_allocator = (struct pa_code){ first - inner_bytes, last + last_bytes };
 }
 
-/* Not the next one: libfaketime's comes after us. */
+/* Is what the name is bound to in libc itself? */
+static bool is_of_libc(void *bound)
+{
+	Dl_info seen, libc;
+	return bound && dladdr(bound, &seen) && dladdr((void *)gnu_get_libc_version, &libc) &&
+		seen.dli_fbase == libc.dli_fbase;
+}
+
+/* Not the next one: libfaketime's comes after us. Opening libc costs memory that it never gives
+ * back, so only where its own is hidden. */
 static void find_clock(void)
 {
 	int (*own)(clockid_t, struct timespec *) = NULL;
+	if (is_of_libc(dlsym(RTLD_DEFAULT, "clock_gettime")))
+		return;
 	void *libc = PA_REAL(dlopen)(LIBC_SO, RTLD_LAZY | RTLD_NOLOAD);
 	if (libc)
 		*(void **)&own = dlsym(libc, "clock_gettime");
