@@ -226,6 +226,8 @@ def test_numbers_taken_over_without_close_range(case, how):
      naive="it serves on the program's socket")
 @pytest.mark.parametrize("how", ["loop", "range", "dup"])
 def test_numbers_taken_over_in_a_shared_table(case, how):
+    if case.mode == "fire":
+        pytest.xfail("README: a connection of ours whose number the program takes over is ended")
     take_over(case, how, preexec=without(*SHARED))
 
 
