@@ -78,44 +78,47 @@ static PA_COLD int ppoll_slow(struct pollfd *fds, nfds_t count, const struct tim
 	PA_WATCH_CALL(int, poll_wait(count), pa_real.ppoll(fds, count, timeout, mask));
 }
 
-static bool is_no_time(const struct timespec *timeout)
+/* NULL: for ever. Not the kernel's to refuse, and not none. */
+static bool is_time_to_wait(const struct timespec *timeout)
 {
-	return timeout && timeout->tv_sec == 0 && timeout->tv_nsec == 0;
+	if (!timeout)
+		return true;
+	return timeout->tv_sec >= 0 && pa_watch_is_time(timeout) &&
+		(timeout->tv_sec || timeout->tv_nsec);
 }
 
 int pa_watched_ppoll(struct pollfd *fds, nfds_t count, const struct timespec *timeout,
 	const sigset_t *mask)
 {
-	if (!pa_tracing_is_on() || (timeout && !pa_watch_is_time(timeout)) || is_no_time(timeout))
+	if (!pa_tracing_is_on() || !is_time_to_wait(timeout))
 		return PA_REAL(ppoll)(fds, count, timeout, mask);
 	int ready = pa_real.ppoll(fds, count, &no_time, mask);
 	return ready ? ready : ppoll_slow(fds, count, timeout, mask);
 }
 
-/* The sets are given back as they were when nothing was ready. False: larger than is kept here. */
-struct sets {
-	fd_set *at[3];
-	fd_set kept[3];
-	size_t bytes;
-};
-
-static bool keep_sets(struct sets *sets, int limit, fd_set *reads, fd_set *writes, fd_set *others)
+/* Larger sets are not asked first. */
+static bool can_ask_sets(int limit)
 {
-	if (limit < 0 || limit > FD_SETSIZE)
-		return false;
-	*sets = (struct sets){ .at = { reads, writes, others } };
-	sets->bytes = ((size_t)limit + 63) / 64 * 8;
-	for (int i = 0; i < 3; i++)
-		if (sets->at[i])
-			memcpy(&sets->kept[i], sets->at[i], sets->bytes);
-	return true;
+	return limit >= 0 && limit <= FD_SETSIZE;
 }
 
-static void restore_sets(struct sets *sets)
+/*
+ * pselect with no time to wait. When it says 0, the sets are as they were before. Never inlined: a
+ * hook that has a local whose address somebody knows cannot end in a jump, and would be on stacks.
+ */
+static PA_NOINLINE int ask_sets(int limit, fd_set *reads, fd_set *writes, fd_set *others,
+	const sigset_t *mask)
 {
-	for (int i = 0; i < 3; i++)
-		if (sets->at[i])
-			memcpy(sets->at[i], &sets->kept[i], sets->bytes);
+	fd_set *at[] = { reads, writes, others }, kept[PA_COUNT(at)];
+	size_t bytes = ((size_t)limit + 63) / 64 * 8;
+	for (size_t i = 0; i < PA_COUNT(at); i++)
+		if (at[i])
+			memcpy(&kept[i], at[i], bytes);
+	int ready = pa_real.pselect(limit, reads, writes, others, &no_time, mask);
+	for (size_t i = 0; i < PA_COUNT(at) && ready == 0; i++)
+		if (at[i])
+			memcpy(at[i], &kept[i], bytes);
+	return ready;
 }
 
 int select(int limit, fd_set *reads, fd_set *writes, fd_set *others, struct timeval *timeout)
@@ -134,18 +137,12 @@ static PA_COLD int select_slow(int limit, fd_set *reads, fd_set *writes, fd_set 
 int pa_watched_select(int limit, fd_set *reads, fd_set *writes, fd_set *others,
 	struct timeval *timeout)
 {
-	struct sets sets;
 	bool at_once = timeout && timeout->tv_sec == 0 && timeout->tv_usec == 0;
 	bool bad = timeout && (timeout->tv_sec < 0 || timeout->tv_usec < 0);
-	if (!pa_tracing_is_on() || at_once || bad ||
-		!keep_sets(&sets, limit, reads, writes, others))
+	if (!pa_tracing_is_on() || at_once || bad || !can_ask_sets(limit))
 		return PA_REAL(select)(limit, reads, writes, others, timeout);
-	struct timeval none = { 0, 0 };
-	int ready = pa_real.select(limit, reads, writes, others, &none);
-	if (ready)
-		return ready;
-	restore_sets(&sets);
-	return select_slow(limit, reads, writes, others, timeout);
+	int ready = ask_sets(limit, reads, writes, others, NULL);
+	return ready ? ready : select_slow(limit, reads, writes, others, timeout);
 }
 
 int pselect(int limit, fd_set *reads, fd_set *writes, fd_set *others,
@@ -164,15 +161,10 @@ static PA_COLD int pselect_slow(int limit, fd_set *reads, fd_set *writes, fd_set
 int pa_watched_pselect(int limit, fd_set *reads, fd_set *writes, fd_set *others,
 	const struct timespec *timeout, const sigset_t *mask)
 {
-	struct sets sets;
-	if (!pa_tracing_is_on() || (timeout && !pa_watch_is_time(timeout)) || is_no_time(timeout) ||
-		!keep_sets(&sets, limit, reads, writes, others))
+	if (!pa_tracing_is_on() || !is_time_to_wait(timeout) || !can_ask_sets(limit))
 		return PA_REAL(pselect)(limit, reads, writes, others, timeout, mask);
-	int ready = pa_real.pselect(limit, reads, writes, others, &no_time, mask);
-	if (ready)
-		return ready;
-	restore_sets(&sets);
-	return pselect_slow(limit, reads, writes, others, timeout, mask);
+	int ready = ask_sets(limit, reads, writes, others, mask);
+	return ready ? ready : pselect_slow(limit, reads, writes, others, timeout, mask);
 }
 
 int epoll_wait(int epoll, struct epoll_event *events, int max, int timeout_ms)
