@@ -96,6 +96,21 @@ int pa_watched_ppoll(struct pollfd *fds, nfds_t count, const struct timespec *ti
 	return ready ? ready : ppoll_slow(fds, count, timeout, mask);
 }
 
+int __ppoll_chk(struct pollfd *fds, nfds_t count, const struct timespec *timeout,
+	const sigset_t *mask, size_t fds_bytes)
+{
+	return pa_wait_targets.__ppoll_chk(fds, count, timeout, mask, fds_bytes);
+}
+
+int pa_watched___ppoll_chk(struct pollfd *fds, nfds_t count, const struct timespec *timeout,
+	const sigset_t *mask, size_t fds_bytes)
+{
+	if (!pa_tracing_is_on() || !is_time_to_wait(timeout))
+		return PA_REAL(__ppoll_chk)(fds, count, timeout, mask, fds_bytes);
+	int ready = pa_real.__ppoll_chk(fds, count, &no_time, mask, fds_bytes);
+	return ready ? ready : ppoll_slow(fds, count, timeout, mask);
+}
+
 /* Larger sets are not asked first. */
 static bool can_ask_sets(int limit)
 {
@@ -320,6 +335,27 @@ ssize_t pa_watched_recvfrom(int fd, void *bytes, size_t count, int flags, __SOCK
 	if (!pa_tracing_is_on() || !would_wait(fd, flags))
 		return PA_REAL(recvfrom)(fd, bytes, count, flags, from, from_bytes);
 	return recvfrom_slow(fd, bytes, count, flags, from, from_bytes);
+}
+
+ssize_t __recvfrom_chk(int fd, void *bytes, size_t count, size_t room, int flags,
+	__SOCKADDR_ARG from, socklen_t *from_bytes)
+{
+	return pa_wait_targets.__recvfrom_chk(fd, bytes, count, room, flags, from, from_bytes);
+}
+
+static PA_COLD ssize_t recvfrom_chk_slow(int fd, void *bytes, size_t count, size_t room,
+	int flags, __SOCKADDR_ARG from, socklen_t *from_bytes)
+{
+	PA_WATCH_CALL(ssize_t, PA_TRACING_IN_RECV,
+		pa_real.__recvfrom_chk(fd, bytes, count, room, flags, from, from_bytes));
+}
+
+ssize_t pa_watched___recvfrom_chk(int fd, void *bytes, size_t count, size_t room, int flags,
+	__SOCKADDR_ARG from, socklen_t *from_bytes)
+{
+	if (!pa_tracing_is_on() || !would_wait(fd, flags))
+		return PA_REAL(__recvfrom_chk)(fd, bytes, count, room, flags, from, from_bytes);
+	return recvfrom_chk_slow(fd, bytes, count, room, flags, from, from_bytes);
 }
 
 ssize_t recvmsg(int fd, struct msghdr *message, int flags)

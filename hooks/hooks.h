@@ -36,6 +36,9 @@
 	PA_HOOK(__poll_chk, int, (struct pollfd *, nfds_t, int, size_t), true)                    \
 	PA_HOOK(ppoll, int,                                                                       \
 		(struct pollfd *, nfds_t, const struct timespec *, const sigset_t *), true)       \
+	PA_HOOK(__ppoll_chk, int,                                                                 \
+		(struct pollfd *, nfds_t, const struct timespec *, const sigset_t *, size_t),     \
+		true)                                                                             \
 	PA_HOOK(select, int, (int, fd_set *, fd_set *, fd_set *, struct timeval *), true)         \
 	PA_HOOK(pselect, int,                                                                     \
 		(int, fd_set *, fd_set *, fd_set *, const struct timespec *, const sigset_t *),   \
@@ -46,6 +49,8 @@
 	PA_HOOK(__recv_chk, ssize_t, (int, void *, size_t, size_t, int), true)                    \
 	PA_HOOK(recvfrom, ssize_t,                                                                \
 		(int, void *, size_t, int, __SOCKADDR_ARG, socklen_t *), true)                    \
+	PA_HOOK(__recvfrom_chk, ssize_t,                                                          \
+		(int, void *, size_t, size_t, int, __SOCKADDR_ARG, socklen_t *), true)            \
 	PA_HOOK(recvmsg, ssize_t, (int, struct msghdr *, int), true)                              \
 	PA_HOOK(accept, int, (int, __SOCKADDR_ARG, socklen_t *), true)                            \
 	PA_HOOK(accept4, int, (int, __SOCKADDR_ARG, socklen_t *, int), true)                      \
