@@ -28,6 +28,8 @@
 #define IDLE_NS PA_NS_PER_S
 /* With a request that waits for a slot to be published. */
 #define PENDING_NS (5 * PA_NS_PER_MS)
+/* While a trace is taken: how often it is told of the heap. */
+#define TRACE_NS (10 * PA_NS_PER_MS)
 
 #define RECORD_BYTES ((size_t)64 << 10)
 #define DEPTH_LIMIT PA_SITES_DEPTH
@@ -381,11 +383,19 @@ static bool drain_batch(void)
 		if (pa_clock_mono_ns() >= end_ns)
 			break;
 	}
-	if (pa_tracer_is_on())
+	/* What is still in the ring is older than now, and would be pushed behind it. */
+	if (!more && pa_tracer_is_on())
 		pa_tracer_heap(pa_clock_mono_ns(), pa_heap_stats().live_estimate_bytes);
 	pa_unlock(&state.lock);
 	pa_ring_done(pa_core_bridge->ring);
 	return more;
+}
+
+static int64_t sleep_ns(bool pending)
+{
+	if (pending)
+		return PENDING_NS;
+	return pa_tracer_is_taken() ? TRACE_NS : IDLE_NS;
 }
 
 void pa_drain_run(void)
@@ -396,7 +406,7 @@ void pa_drain_run(void)
 		while (drain_batch())
 			pa_requests_answer();
 		bool pending = pa_requests_answer();
-		pa_ring_wait_data(ring, pending ? PENDING_NS : IDLE_NS);
+		pa_ring_wait_data(ring, sleep_ns(pending));
 	}
 }
 

@@ -47,9 +47,14 @@ static struct {
 	uint64_t flight_head, flight_tail; /* items since the start: first kept, next written */
 } state;
 
+bool pa_tracer_is_taken(void)
+{
+	return pa_load_acquire(&state.live);
+}
+
 bool pa_tracer_is_on(void)
 {
-	return state.flight || pa_load_acquire(&state.live);
+	return state.flight || pa_tracer_is_taken();
 }
 
 /* ---- the collector's side ---- */
@@ -86,7 +91,7 @@ static void put(const struct pa_tracer_item *items)
 	size_t count = 1 + pa_tracer_text_items(items);
 	if (state.flight)
 		put_flight(items, count);
-	if (pa_load_acquire(&state.live))
+	if (pa_tracer_is_taken())
 		put_queue(items, count);
 }
 

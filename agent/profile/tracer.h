@@ -40,6 +40,10 @@ PA_INLINE size_t pa_tracer_text_items(const struct pa_tracer_item *item)
 
 /* ---- the collector's side ---- */
 
+/* Does anybody take a trace at the moment? */
+PA_AGENT bool pa_tracer_is_taken(void);
+
+/* Does anybody, or the flight recorder, want events? */
 PA_AGENT bool pa_tracer_is_on(void);
 
 /* An event; stack: its own, interned. */
@@ -48,7 +52,7 @@ PA_AGENT void pa_tracer_record(const struct pa_event *event, const struct pa_sta
 /* A CPU sample. */
 PA_AGENT void pa_tracer_tick(const struct pa_event *event, const struct pa_stack *stack);
 
-/* Bytes in use now: kept when it has been a while. */
+/* Bytes in use now, and all older events have been recorded: kept when it has been a while. */
 PA_AGENT void pa_tracer_heap(int64_t now_ns, uint64_t live_bytes);
 
 /* ---- the trace ---- */
