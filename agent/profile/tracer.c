@@ -35,7 +35,7 @@ static struct {
 	struct pa_tracer_item *queue;
 	PA_ATOMIC(uint32_t) head;  /* next to be read; release by the reader */
 	PA_ATOMIC(uint32_t) tail;  /* next to be written; release by the collector */
-	PA_ATOMIC(uint64_t) lost;  /* statistics only */
+	uint64_t lost_before;      /* of all events of traces, at the begin */
 	/* the collector's own */
 	struct text texts[TEXTS];
 	unsigned next_text;
@@ -77,7 +77,6 @@ static void put_queue(const struct pa_tracer_item *items, size_t count)
 {
 	uint32_t tail = pa_load_relaxed(&state.tail);
 	if (PA_TRACER_ITEMS - (tail - pa_load_acquire(&state.head)) < count) {
-		pa_add_relaxed(&state.lost, 1);
 		pa_add_relaxed(&pa_core_bridge->counters->lost_trace_ring, 1);
 		return;
 	}
@@ -203,7 +202,7 @@ int pa_tracer_begin(struct pa_snapshot **threads)
 	}
 	pa_store_relaxed(&state.head, 0);
 	pa_store_relaxed(&state.tail, 0);
-	pa_store_relaxed(&state.lost, 0);
+	state.lost_before = pa_load_relaxed(&pa_core_bridge->counters->lost_trace_ring);
 	pa_store_release(&state.live, 1);
 	pa_snapshot_record_trace(true);
 	*threads = pa_snapshot_threads(true);
@@ -248,7 +247,7 @@ void pa_tracer_end(void)
 
 uint64_t pa_tracer_lost(void)
 {
-	return pa_load_relaxed(&state.lost);
+	return pa_load_relaxed(&pa_core_bridge->counters->lost_trace_ring) - state.lost_before;
 }
 
 /* ---- the flight recorder ---- */

@@ -70,7 +70,7 @@ PA_AGENT size_t pa_tracer_read(struct pa_tracer_item *items, size_t max);
 PA_AGENT void pa_tracer_stop(void);
 PA_AGENT void pa_tracer_end(void);
 
-/* Events that found the queue full, since the begin. */
+/* Events since the begin that found the queue full, or the ring before it. */
 PA_AGENT uint64_t pa_tracer_lost(void);
 
 /* ---- the flight recorder ---- */
