@@ -10,6 +10,7 @@ sys.path.insert(0, str(Path(__file__).parent))
 sys.dont_write_bytecode = True
 
 import harness  # noqa: E402
+import tracing  # noqa: E402
 
 
 @pytest.fixture
@@ -77,3 +78,8 @@ def pprof(request, tmp_path_factory):
         return done.stdout, done.stderr
 
     return run
+
+
+@pytest.fixture(scope="module", params=sorted(go_tools().items()), ids=lambda tool: tool[0])
+def tool(request, tmp_path_factory):
+    return tracing.GoTrace(*request.param, tmp_path_factory.mktemp("trace"))
