@@ -6,6 +6,7 @@
  *                "quiet"
  *   storm T N    T threads that lock one mutex N times each, wake each other, and allocate:
  *                "storm SUM"
+ *   fight T N    the same, but nobody waits for the others: "fight"
  *   hog MS       a thread "hog" that computes for so long: "hog"
  *   deadlock     two threads that wait for each other for ever: "deadlock"
  *   exit N       ends with status N
@@ -122,7 +123,8 @@ static struct {
 	pthread_mutex_t mutex;
 	pthread_cond_t cond;
 	long each, sum;
-} shared = { PTHREAD_MUTEX_INITIALIZER, PTHREAD_COND_INITIALIZER, 0, 0 };
+	int waits;
+} shared = { PTHREAD_MUTEX_INITIALIZER, PTHREAD_COND_INITIALIZER, 0, 0, 0 };
 
 static void *fights(void *arg)
 {
@@ -135,7 +137,7 @@ static void *fights(void *arg)
 		kept = malloc((size_t)i * 10 + 100);
 		pthread_mutex_lock(&shared.mutex);
 		shared.sum++;
-		if (i % 8 == 0)
+		if (shared.waits && i % 8 == 0)
 			pthread_cond_timedwait(&shared.cond, &shared.mutex, &soon);
 		else
 			pthread_cond_signal(&shared.cond);
@@ -145,12 +147,13 @@ static void *fights(void *arg)
 	return arg;
 }
 
-NOINLINE void storm(int count, long each)
+NOINLINE void storm(int count, long each, int waits)
 {
 	pthread_t *threads = calloc((size_t)count, sizeof(*threads));
 
 	shared.each = each;
 	shared.sum = 0;
+	shared.waits = waits;
 	for (int i = 0; i < count; i++)
 		pthread_create(&threads[i], NULL, fights, NULL);
 	for (int i = 0; i < count; i++)
@@ -221,8 +224,11 @@ static void obey(const char *line)
 		quiet_calls(a / 100);
 		puts("quiet");
 	} else if (strcmp(word, "storm") == 0) {
-		storm((int)a, b);
+		storm((int)a, b, 1);
 		printf("storm %ld\n", shared.sum);
+	} else if (strcmp(word, "fight") == 0) {
+		storm((int)a, b, 0);
+		puts("fight");
 	} else if (strcmp(word, "hog") == 0) {
 		pthread_t thread;
 
