@@ -85,7 +85,8 @@ class GoTrace:
     def top(self, path, kind):
         profile = self.folder / f"{kind}.pprof"
         profile.write_bytes(self.run("trace", f"-pprof={kind}", path))
-        return self.run("pprof", "-top", "-cum", "-nodecount=500", "-nodefraction=0", profile).decode()
+        return self.run("pprof", "-top", "-cum", "-nodecount=500", "-nodefraction=0",
+                        profile).decode()
 
     def pages(self, path, *wanted):
         """The texts of these pages of the web server."""
