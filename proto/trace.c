@@ -136,9 +136,11 @@ static void on_block(struct pa_trace *trace, const struct pa_trace_step *step)
 	if (step->wakes) /* the last one at a barrier */
 		pa_trace_threads_wake(&trace->threads, thread, step->wakes, item->object,
 			item->stack);
-	if (!step->dropped)
-		pa_trace_threads_block(&trace->threads, thread, item->wait, item->stack,
-			item->wait, item->object);
+	if (step->dropped)
+		return;
+	pa_trace_threads_block(&trace->threads, thread, item->wait, item->stack,
+		item->wait, item->object);
+	thread->grace = 1;
 }
 
 /* The release came out of the window before, or woke others too: it is written now, by who did it
@@ -165,10 +167,24 @@ static void on_release(struct pa_trace *trace, const struct pa_trace_step *step)
 			item->stack);
 }
 
+/*
+ * On its way into a wait that was told, or out of it, a thread may be sampled once. More samples
+ * mean that the end of the wait was lost.
+ */
+static struct pa_trace_thread *sampled(struct pa_trace *trace, const struct pa_tracer_item *item)
+{
+	struct pa_trace_thread *thread =
+		pa_trace_threads_find(&trace->threads, PA_TRACE_BY_TID, (uint64_t)item->tid);
+	if (!thread || thread->state != PA_TRACE_WAITING || !thread->grace)
+		return running(trace, item);
+	thread->grace--;
+	return thread;
+}
+
 /* Its own time, which the events around it do not have. */
 static void on_tick(struct pa_trace *trace, const struct pa_tracer_item *item)
 {
-	struct pa_trace_thread *thread = running(trace, item);
+	struct pa_trace_thread *thread = sampled(trace, item);
 	if (!thread)
 		return;
 	pa_trace_threads_name(&trace->threads, thread, item->name);

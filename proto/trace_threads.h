@@ -37,6 +37,7 @@ struct pa_trace_thread {
 	uint8_t state;    /* enum pa_trace_state */
 	bool in_call;     /* waiting: in a system call, which ends in another way */
 	uint8_t regions;
+	uint8_t grace;    /* waiting: CPU samples that do not end the wait */
 	uint32_t row;     /* where it runs, or ran last */
 	uint64_t goroutine, sequence, created_ts;
 	uint64_t stack;   /* the last that is known */

@@ -39,6 +39,22 @@ static void samples_from_before_their_thread_are_left_out(void **unused)
 	assert_null(trace_event_of(&trace, 99, TRACE_CPU_SAMPLE, 1));
 }
 
+static void one_sample_does_not_end_a_wait_and_two_do(void **unused)
+{
+	(void)unused;
+	begin_with_three();
+	feed(block_of(100, ANNA, PA_TRACING_IN_SLEEP, 0, lock_stack));
+	feed(item_at(110, ANNA, PA_TRACING_TICK));
+	feed(woke_of(700, ANNA, 0));
+	feed(block_of(100, BERT, PA_TRACING_IN_SLEEP, 0, lock_stack));
+	feed(item_at(800, BERT, PA_TRACING_TICK));
+	feed(item_at(900, BERT, PA_TRACING_TICK));
+	finish();
+	assert_int_equal(trace.counts[TRACE_CPU_SAMPLE], 3);
+	assert_int_equal(event_of(ANNA, TRACE_GO_UNBLOCK)->ts, 1703);
+	assert_int_equal(event_of(BERT, TRACE_GO_UNBLOCK)->ts, 1903);
+}
+
 static void memory_in_use_is_shown(void **unused)
 {
 	struct pa_tracer_item heap = item_at(100, 0, PA_TRACING_HEAP);
@@ -251,6 +267,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		TEST(samples_have_their_own_time_thread_and_stack),
 		TEST(samples_from_before_their_thread_are_left_out),
+		TEST(one_sample_does_not_end_a_wait_and_two_do),
 		TEST(memory_in_use_is_shown),
 		TEST(tasks_have_names_and_parents),
 		TEST(regions_are_nested),
