@@ -91,9 +91,9 @@ class GoTrace:
     def pages(self, path, *wanted):
         """The texts of these pages of the web server."""
         port = free_port()
-        server = subprocess.Popen([self.go, "tool", "trace", f"-http=127.0.0.1:{port}", str(path)],
-                                  env=self.env, stdout=subprocess.DEVNULL,
-                                  stderr=subprocess.PIPE, start_new_session=True)
+        server = subprocess.Popen(
+            [self.go, "tool", "trace", f"-http=127.0.0.1:{port}", str(path)], env=self.env,
+            stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, start_new_session=True)
 
         def up():
             assert server.poll() is None, server.stderr.read()
