@@ -91,6 +91,29 @@ static void publish_release(const void *object, uint64_t number)
 	pa_store_release(&pa_tracing_place_of(object)->release, number);
 }
 
+/* Somebody begins or ends to wait: the next release is another one, whoever does it. */
+static void begin_anew(struct pa_tracing_place *place)
+{
+	if (pa_load_relaxed(&place->releaser))
+		pa_store_relaxed(&place->releaser, 0);
+}
+
+/* The last release that was told stands for this one. */
+static bool is_again(struct pa_tracing_place *place, int32_t tid, const void *object,
+	int64_t now_ns)
+{
+	return pa_load_relaxed(&place->releaser) == tid &&
+		pa_load_relaxed(&place->object) == (uintptr_t)object &&
+		now_ns - pa_load_relaxed(&place->release_ns) < PA_TRACING_AGAIN_NS;
+}
+
+static void note_releaser(struct pa_tracing_place *place, const struct pa_event *event)
+{
+	pa_store_relaxed(&place->object, event->object);
+	pa_store_relaxed(&place->release_ns, event->time_ns);
+	pa_store_relaxed(&place->releaser, event->tid);
+}
+
 /* ---- waits ---- */
 
 static void leave_place(struct pa_thread *thread)
@@ -115,6 +138,7 @@ bool pa_tracing_block(struct pa_thread *thread, enum pa_tracing_wait wait, const
 	if (object) {
 		thread->trace_place = pa_tracing_place_of(object);
 		pa_add_relaxed(&thread->trace_place->waiters, 1);
+		begin_anew(thread->trace_place);
 	}
 	thread->trace_frame = frame;
 	struct pa_event event =
@@ -130,8 +154,10 @@ void pa_tracing_woke(struct pa_thread *thread, uintptr_t frame, bool got)
 {
 	if (thread->trace_frame != frame)
 		return;
-	const struct pa_tracing_place *place = thread->trace_place;
+	struct pa_tracing_place *place = thread->trace_place;
 	uint64_t link = got && place ? pa_load_acquire(&place->release) : 0;
+	if (place)
+		begin_anew(place);
 	leave_place(thread);
 	if (!pa_tracing_is_on())
 		return;
@@ -143,11 +169,15 @@ void pa_tracing_release(struct pa_thread *thread, const void *object, struct pa_
 {
 	if (!is_wanted(thread))
 		return;
+	struct pa_tracing_place *place = pa_tracing_place_of(object);
+	if (is_again(place, thread->tid, object, pa_clock_mono_ns()))
+		return;
 	uint64_t number = next_release();
 	struct pa_event event =
 		event_of(thread, pa_tracing_word(PA_TRACING_RELEASE, 0), object, number);
 	record_stack(thread, &event, caller);
 	publish_release(object, number);
+	note_releaser(place, &event);
 }
 
 /* ---- threads ---- */

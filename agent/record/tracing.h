@@ -99,12 +99,18 @@ PA_INLINE enum pa_tracing_wait pa_tracing_wait_of(uint32_t word)
 
 #define PA_TRACING_PLACES 4096u
 
+#define PA_TRACING_AGAIN_NS (PA_NS_PER_MS / 20)
+
 /* Objects by their address. */
 struct pa_tracing_place {
 	/* relaxed: who comes in that moment is a wait too short to tell */
 	PA_ATOMIC(int32_t) waiters;
 	/* number of the last one; release in release, acquire in woke */
 	PA_ATOMIC(uint64_t) release;
+	/* Whose it was, and of what; 0: somebody has begun or ended to wait since. Hints, relaxed. */
+	PA_ATOMIC(int32_t) releaser;
+	PA_ATOMIC(uintptr_t) object;
+	PA_ATOMIC(int64_t) release_ns;
 };
 extern struct pa_tracing_place pa_tracing_places[PA_TRACING_PLACES] PA_HIDDEN;
 
@@ -139,7 +145,10 @@ PA_APP bool pa_tracing_block(struct pa_thread *thread, enum pa_tracing_wait wait
 /* The wait that began in that frame is over. got: by a release, and not because time was up. */
 PA_APP void pa_tracing_woke(struct pa_thread *thread, uintptr_t frame, bool got);
 
-/* Before the object is released. */
+/*
+ * Before the object is released. A thread that takes and releases it again and again, while those
+ * who wait do not get it, tells so once in PA_TRACING_AGAIN_NS.
+ */
 PA_APP void pa_tracing_release(struct pa_thread *thread, const void *object,
 	struct pa_cursor caller);
 

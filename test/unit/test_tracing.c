@@ -102,6 +102,43 @@ static void wait_names_the_release_that_ended_it(void **unused)
 	assert_int_equal(fixture_count(&pa_record.counters.trace_events), 3);
 }
 
+/* The waiter sleeps still, and the holder takes it again and again. */
+static void releases_that_wake_nobody_are_told_once(void **unused)
+{
+	(void)unused;
+	struct pa_thread waiter = { .met = 1, .tid = 7 }, other = { .met = 1, .tid = 8 };
+	struct pa_tracing_place *place = pa_tracing_place_of(&object);
+	block(&waiter, FRAME);
+	next(PA_TRACING_BLOCK);
+	release();
+	uint64_t number = next(PA_TRACING_RELEASE)->value[0];
+	/* Long after any other thread has run in between. */
+	pa_store_relaxed(&place->release_ns, INT64_MAX / 2);
+	release();
+	release();
+	assert_nothing();
+	/* Another thread does, or it has been a while. */
+	pa_tracing_release(&other, &object, here());
+	next(PA_TRACING_RELEASE);
+	release();
+	assert_true(next(PA_TRACING_RELEASE)->value[0] > number + 1);
+	pa_store_relaxed(&place->release_ns, pa_clock_mono_ns() - PA_TRACING_AGAIN_NS);
+	release();
+	number = next(PA_TRACING_RELEASE)->value[0];
+	/* Who wakes up was woken by the last that was told. */
+	pa_store_relaxed(&place->release_ns, INT64_MAX / 2);
+	release();
+	pa_tracing_woke(&waiter, FRAME, true);
+	assert_int_equal(next(PA_TRACING_WOKE)->value[0], number);
+	/* And whoever waits next has a release of his own. */
+	block(&waiter, FRAME);
+	pa_store_relaxed(&place->release_ns, INT64_MAX / 2);
+	release();
+	next(PA_TRACING_BLOCK);
+	next(PA_TRACING_RELEASE);
+	pa_tracing_woke(&waiter, FRAME, true);
+}
+
 static void wait_that_nothing_released_names_nothing(void **unused)
 {
 	(void)unused;
@@ -442,6 +479,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		TEST(word_is_taken_apart_as_it_was_put_together),
 		TEST(wait_names_the_release_that_ended_it),
+		TEST(releases_that_wake_nobody_are_told_once),
 		TEST(wait_that_nothing_released_names_nothing),
 		TEST(block_has_the_threads_name),
 		TEST(barrier_is_released_by_who_comes_last),
