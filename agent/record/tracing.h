@@ -107,7 +107,8 @@ struct pa_tracing_place {
 	PA_ATOMIC(int32_t) waiters;
 	/* number of the last one; release in release, acquire in woke */
 	PA_ATOMIC(uint64_t) release;
-	/* Whose it was, and of what; 0: somebody has begun or ended to wait since. Hints, relaxed. */
+	/* Whose it was, of what and when; 0: somebody has begun or ended to wait since. Hints,
+	 * relaxed. */
 	PA_ATOMIC(int32_t) releaser;
 	PA_ATOMIC(uintptr_t) object;
 	PA_ATOMIC(int64_t) release_ns;

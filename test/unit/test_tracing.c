@@ -108,8 +108,7 @@ static void releases_that_wake_nobody_are_told_once(void **unused)
 	(void)unused;
 	struct pa_thread waiter = { .met = 1, .tid = 7 }, other = { .met = 1, .tid = 8 };
 	struct pa_tracing_place *place = pa_tracing_place_of(&object);
-	block(&waiter, FRAME);
-	next(PA_TRACING_BLOCK);
+	block(&waiter, FRAME), next(PA_TRACING_BLOCK);
 	release();
 	uint64_t number = next(PA_TRACING_RELEASE)->value[0];
 	/* Long after any other thread has run in between. */
