@@ -279,7 +279,7 @@ static void handle_tick(const struct pa_event *event)
 static void handle_tracing(const struct pa_event *event)
 {
 	bool plain = pa_tracing_op_of(event->skip) == PA_TRACING_TEXT ||
-		(!event->depth && !(event->flags & PA_EVENT_COLD));
+		(!event->depth && !(event->flags & (PA_EVENT_COLD | PA_EVENT_BROKEN)));
 	if (pa_tracer_is_on())
 		pa_tracer_record(event, plain ? NULL : stack_of(event));
 }

@@ -2,7 +2,7 @@
 did, who woke whom. Whatever readers refuse is refused here as well."""
 
 HEADER = b"go 1.19 trace\0\0\0"
-BEGUN = 1002  # until then: what was there before the trace
+BEGUN = 1003  # until then: what was there before the trace
 
 BATCH, FREQUENCY, STACK, STRING, LOG, SAMPLE = 1, 2, 3, 37, 48, 49
 # name and arguments behind the time

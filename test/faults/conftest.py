@@ -18,7 +18,8 @@ SECTIONS = {"a": "processes", "b": "signals", "c": "threads", "d": "mutexes", "e
 
 def pytest_addoption(parser):
     parser.addoption("--faults", choices=("fast", "all"), default="fast",
-                     help="rows of the fault matrix: the fast subset (default), or all")
+                     help="rows of the fault matrix: the fast subset without the naive agent "
+                          "(default), or all")
 
 
 def pytest_configure(config):
@@ -39,7 +40,9 @@ def pytest_collection_modifyitems(config, items):
             continue
         letter = Path(item.fspath).name.split("_")[1]
         item.add_marker(getattr(pytest.mark, letter.upper()))
-        if config.getoption("--faults") == "all" or item.get_closest_marker("fast"):
+        # That a row can fail is shown where all are asked: the naive agent hangs for a while.
+        fast = item.get_closest_marker("fast") and item.callspec.params["case"] != "naive"
+        if config.getoption("--faults") == "all" or fast:
             kept.append(item)
     config.hook.pytest_deselected(items=[item for item in items if item not in kept])
     items[:] = kept

@@ -57,7 +57,7 @@ def test_fork_and_exit_in_child(case):
 
 
 @row("F03b", "fork in a signal handler that interrupted malloc", severity=1,
-     naive="waits for its own lock", fast=True)
+     naive="waits for its own lock")
 @pytest.mark.parametrize("how", [["300"], ["300", "alt"], ["go", "200"], ["abort"]],
                          ids=lambda how: "-".join(how))
 def test_fork_in_a_signal_handler(case, how):
@@ -145,7 +145,7 @@ class Daemon:
 
 
 @row("F08", "daemon(): the parent leaves, the child stays", severity=2,
-     naive="the child listens, clients wait for ever", fast=True)
+     naive="the child listens, clients wait for ever")
 def test_daemon(case, tmp_path):
     bare = Daemon(case, tmp_path, "bare")
     bare.end()
@@ -178,7 +178,7 @@ def answers_with(port, word):
     return answer and str(word) in answer.text
 
 
-@row("F08b", "a prefork server: its children serve themselves", severity=1, fast=True,
+@row("F08b", "a prefork server: its children serve themselves", severity=1,
      naive="hangs")
 def test_prefork(case):
     target = case.start([program("f_prefork"), "4"])
@@ -339,7 +339,7 @@ def test_no_descriptor_in_children(case):
     assert b"socket" not in under.out and bare.status == 0
 
 
-@row("F16b", "descriptors of forked children, at once and later", severity=2, fast=True)
+@row("F16b", "descriptors of forked children, at once and later", severity=2)
 def test_no_descriptor_in_forked_children(case):
     case.same([program("f_childfds"), "300"])
 
@@ -373,7 +373,7 @@ def read_all(connection):
     return got
 
 
-@row("F19", "fork in the middle of a profile", severity=2, fast=True)
+@row("F19", "fork in the middle of a profile", severity=2)
 def test_fork_in_a_profile(case):
     target = case.start([program("f_forkgo")])
     target.expect("ready")

@@ -272,7 +272,7 @@ def test_secrets(case):
 def test_unknown_paths(case):
     target = blocks(case)
     with case.fire(target, QUIET):
-        for path in ("/nosuch", "/heap2", "/hea", "/HEAP", "/heap/", "/trace", "/environ",
+        for path in ("/nosuch", "/heap2", "/hea", "/HEAP", "/heap/", "/environ",
                      "/cmdline/x", "/" + "x" * 3000):
             answer = target.get(path)
             assert (answer.status, answer.text) == (404, "Unknown profile\n"), path
