@@ -20,7 +20,7 @@ static void *(*volatile search)(const void *, const void *, size_t, size_t,
 
 static struct {
 	struct pa_code code;
-	volatile bool asked, answer; /* by a handler: the compiler does not see it called */
+	PA_ATOMIC(bool) asked, answer; /* by a handler: the compiler does not see it called */
 	bool nested;
 } state;
 
@@ -53,8 +53,8 @@ static void on_signal(int number)
 		interrupt(SIGUSR2);
 		return;
 	}
-	state.answer = pa_handler_cut_into(state.code);
-	state.asked = true;
+	pa_store_relaxed(&state.answer, pa_handler_cut_into(state.code));
+	pa_store_relaxed(&state.asked, true);
 }
 
 static int raise_it(const void *key, const void *element)
@@ -68,8 +68,8 @@ static int ask_directly(const void *key, const void *element)
 {
 	(void)key;
 	(void)element;
-	state.answer = pa_handler_cut_into(state.code);
-	state.asked = true;
+	pa_store_relaxed(&state.answer, pa_handler_cut_into(state.code));
+	pa_store_relaxed(&state.asked, true);
 	return 0;
 }
 
@@ -80,10 +80,10 @@ static bool answer_within(int flags)
 	struct sigaction action = { .sa_handler = on_signal, .sa_flags = flags };
 	sigaction(number, &action, NULL);
 	sigaction(SIGUSR2, &action, NULL);
-	state.asked = false;
+	pa_store_relaxed(&state.asked, false);
 	search(&number, &element, 1, sizeof(element), raise_it);
-	assert_true(state.asked);
-	return state.answer;
+	assert_true(pa_load_relaxed(&state.asked));
+	return pa_load_relaxed(&state.answer);
 }
 
 static void handler_within_the_code_is_seen(void **unused)
@@ -129,7 +129,7 @@ static bool answer_deep(int number)
 	struct sigaction action = { .sa_handler = on_signal };
 	sigaction(number, &action, NULL);
 	search(&number, &element, 1, sizeof(element), raise_deep);
-	return state.answer;
+	return pa_load_relaxed(&state.answer);
 }
 
 static void only_abort_may_be_far_from_the_code(void **unused)
@@ -147,20 +147,20 @@ static void handler_elsewhere_is_not(void **unused)
 	struct sigaction action = { .sa_handler = on_signal };
 	state.nested = false;
 	sigaction(SIGUSR1, &action, NULL);
-	state.asked = false;
+	pa_store_relaxed(&state.asked, false);
 	raise_deep(&number, NULL);
-	assert_true(state.asked);
-	assert_false(state.answer);
+	assert_true(pa_load_relaxed(&state.asked));
+	assert_false(pa_load_relaxed(&state.answer));
 }
 
 static void code_without_a_handler_is_not(void **unused)
 {
 	(void)unused;
 	const int element = 0;
-	state.asked = false;
+	pa_store_relaxed(&state.asked, false);
 	search(&element, &element, 1, sizeof(element), ask_directly);
-	assert_true(state.asked);
-	assert_false(state.answer);
+	assert_true(pa_load_relaxed(&state.asked));
+	assert_false(pa_load_relaxed(&state.answer));
 }
 
 static void unknown_code_is_never_seen(void **unused)
