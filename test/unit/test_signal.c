@@ -153,7 +153,7 @@ static PA_ATOMIC(int) over;
 
 static void *work(void *tid)
 {
-	*(int *)tid = (int)syscall(SYS_gettid);
+	pa_store_release((PA_ATOMIC(int) *)tid, (int)syscall(SYS_gettid));
 	while (!pa_load_acquire(&over))
 		;
 	return NULL;
