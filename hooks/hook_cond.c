@@ -121,76 +121,9 @@ int pa_watched_cnd_timedwait(cnd_t *cond, mtx_t *mtx, const struct timespec *end
 	return cnd_timedwait_slow(cond, mtx, end);
 }
 
-/* ---- who wakes them: only a trace wants to know ---- */
+/* ---- who wakes them ---- */
 
-int pthread_cond_signal(pthread_cond_t *cond)
-{
-	return pa_wait_targets.pthread_cond_signal(cond);
-}
-
-static PA_COLD int signal_slow(pthread_cond_t *cond)
-{
-	pa_tracing_release(&pa_thread_self, cond, PA_CURSOR_OF_CALLER());
-	return PA_REAL(pthread_cond_signal)(cond);
-}
-
-int pa_watched_pthread_cond_signal(pthread_cond_t *cond)
-{
-	if (pa_likely(!pa_tracing_is_waited(cond)))
-		return PA_REAL(pthread_cond_signal)(cond);
-	return signal_slow(cond);
-}
-
-int pthread_cond_broadcast(pthread_cond_t *cond)
-{
-	return pa_wait_targets.pthread_cond_broadcast(cond);
-}
-
-static PA_COLD int broadcast_slow(pthread_cond_t *cond)
-{
-	pa_tracing_release(&pa_thread_self, cond, PA_CURSOR_OF_CALLER());
-	return PA_REAL(pthread_cond_broadcast)(cond);
-}
-
-int pa_watched_pthread_cond_broadcast(pthread_cond_t *cond)
-{
-	if (pa_likely(!pa_tracing_is_waited(cond)))
-		return PA_REAL(pthread_cond_broadcast)(cond);
-	return broadcast_slow(cond);
-}
-
-int cnd_signal(cnd_t *cond)
-{
-	return pa_wait_targets.cnd_signal(cond);
-}
-
-static PA_COLD int cnd_signal_slow(cnd_t *cond)
-{
-	pa_tracing_release(&pa_thread_self, cond, PA_CURSOR_OF_CALLER());
-	return PA_REAL(cnd_signal)(cond);
-}
-
-int pa_watched_cnd_signal(cnd_t *cond)
-{
-	if (pa_likely(!pa_tracing_is_waited(cond)))
-		return PA_REAL(cnd_signal)(cond);
-	return cnd_signal_slow(cond);
-}
-
-int cnd_broadcast(cnd_t *cond)
-{
-	return pa_wait_targets.cnd_broadcast(cond);
-}
-
-static PA_COLD int cnd_broadcast_slow(cnd_t *cond)
-{
-	pa_tracing_release(&pa_thread_self, cond, PA_CURSOR_OF_CALLER());
-	return PA_REAL(cnd_broadcast)(cond);
-}
-
-int pa_watched_cnd_broadcast(cnd_t *cond)
-{
-	if (pa_likely(!pa_tracing_is_waited(cond)))
-		return PA_REAL(cnd_broadcast)(cond);
-	return cnd_broadcast_slow(cond);
-}
+PA_WAKE_HOOK(pthread_cond_signal, pthread_cond_t)
+PA_WAKE_HOOK(pthread_cond_broadcast, pthread_cond_t)
+PA_WAKE_HOOK(cnd_signal, cnd_t)
+PA_WAKE_HOOK(cnd_broadcast, cnd_t)

@@ -75,23 +75,7 @@ int pa_watched_sem_clockwait(sem_t *sem, clockid_t clock, const struct timespec 
 	return sem_clockwait_slow(sem, clock, end);
 }
 
-int sem_post(sem_t *sem)
-{
-	return pa_wait_targets.sem_post(sem);
-}
-
-static PA_COLD int sem_post_slow(sem_t *sem)
-{
-	pa_tracing_release(&pa_thread_self, sem, PA_CURSOR_OF_CALLER());
-	return PA_REAL(sem_post)(sem);
-}
-
-int pa_watched_sem_post(sem_t *sem)
-{
-	if (pa_likely(!pa_tracing_is_waited(sem)))
-		return PA_REAL(sem_post)(sem);
-	return sem_post_slow(sem);
-}
+PA_WAKE_HOOK(sem_post, sem_t)
 
 /* ---- barriers ---- */
 

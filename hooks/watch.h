@@ -69,6 +69,24 @@ static inline bool pa_watch_is_waited(const void *lock)
 		return result;                                                                    \
 	} while (0)
 
+/* A function that wakes who waits for an object: only a trace wants to know. */
+#define PA_WAKE_HOOK(name, type)                                                                  \
+	int name(type *object)                                                                    \
+	{                                                                                         \
+		return pa_wait_targets.name(object);                                              \
+	}                                                                                         \
+	static PA_COLD int name##_slow(type *object)                                              \
+	{                                                                                         \
+		pa_tracing_release(&pa_thread_self, object, PA_CURSOR_OF_CALLER());               \
+		return PA_REAL(name)(object);                                                     \
+	}                                                                                         \
+	int pa_watched_##name(type *object)                                                       \
+	{                                                                                         \
+		if (pa_likely(!pa_tracing_is_waited(object)))                                     \
+			return PA_REAL(name)(object);                                             \
+		return name##_slow(object);                                                       \
+	}
+
 /* How a wait ended, by the result of a function of the pthread family. */
 static inline enum pa_wait_end pa_watch_end_of(int error)
 {
