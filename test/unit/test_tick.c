@@ -57,8 +57,8 @@ static void ticks_count_the_cpu_time_of_a_thread(void **unused)
 	burn(300 * PA_NS_PER_MS);
 	pa_tick_stop();
 	int64_t due = (pa_clock_thread_cpu_ns() - before_ns) / PA_NS_PER_MS;
-	/* Nobody reads meanwhile, so some may not fit. What ran out last is told at a scheduler tick
-	 * that meets the thread on a processor: on a busy one that may be a few away. */
+	/* Nobody reads meanwhile, so some may not fit. What ran out last is told at a scheduler
+	 * tick that meets the thread on a processor: on a busy one that may be a few away. */
 	uint64_t lost = fixture_count(&pa_record.counters.lost_cpu_ring);
 	assert_in_range(drain_ticks(getpid()) + lost, due - 30, due + 1);
 }
