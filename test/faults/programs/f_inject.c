@@ -7,7 +7,8 @@
  *
  * REPORT: a file that gets "CALL seen" for each call, at the end. CODE: a file with a line "library
  * begin end" for each function that is the agent's and no hook. ERROR 0: only counts. The calls of
- * all processes and threads that the program starts count together. Ends as the program ends.
+ * all processes and threads that the program starts count together, of futex those that wait. Ends
+ * as the program ends.
  */
 #include <ctype.h>
 #include <elf.h>
@@ -15,6 +16,7 @@
 #include <libunwind-ptrace.h>
 #include <linux/audit.h>
 #include <linux/filter.h>
+#include <linux/futex.h>
 #include <linux/seccomp.h>
 #include <signal.h>
 #include <stddef.h>
@@ -197,6 +199,13 @@ static int is_called_by_agent(pid_t tid)
 
 /* ---- the calls ---- */
 
+/* A futex call that waits. One that wakes never fails like that: somebody would sleep for ever. */
+static int can_fail(const struct user_regs_struct *regs)
+{
+	int op = (int)regs->rsi & FUTEX_CMD_MASK;
+	return regs->orig_rax != SYS_futex || op == FUTEX_WAIT || op == FUTEX_WAIT_BITSET;
+}
+
 static void on_call(pid_t tid, int error, unsigned long first, unsigned long last)
 {
 	struct user_regs_struct regs;
@@ -206,7 +215,7 @@ static void on_call(pid_t tid, int error, unsigned long first, unsigned long las
 		return;
 	while (i < NAMES && names[i].number != (long)regs.orig_rax)
 		i++;
-	if (i == NAMES || !(is_agent_thread(tid) || is_called_by_agent(tid)))
+	if (i == NAMES || !can_fail(&regs) || !(is_agent_thread(tid) || is_called_by_agent(tid)))
 		return;
 	seen[i]++;
 	total++;
