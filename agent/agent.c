@@ -410,6 +410,7 @@ static void fill_bridge(void)
 	bridge->loader_leave = loader_leave;
 	bridge->hook_status = hook_status;
 	bridge->is_agent_thread = pa_thread_is_agent;
+	bridge->await_agent_threads = pa_thread_await_agents;
 	bridge->memory_bytes = memory_bytes;
 	note_start();
 }

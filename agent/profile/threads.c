@@ -177,6 +177,7 @@ static void count_task(void *count, int32_t tid)
 size_t pa_threads_now(void)
 {
 	size_t count = 0;
+	pa_core_bridge->await_agent_threads(PA_ROLL_PATIENCE_NS);
 	return pa_tasks_each(count_task, &count) == 0 ? count : 0;
 }
 

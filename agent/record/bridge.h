@@ -158,6 +158,9 @@ struct pa_bridge {
 	/* True when a thread of the agent: not to be shown in profiles. */
 	bool (*is_agent_thread)(int32_t tid);
 
+	/* Waits for threads of ours that are just being started: nobody knows them yet. */
+	void (*await_agent_threads)(int64_t timeout_ns);
+
 	/* Bytes mapped by libpprofagent.so itself. */
 	size_t (*memory_bytes)(void);
 

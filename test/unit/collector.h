@@ -161,6 +161,11 @@ bool pa_maps_read_memory(void *to, uintptr_t from, size_t bytes)
 	return true;
 }
 
+static void await_agent_threads(int64_t timeout_ns)
+{
+	(void)timeout_ns;
+}
+
 static bool is_agent_thread(int32_t tid)
 {
 	return tid == AGENT_TID;
@@ -187,6 +192,7 @@ static void start_collector(size_t ring_bytes)
 		.contend_rates = contend_rates, .roll_begin = roll_begin, .roll_call = roll_call,
 		.text_lo = HOOKS, .text_hi = HOOKS_END,
 		.is_agent_thread = is_agent_thread,
+		.await_agent_threads = await_agent_threads,
 		.custom = custom_of, .custom_total = custom_total,
 	};
 	bridge.ring = pa_ring_create(ring_bytes);

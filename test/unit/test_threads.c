@@ -66,7 +66,16 @@ static const struct pa_labels *labels_of(uint32_t id)
 	return id == some_labels.id ? &some_labels : NULL;
 }
 
-static struct pa_bridge bridge = { .is_agent_thread = is_agent_thread, .labels = labels_of };
+static unsigned awaited;
+
+static void await_agent_threads(int64_t timeout_ns)
+{
+	assert_true(timeout_ns > 0);
+	awaited++;
+}
+
+static struct pa_bridge bridge = { .is_agent_thread = is_agent_thread, .labels = labels_of,
+	.await_agent_threads = await_agent_threads };
 static struct pa_roll_entry entries[COUNT];
 static struct pa_roll roll = { .generation = 7, .count = COUNT, .entries = entries };
 static struct pa_about details[COUNT], abouts[COUNT];
@@ -403,7 +412,9 @@ static void threads_of_ours_are_not_counted(void **unused)
 	assert_true(before >= 2);
 	assert_int_equal(pa_threads_now(), before + 1);
 	agent_tid = tids[1];
+	awaited = 0;
 	assert_int_equal(pa_threads_now(), before);
+	assert_int_equal(awaited, 1);
 	for (int i = 0; i < 2; i++)
 		sem_post(&leave);
 	for (int i = 0; i < 2; i++)
