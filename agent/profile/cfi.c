@@ -385,9 +385,11 @@ static void check_program(struct reader *reader, bool *has_cfa)
 static void read_augmentation(struct reader *reader, const char *letters, struct cie *cie)
 {
 	uint64_t bytes = take_leb(reader);
-	const uint8_t *end = reader->at + bytes;
-	if (bytes > (size_t)(reader->end - reader->at))
+	if (bytes > (size_t)(reader->end - reader->at)) {
 		reader->bad = true;
+		return;
+	}
+	const uint8_t *end = reader->at + bytes;
 	for (unsigned i = 1; letters[i - 1] && !reader->bad; i++) {
 		char letter = letters[i - 1];
 		if (letter == 'R' && i < AUGMENTATION_READ) {
