@@ -57,6 +57,13 @@ static void put_stat(struct pa_text *text, const char *name, uint64_t value)
 	pa_text_writer_format(&text->writer, "# %s = %" PRIu64 "\n", name, value);
 }
 
+static int64_t add_up(int64_t a, int64_t b)
+{
+	int64_t sum;
+
+	return __builtin_add_overflow(a, b, &sum) ? INT64_MAX : sum;
+}
+
 /* What the samples stand for: the process counts nothing itself. */
 static void estimate(const struct pa_snapshot *snapshot, int64_t *total)
 {
@@ -72,7 +79,7 @@ static void estimate(const struct pa_snapshot *snapshot, int64_t *total)
 		pa_scale_heap(values[INUSE_OBJECTS], values[INUSE_BYTES],
 			snapshot->period, &scaled[INUSE_OBJECTS], &scaled[INUSE_BYTES]);
 		for (j = 0; j < PA_KIND_VALUES; j++)
-			total[j] += scaled[j];
+			total[j] = add_up(total[j], scaled[j]);
 	}
 }
 

@@ -194,7 +194,8 @@ static void complain(const struct pa_bridge *bridge, int error)
 {
 	const char *why = strerrordesc_np(-error);
 
-	if (may_say(bridge))
+	/* ECANCELED: the program is about to end. */
+	if (may_say(bridge) && error != -ECANCELED)
 		pa_say("cannot start: %s; not serving", why ? why : "unknown error");
 }
 

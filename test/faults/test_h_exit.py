@@ -119,6 +119,14 @@ def test_last_thread(case, threads, life_ms):
     assert under.out.endswith(b"exit handlers\n")
 
 
+@row("F112e", "the last thread ends while the agent starts, again and again", severity=1)
+def test_last_thread_while_the_agent_starts(case):
+    # What its streams hold is lost when a thread of ours ends the process in its place.
+    for i in range(120):
+        _, under = case.same([program("f_lastthread"), "3", str(3 + i % 5)])
+        assert under.out.endswith(b"exit handlers\n")
+
+
 @row("F112d", "exit beside threads in malloc and locks, again and again", severity=1)
 def test_exit_with_busy_threads(case):
     for _ in range(60):
