@@ -20,7 +20,7 @@ static struct {
 	struct pa_lock *loader;
 	unsigned *libc_threads; /* its __nptl_nthreads; NULL: unknown */
 	PA_ATOMIC(uint32_t) exiting; /* release in note_exit */
-	/* The program's last thread ends: none of ours may begin. Relaxed, full fences around it. */
+	/* The program's last thread ends: none of ours may begin. Relaxed, with full fences. */
 	PA_ATOMIC(uint32_t) last;
 } state;
 
