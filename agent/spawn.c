@@ -10,9 +10,6 @@
 #include "record/process.h"
 #include "record/thread.h"
 
-/* How long the program's last thread waits for threads of ours that are just being started. */
-#define LAST_PATIENCE_NS (200 * PA_NS_PER_MS)
-
 #define AGENT_STACK_BYTES ((size_t)1 << 20)
 
 static struct {
@@ -20,8 +17,6 @@ static struct {
 	struct pa_lock *loader;
 	unsigned *libc_threads; /* its __nptl_nthreads; NULL: unknown */
 	PA_ATOMIC(uint32_t) exiting; /* release in note_exit */
-	/* The program's last thread ends: none of ours may begin. Relaxed, with full fences. */
-	PA_ATOMIC(uint32_t) last;
 } state;
 
 void pa_spawn_boot(const struct pa_bridge *bridge, struct pa_lock *loader)
@@ -77,28 +72,6 @@ bool pa_process_is_alone(void)
 		__atomic_load_n(count, __ATOMIC_ACQUIRE) <= 1 + pa_thread_expected_agents();
 }
 
-/*
- * libc asks the thread that ends whether it is the last, and one of ours that is not yet out of the
- * count would be taken for another. exit() would be left to ours then, which has other descriptors:
- * what the program's streams still hold would be lost.
- */
-void pa_process_thread_ends(void)
-{
-	if (!pa_process_is_alone())
-		return;
-	pa_store_relaxed(&state.last, 1);
-	pa_fence_full();
-	pa_thread_await_agents(LAST_PATIENCE_NS);
-	if (!pa_process_is_alone())
-		pa_store_relaxed(&state.last, 0);
-}
-
-void pa_process_thread_begins(void)
-{
-	if (pa_unlikely(pa_load_relaxed(&state.last)))
-		pa_store_relaxed(&state.last, 0);
-}
-
 static void *run_agent_thread(void *given)
 {
 	struct trampoline start = *(struct trampoline *)given;
@@ -123,9 +96,7 @@ static int create_masked(pthread_t *thread, const pthread_attr_t *attr, struct t
 	state.bridge->pthread_sigmask(SIG_SETMASK, &all, &before);
 	pa_lock(state.loader);
 	pa_thread_expect_agent(true);
-	pa_fence_full();
-	int error = pa_load_relaxed(&state.last)
-		? ECANCELED : pa_hooks_thread_create(thread, attr, run_agent_thread, start);
+	int error = pa_hooks_thread_create(thread, attr, run_agent_thread, start);
 	if (error)
 		pa_thread_expect_agent(false);
 	pa_unlock(state.loader);

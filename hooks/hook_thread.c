@@ -40,7 +40,6 @@ static void on_thread_exit(void *given)
 {
 	struct pa_thread *thread = given;
 	thread->exit_noted = 0;
-	pa_process_thread_ends();
 	pa_tick_thread_end(thread);
 	pa_contend_thread_end(thread);
 	pa_tracing_end(thread, (const void *)pthread_self());
@@ -50,8 +49,6 @@ void pa_hooks_thread_boot(void)
 {
 	if (!state.have_key)
 		state.have_key = pthread_key_create(&state.exit_key, on_thread_exit) == 0;
-	/* The main thread: it may end like any other. */
-	pa_hooks_note_exit(&pa_thread_self);
 }
 
 void pa_hooks_note_exit(struct pa_thread *self)
@@ -91,11 +88,11 @@ static struct start begin(void *given)
 	pa_thread_started(self, start.stack_bytes, start.guard_bytes);
 	if (pa_unlikely(pa_load_relaxed(&pa_on->cpu)))
 		begin_ticks(self);
-	pa_process_thread_begins();
-	if (!self->exit_noted)
-		pa_hooks_note_exit(self);
-	if (pa_unlikely(pa_tracing_is_on()))
+	if (pa_unlikely(pa_tracing_is_on())) {
+		if (!self->exit_noted)
+			pa_hooks_note_exit(self);
 		pa_tracing_start(self, start.serial);
+	}
 	return start;
 }
 

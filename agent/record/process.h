@@ -37,8 +37,4 @@ PA_SIGNAL bool pa_process_is_alone(void);
  * itself profiled, vfork's among them. */
 PA_APP void pa_process_exits(void);
 
-/* A thread of the program is about to end, or has begun. errno may change. */
-PA_APP void pa_process_thread_ends(void);
-PA_APP void pa_process_thread_begins(void);
-
 #endif

@@ -194,8 +194,7 @@ static void complain(const struct pa_bridge *bridge, int error)
 {
 	const char *why = strerrordesc_np(-error);
 
-	/* ECANCELED: the program is about to end. */
-	if (may_say(bridge) && error != -ECANCELED)
+	if (may_say(bridge))
 		pa_say("cannot start: %s; not serving", why ? why : "unknown error");
 }
 

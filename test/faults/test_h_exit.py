@@ -120,6 +120,7 @@ def test_last_thread(case, threads, life_ms):
 
 
 @row("F112e", "the last thread ends while the agent starts, again and again", severity=1)
+@pytest.mark.xfail(reason="README: one of ours may end the process in its place")
 def test_last_thread_while_the_agent_starts(case):
     # What its streams hold is lost when a thread of ours ends the process in its place.
     for i in range(120):
