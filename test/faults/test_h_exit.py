@@ -110,8 +110,7 @@ def test_every_way_out_in_a_profile(case, how):
     assert under_ms - bare_ms < EXIT_MS + 80
 
 
-@row("F112c", "main leaves by pthread_exit, the last thread ends the process", severity=1,
-     fast=True)
+@row("F112c", "main leaves by pthread_exit, the last thread ends the process", severity=1)
 @pytest.mark.parametrize("threads, life_ms", [(0, 0), (1, 0), (3, 5), (2, 150), (30, 2)])
 def test_last_thread(case, threads, life_ms):
     _, under = case.same([program("f_lastthread"), str(threads), str(life_ms)])
