@@ -1,5 +1,6 @@
 #include "children.h"
 
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
@@ -13,17 +14,7 @@ static char marker[sizeof(PA_ENV_MARKER) + 16];
 
 void pa_children_mark(bool shell)
 {
-	char digits[16];
-	size_t count = 0;
-	for (int pid = getpid(); pid; pid /= 10)
-		digits[count++] = (char)('0' + pid % 10);
-	size_t at = sizeof(PA_ENV_MARKER);
-	memcpy(marker, PA_ENV_MARKER "=", at);
-	if (shell)
-		marker[at++] = '-';
-	while (count)
-		marker[at++] = digits[--count];
-	marker[at] = '\0';
+	snprintf(marker, sizeof(marker), PA_ENV_MARKER "=%s%d", shell ? "-" : "", getpid());
 	putenv(marker);
 }
 

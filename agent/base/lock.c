@@ -137,3 +137,9 @@ PA_SIGNAL void pa_futex_wake(PA_ATOMIC(uint32_t) *word, int how_many)
 	syscall(SYS_futex, word, FUTEX_WAKE_PRIVATE, how_many, NULL, NULL, 0);
 	errno = saved;
 }
+
+void pa_futex_rest(int64_t ns)
+{
+	static PA_ATOMIC(uint32_t) never;
+	pa_futex_wait(&never, 0, ns);
+}

@@ -50,4 +50,7 @@ PA_BOOT void pa_lock_reset(struct pa_lock *lock);
 PA_APP void pa_futex_wait(PA_ATOMIC(uint32_t) *word, uint32_t expected, int64_t timeout_ns);
 PA_SIGNAL void pa_futex_wake(PA_ATOMIC(uint32_t) *word, int how_many);
 
+/* Sleeps, by no function that is hooked or that a program may refuse itself. errno kept. */
+PA_APP void pa_futex_rest(int64_t ns);
+
 #endif

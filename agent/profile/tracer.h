@@ -79,8 +79,8 @@ PA_AGENT uint64_t pa_tracer_lost(void);
 PA_AGENT void pa_tracer_flight_boot(size_t bytes);
 
 /*
- * A copy of what it has, oldest first; the caller's, for pa_unmap. NULL with *count 0: nothing yet,
- * or no memory. *bytes for pa_unmap.
+ * A copy of what it has so far, oldest first; the caller's, for pa_unmap with *bytes. NULL: there
+ * is no flight recorder, or no memory.
  */
 PA_AGENT struct pa_tracer_item *pa_tracer_flight_copy(size_t *count, size_t *bytes);
 

@@ -60,8 +60,7 @@ PA_AGENT int pa_rollcall_begin(struct pa_roll *roll);
  */
 PA_AGENT int pa_rollcall_call(struct pa_roll *roll);
 
-/* Our signal came, and from no timer. False: it is no rollcall. The context is changed when the
- * signal ended a call that nothing else would begin again. */
+/* Our signal came, and from no timer. False: it is no rollcall. */
 PA_SIGNAL bool pa_rollcall_answer(const siginfo_t *info, const ucontext_t *context);
 
 /* What thread, whose stack pointer is sp, says of itself. */

@@ -123,12 +123,6 @@ struct held {
 	bool traced, stays;
 };
 
-static void rest(int64_t ns)
-{
-	static PA_ATOMIC(uint32_t) never;
-	pa_futex_wait(&never, 0, ns);
-}
-
 /* status has TracerPid too, which is 0 for a tracer in another container. */
 static bool is_held(int32_t tid, struct held *held)
 {
@@ -150,7 +144,7 @@ static void wait_while_held(void *arg, int32_t tid)
 		held->stays = pa_clock_mono_ns() >= held->end_ns;
 		if (held->stays)
 			return;
-		rest(HELD_LOOK_NS);
+		pa_futex_rest(HELD_LOOK_NS);
 	}
 }
 
@@ -163,7 +157,7 @@ static bool have_all_met(void)
 	struct held held = { .end_ns = pa_clock_mono_ns() + HELD_PATIENCE_NS };
 	pa_tasks_each(wait_while_held, &held);
 	if (held.traced && !held.stays)
-		rest(HELD_REST_NS);
+		pa_futex_rest(HELD_REST_NS);
 	return !held.stays;
 }
 

@@ -99,12 +99,11 @@ static void begin_anew(struct pa_tracing_place *place)
 }
 
 /* The last release that was told stands for this one. */
-static bool is_again(struct pa_tracing_place *place, int32_t tid, const void *object,
-	int64_t now_ns)
+static bool is_again(struct pa_tracing_place *place, int32_t tid, const void *object)
 {
 	return pa_load_relaxed(&place->releaser) == tid &&
 		pa_load_relaxed(&place->object) == (uintptr_t)object &&
-		now_ns - pa_load_relaxed(&place->release_ns) < PA_TRACING_AGAIN_NS;
+		pa_clock_mono_ns() - pa_load_relaxed(&place->release_ns) < PA_TRACING_AGAIN_NS;
 }
 
 static void note_releaser(struct pa_tracing_place *place, const struct pa_event *event)
@@ -170,7 +169,7 @@ void pa_tracing_release(struct pa_thread *thread, const void *object, struct pa_
 	if (!is_wanted(thread))
 		return;
 	struct pa_tracing_place *place = pa_tracing_place_of(object);
-	if (is_again(place, thread->tid, object, pa_clock_mono_ns()))
+	if (is_again(place, thread->tid, object))
 		return;
 	uint64_t number = next_release();
 	struct pa_event event =

@@ -32,17 +32,14 @@ int pa_listen_raise(int fd, bool files_private)
 
 int pa_listen_wait(struct pollfd *fds, nfds_t count, int64_t timeout_ns)
 {
-	static PA_ATOMIC(uint32_t) never;
 	const struct timespec timeout = { .tv_sec = timeout_ns / PA_NS_PER_S,
 		.tv_nsec = timeout_ns % PA_NS_PER_S };
 
 	int ready = ppoll(fds, count, timeout_ns < 0 ? NULL : &timeout, NULL);
 	if (ready >= 0 || timeout_ns == 0)
 		return ready;
-	int saved_errno = errno;
 	bool longer = timeout_ns < 0 || timeout_ns > REFUSED_NS;
-	pa_futex_wait(&never, 0, longer ? REFUSED_NS : timeout_ns);
-	errno = saved_errno;
+	pa_futex_rest(longer ? REFUSED_NS : timeout_ns);
 	return ready;
 }
 

@@ -1,4 +1,5 @@
 #include "trace_fixture.h"
+#include "trace_golden.h"
 
 static struct pa_trace_bytes bytes;
 
@@ -32,28 +33,10 @@ static size_t assert_bytes(size_t at, const void *wanted, size_t count)
 	assert_bytes(at, (const unsigned char[]){ __VA_ARGS__ },                                  \
 		sizeof((const unsigned char[]){ __VA_ARGS__ }))
 
-/* One thread that is there and runs at the start: what all readers from 1.19 to 1.27 open. */
 static void golden_sample_is_written_byte_by_byte(void **unused)
 {
-	static const unsigned char golden[] = {
-		'g', 'o', ' ', '1', '.', '1', '9', ' ', 't', 'r', 'a', 'c', 'e', 0, 0, 0,
-		0x41, 0x00, 0xe8, 0x07,
-		0x02, 0x80, 0x94, 0xeb, 0xdc, 0x03,
-		0x25, 0x01, 0x04, 'm', 'a', 'i', 'n',
-		0xc3, 0x09, 0x01, 0x01, 0x80, 0xa0, 0x80, 0x02, 0x01, 0x01, 0x00,
-		0xcd, 0x04, 0x00, 0x01, 0x01, 0x00,
-		0x41, 0x01, 0xe9, 0x07,
-		0x45, 0x00, 0x01,
-		0x8e, 0x00, 0x01, 0x01,
-		0x41, 0x00, 0xea, 0x07,
-		0x84, 0x00, 0x01, 0x00,
-		0x41, 0x01, 0xd0, 0x0f,
-		0x52, 0x00, 0x01,
-		0x06, 0x00,
-	};
-
 	(void)unused;
-	assert_int_equal(sizeof(golden), 78);
+	assert_int_equal(sizeof(trace_golden), 78);
 	pa_trace_bytes_record(&bytes, PA_TRACE_BATCH, ARGS(0, 1000));
 	bytes.in_batch = true;
 	bytes.ts = 1000;
@@ -66,9 +49,9 @@ static void golden_sample_is_written_byte_by_byte(void **unused)
 	event(0, 1002, PA_TRACE_GOMAXPROCS, ARGS(1, 0));
 	event(1, 2000, PA_TRACE_GO_PREEMPT, ARGS(1));
 	event(1, 2000, PA_TRACE_PROC_STOP, NULL, 0);
-	assert_bytes(0, golden, sizeof(golden));
-	assert_int_equal(out.count, sizeof(golden));
-	assert_int_equal(bytes.total, sizeof(golden));
+	assert_bytes(0, trace_golden, sizeof(trace_golden));
+	assert_int_equal(out.count, sizeof(trace_golden));
+	assert_int_equal(bytes.total, sizeof(trace_golden));
 	read_out();
 	trace_free(&trace);
 }

@@ -10,24 +10,7 @@
 #include "trace_reader.h"
 
 #include "trace_bytes.h"
-
-/* One thread that is there and runs at the start: what all readers from 1.19 to 1.27 open. */
-static const unsigned char golden[] = {
-	'g', 'o', ' ', '1', '.', '1', '9', ' ', 't', 'r', 'a', 'c', 'e', 0, 0, 0,
-	0x41, 0x00, 0xe8, 0x07,
-	0x02, 0x80, 0x94, 0xeb, 0xdc, 0x03,
-	0x25, 0x01, 0x04, 'm', 'a', 'i', 'n',
-	0xc3, 0x09, 0x01, 0x01, 0x80, 0xa0, 0x80, 0x02, 0x01, 0x01, 0x00,
-	0xcd, 0x04, 0x00, 0x01, 0x01, 0x00,
-	0x41, 0x01, 0xe9, 0x07,
-	0x45, 0x00, 0x01,
-	0x8e, 0x00, 0x01, 0x01,
-	0x41, 0x00, 0xea, 0x07,
-	0x84, 0x00, 0x01, 0x00,
-	0x41, 0x01, 0xd0, 0x0f,
-	0x52, 0x00, 0x01,
-	0x06, 0x00,
-};
+#include "trace_golden.h"
 
 /* ---------------------------------------------------------------- one trace */
 
@@ -40,8 +23,8 @@ static void golden_sample_is_read(void **unused)
 	struct trace trace;
 
 	(void)unused;
-	assert_int_equal(sizeof(golden), 78);
-	if (!trace_read(&trace, golden, sizeof(golden)))
+	assert_int_equal(sizeof(trace_golden), 78);
+	if (!trace_read(&trace, trace_golden, sizeof(trace_golden)))
 		fail_msg("%s", trace.error);
 	assert_true(trace.ok);
 	for (unsigned type = 0; type < TRACE_TYPES; type++)
@@ -59,12 +42,12 @@ static void golden_sample_is_read(void **unused)
 static void golden_sample_is_not_read_when_cut(void **unused)
 {
 	(void)unused;
-	for (size_t count = 0; count < sizeof(golden); count++) {
+	for (size_t count = 0; count < sizeof(trace_golden); count++) {
 		unsigned char *bytes = malloc(count + 1); /* so that a sanitizer sees the end */
 		struct trace trace;
 
-		memcpy(bytes, golden, count);
-		if (trace_read(&trace, bytes, count) != (count == sizeof(golden) - 2))
+		memcpy(bytes, trace_golden, count);
+		if (trace_read(&trace, bytes, count) != (count == sizeof(trace_golden) - 2))
 			fail_msg("%zu bytes: '%s'", count, trace.error);
 		trace_free(&trace);
 		free(bytes);
@@ -74,12 +57,12 @@ static void golden_sample_is_not_read_when_cut(void **unused)
 /* Whatever a byte is changed to: no crash, and an error that says where. */
 static void changed_bytes_are_read_or_refused_with_a_reason(void **unused)
 {
-	unsigned char bytes[sizeof(golden)];
+	unsigned char bytes[sizeof(trace_golden)];
 	struct trace trace;
 
 	(void)unused;
-	for (size_t i = 0; i < sizeof(golden) * 256; i++) {
-		memcpy(bytes, golden, sizeof(golden));
+	for (size_t i = 0; i < sizeof(trace_golden) * 256; i++) {
+		memcpy(bytes, trace_golden, sizeof(trace_golden));
 		bytes[i / 256] = (unsigned char)i;
 		if (!trace_read(&trace, bytes, sizeof(bytes)))
 			assert_memory_equal(trace.error, "offset ", 7);
