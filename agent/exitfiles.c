@@ -1,7 +1,6 @@
 #include "exitfiles.h"
 
 #include <errno.h>
-#include <fcntl.h>
 #include <stdio.h>
 #include <string.h>
 #include <unistd.h>
@@ -9,11 +8,11 @@
 #include "agent.h"
 #include "base/clock.h"
 #include "base/say.h"
+#include "outfile.h"
+#include "record/on.h"
 #include "record/thread.h"
 
-#define PATH_BYTES 4096
-#define SUFFIX ".pprofagent"
-#define BESIDE_BYTES (PATH_BYTES + sizeof(SUFFIX))
+#define PATH_BYTES PA_OUTFILE_PATH_BYTES
 
 static const struct {
 	const char *name;  /* of the profile */
@@ -75,24 +74,14 @@ static bool expand(char path[PATH_BYTES], const char *pattern)
 	return at < most;
 }
 
-static int open_beside(char beside[BESIDE_BYTES], const char *path)
-{
-	snprintf(beside, BESIDE_BYTES, "%s%s", path, SUFFIX);
-	int fd = open(beside, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC | O_NOFOLLOW, 0666);
-	return fd < 0 ? -errno : fd;
-}
-
-/* Now, when there is still somebody to tell. */
+/* Said at the start, while messages are allowed. */
 static bool can_be_written(const char *pattern, const char *title)
 {
-	char path[PATH_BYTES], beside[BESIDE_BYTES];
-	int fd = expand(path, pattern) ? open_beside(beside, path) : -ENAMETOOLONG;
-	if (fd >= 0) {
-		close(fd);
-		unlink(beside);
+	char path[PATH_BYTES];
+	int error = expand(path, pattern) ? pa_outfile_check(path) : -ENAMETOOLONG;
+	if (!error)
 		return true;
-	}
-	const char *why = strerrordesc_np(-fd);
+	const char *why = strerrordesc_np(-error);
 	if (state.settings->log != PA_LOG_OFF)
 		pa_say("could not create %s profile: open %s: %s", title, pattern,
 			why ? why : "unknown error");
@@ -127,34 +116,20 @@ bool pa_exitfiles_want_cpu(void)
 	return state.wanted[PA_EXIT_CPU];
 }
 
-static bool write_to(void *fd, const void *bytes, size_t count)
+static int write_one(const struct pa_bridge *bridge, enum pa_exit_file which)
 {
-	const char *from = bytes;
-	while (count) {
-		ssize_t done = write(*(int *)fd, from, count);
-		if (done < 0 && errno == EINTR)
-			continue;
-		if (done < 0)
-			return false;
-		from += done;
-		count -= (size_t)done;
-	}
-	return true;
-}
-
-static void write_one(const struct pa_bridge *bridge, enum pa_exit_file which)
-{
-	char path[PATH_BYTES], beside[BESIDE_BYTES];
-	if (!expand(path, state.settings->exit_files[which]))
-		return;
-	int fd = open_beside(beside, path);
-	if (fd < 0)
-		return;
-	int error = which == PA_EXIT_CPU
-		? bridge->api.cpu_stop(write_to, &fd)
-		: bridge->api.write(files[which].name, 0, write_to, &fd);
-	if (close(fd) != 0 || error || rename(beside, path) != 0)
-		unlink(beside);
+	/* Not on a stack that may be small; one thread comes here: state.written. */
+	static char path[PATH_BYTES];
+	static struct pa_outfile file;
+	int error = expand(path, state.settings->exit_files[which]) ? 0 : -ENAMETOOLONG;
+	if (!error)
+		error = pa_outfile_open(&file, path);
+	if (error)
+		return error;
+	error = which == PA_EXIT_CPU
+		? bridge->api.cpu_stop(pa_outfile_write, &file)
+		: bridge->api.write(files[which].name, 0, pa_outfile_write, &file);
+	return pa_outfile_close(&file, error == 0);
 }
 
 void pa_exitfiles_write(void)
@@ -166,8 +141,8 @@ void pa_exitfiles_write(void)
 	const struct pa_bridge *bridge = pa_agent_core(PA_AGENT_PATIENCE_NS);
 	pa_thread_self.depth++;
 	for (int i = 0; bridge && i < PA_EXIT_FILES; i++)
-		if (state.wanted[i])
-			write_one(bridge, (enum pa_exit_file)i);
+		if (state.wanted[i] && write_one(bridge, (enum pa_exit_file)i) != 0)
+			PA_COUNT_EVENT(exit_files_failed);
 	pa_thread_self.depth--;
 	errno = saved_errno;
 }

@@ -2,7 +2,7 @@
  * Profiles that are written to files when the program ends: PPROFAGENT_CPUPROFILE and its kin.
  *
  * Context: boot PA_BOOT; write on the program's thread that ends the process, whichever way.
- * A file is written under another name beside it and renamed, so that it is whole or not there.
+ * How a file is written: outfile.h. One that could not be is counted.
  */
 #ifndef PA_EXITFILES_H
 #define PA_EXITFILES_H

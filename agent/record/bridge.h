@@ -57,7 +57,8 @@
 	X(timers_failed, "threads without a CPU timer")                                           \
 	X(broken_stacks, "stacks that end before their thread's start")                           \
 	X(cut_stacks, "stacks cut at the depth limit")                                            \
-	X(unloads_unawaited, "libraries closed before all of their stacks had names")
+	X(unloads_unawaited, "libraries closed before all of their stacks had names")             \
+	X(exit_files_failed, "files of the end of the program that could not be written")
 
 struct pa_counters {
 #define X(name, text) PA_ATOMIC(uint64_t) name;
