@@ -185,6 +185,7 @@ static void show_word(const struct row *row, const struct pa_settings *settings,
 }
 
 _Static_assert(sizeof(enum pa_log_level) == sizeof(unsigned), "as parse_word writes it");
+_Static_assert(sizeof(enum pa_peers) == sizeof(unsigned), "as parse_word writes it");
 _Static_assert(sizeof(enum pa_symbols_mode) == sizeof(unsigned), "as parse_word writes it");
 
 /* ---------------------------------------------------------------- parsers of one row */
@@ -269,6 +270,8 @@ static const struct row table[] = {
 	{ "PPROFAGENT_CHILDREN", "on", "must be on or off", FIELD(children),
 		WORDS("off", "on"), .parse = parse_flag, .show = show_flag },
 	{ "PPROFAGENT_HOSTS", "", FIELD(hosts), .parse = parse_text, .show = show_text },
+	{ "PPROFAGENT_PEERS", "", "must be user or all", FIELD(peers),
+		WORDS("", "user", "all"), .parse = parse_word, .show = show_word },
 	{ "PPROFAGENT_LOG", "error", "must be off, error or info", FIELD(log),
 		WORDS("off", "error", "info"), .parse = parse_word, .show = show_word },
 	{ "PPROFAGENT_ENABLED", "true", "must be 0, 1, true or false", FIELD(enabled),
@@ -369,6 +372,10 @@ static void read_rows(struct reading *reading)
 		read_row(reading, i);
 	if (reading->shut)
 		reading->settings->serving = false;
+	/* A port that no setting asked for is not open to the other users of the machine. */
+	const char *address = reading->values[0]; /* the table's first row */
+	if (reading->settings->peers == PA_PEERS_DEFAULT)
+		reading->settings->peers = address && *address ? PA_PEERS_ALL : PA_PEERS_USER;
 }
 
 /* The marker survives exec without fork: then its pid is ours and nobody reported before. */

@@ -12,6 +12,8 @@
 #include "base.h"
 
 enum pa_symbols_mode { PA_SYMBOLS_LINES, PA_SYMBOLS_NAMES, PA_SYMBOLS_NONE };
+/* Of a loopback listener. DEFAULT only while settings are read. */
+enum pa_peers { PA_PEERS_DEFAULT, PA_PEERS_USER, PA_PEERS_ALL };
 enum pa_log_level { PA_LOG_OFF, PA_LOG_ERROR, PA_LOG_INFO };
 
 #define PA_ENV_TEXT_BYTES 256
@@ -48,6 +50,7 @@ struct pa_settings {
 	char host[PA_ENV_TEXT_BYTES];    /* "localhost", "" = all interfaces */
 	uint16_t port;                   /* 0 = the kernel picks */
 	char hosts[PA_ENV_TEXT_BYTES];   /* further Host names that may be asked for, comma list */
+	enum pa_peers peers;             /* whose requests are answered on a loopback address */
 	char programs[PA_ENV_TEXT_BYTES]; /* globs of programs to profile; "" = all but launchers */
 	char token[PA_ENV_TEXT_BYTES];   /* "" = none; never shown or logged */
 	char exit_files[PA_EXIT_FILES][PA_ENV_TEXT_BYTES]; /* names with %p %e %t; "" = none */

@@ -16,6 +16,7 @@
 
 enum pa_lock_rank {
 	PA_LOCK_LOAD,    /* agent.c: the loader works for us (its own lock is held meanwhile) */
+	PA_LOCK_GUESSES, /* serve/guesses.c: wrong tokens */
 	PA_LOCK_COLLECT, /* serve/collect.c: the queue of render jobs */
 	PA_LOCK_ROLL,    /* profile/: rollcalls and the switching of contention, one at a time */
 	PA_LOCK_TABLES,  /* profile/: all tables of the collector; the one that fork takes */

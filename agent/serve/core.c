@@ -22,6 +22,7 @@
 #include "collect.h"
 #include "files.h"
 #include "gate.h"
+#include "guesses.h"
 #include "guest.h"
 #include "http.h"
 #include "profiles.h"
@@ -95,6 +96,7 @@ static bool open_port(const struct pa_bridge *bridge)
 		leave_stderr();
 	state.guard = (struct pa_guard){
 		.loopback = state.listener.loopback,
+		.user_only = settings->peers == PA_PEERS_USER,
 		.host = settings->host,
 		.hosts = settings->hosts,
 		.token = settings->token,
@@ -185,6 +187,7 @@ static void forget_parent(const struct pa_bridge *bridge)
 	pa_collect_reset();
 	pa_profiles_reset();
 	pa_clients_reset();
+	pa_guesses_reset();
 	pa_collect_idle(pa_since_idle);
 	pa_wall_reset();
 	pa_traces_reset();

@@ -122,6 +122,7 @@ static void answer(int fd, const struct refusal *refusal)
 		"Connection: close\r\n"
 		"Content-Length: %zu\r\n"
 		"Content-Type: text/plain; charset=utf-8\r\n"
+		"Cross-Origin-Resource-Policy: same-origin\r\n"
 		"X-Content-Type-Options: nosniff\r\n"
 		"X-Go-Pprof: 1\r\n\r\n%s\n",
 		refusal->status, strlen(refusal->text) + 1, refusal->text);

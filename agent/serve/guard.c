@@ -3,6 +3,9 @@
 #include <string.h>
 #include <strings.h>
 
+#include "../base/clock.h"
+#include "guesses.h"
+#include "peer.h"
 #include "query.h"
 
 #define PORT_DIGITS 5
@@ -10,7 +13,11 @@
 #define WHY_HOST                                                                                  \
 	"Host is not localhost, 127.0.0.1, [::1] or in PPROFAGENT_HOSTS"
 #define WHY_ORIGIN "requests from other sites are not answered"
+#define WHY_USER                                                                                  \
+	"only the user that the program runs as, and root, are answered here: "                   \
+	"PPROFAGENT_PEERS=all answers every user of this machine"
 #define WHY_TOKEN "the token is missing or wrong"
+#define WHY_GUESSES "too many wrong tokens came from here; try again later"
 
 /* The next header of that name from *at on, or NULL. */
 static const char *next_header(const struct pa_request *request, const char *name, uint32_t *at)
@@ -137,6 +144,15 @@ bool pa_guard_equal(const char *secret, const char *given)
 	return difference == 0;
 }
 
+/* The request brings something that is to be compared with the token. */
+static bool brings_token(const struct pa_request *request)
+{
+	char given[PA_ENV_TEXT_BYTES];
+
+	return has_header(request, "Authorization") ||
+		pa_query_get(request->query, "token", given, sizeof(given));
+}
+
 static bool has_token(const struct pa_request *request, const char *token)
 {
 	char given[PA_ENV_TEXT_BYTES];
@@ -152,20 +168,63 @@ static bool has_token(const struct pa_request *request, const char *token)
 		pa_guard_equal(token, given);
 }
 
+/* The user is looked up only after a wrong token: that reads the table of all sockets. */
+static struct pa_guesser guesser_of(const struct pa_request *request, bool loopback)
+{
+	return (struct pa_guesser){
+		.address = request->client.sin_addr.s_addr,
+		.uid = loopback ? pa_peer_uid(request) : PA_PEER_UNKNOWN,
+	};
+}
+
+static int check_token(const struct pa_guard *guard, const struct pa_request *request,
+	bool loopback, const char **why)
+{
+	int64_t now_ns = pa_clock_mono_ns();
+
+	if (brings_token(request) && !pa_guesses_are_none(now_ns)) {
+		struct pa_guesser guesser = guesser_of(request, loopback);
+		*why = WHY_GUESSES;
+		if (!pa_guesses_may_try(&guesser, now_ns))
+			return 429;
+	}
+	if (has_token(request, guard->token))
+		return 0;
+	if (brings_token(request)) {
+		struct pa_guesser guesser = guesser_of(request, loopback);
+		pa_guesses_was_wrong(&guesser, now_ns);
+	}
+	*why = WHY_TOKEN;
+	return 401;
+}
+
+/* Where the connection came to; where that is not known, what the listener is bound to. */
+static bool is_to_loopback(const struct pa_guard *guard, const struct pa_request *request)
+{
+	const struct sockaddr_in *server = &request->server;
+
+	if (!server->sin_family)
+		return guard->loopback;
+	return ntohl(server->sin_addr.s_addr) >> 24 == IN_LOOPBACKNET;
+}
+
 int pa_guard_check(const struct pa_guard *guard, const struct pa_request *request,
 	const char **why)
 {
 	const char *host = only_header(request, "Host");
+	bool loopback = is_to_loopback(guard, request);
 
 	*why = WHY_HOST;
-	if (guard->loopback && !is_host_good(guard, host))
+	if (loopback && !is_host_good(guard, host))
 		return 403;
 	*why = WHY_ORIGIN;
 	if (is_cross_site(request) || !is_origin_good(request, host))
 		return 403;
-	*why = WHY_TOKEN;
-	if (guard->token[0] && !has_token(request, guard->token))
-		return 401;
-	*why = NULL;
-	return 0;
+	*why = WHY_USER;
+	if (loopback && guard->user_only && !pa_peer_is_of_program(pa_peer_uid(request)))
+		return 403;
+	int refused = guard->token[0] ? check_token(guard, request, loopback, why) : 0;
+	if (!refused)
+		*why = NULL;
+	return refused;
 }

@@ -124,6 +124,7 @@ static const struct {
 	{ 408, "Request Timeout" },
 	{ 411, "Length Required" },
 	{ 413, "Request Entity Too Large" },
+	{ 429, "Too Many Requests" },
 	{ 431, "Request Header Fields Too Large" },
 	{ 500, "Internal Server Error" },
 	{ 503, "Service Unavailable" },
@@ -190,10 +191,12 @@ bool pa_http_begin(struct pa_http *http, const struct pa_http_head *head)
 	add_line(&text, "Connection", "close");
 	add_line(&text, "Content-Disposition", head->disposition);
 	add_line(&text, "Content-Type", head->type);
+	add_line(&text, "Cross-Origin-Resource-Policy", "same-origin");
 	add_line(&text, "Date", date);
 	add_line(&text, "Location", head->location);
 	add_line(&text, "WWW-Authenticate", head->status == 401 ? "Bearer" : NULL);
-	add_line(&text, "Retry-After", head->status == 503 ? "1" : NULL);
+	bool later = head->status == 503 || head->status == 429;
+	add_line(&text, "Retry-After", later ? "1" : NULL);
 	add_line(&text, "X-Content-Type-Options", "nosniff");
 	add_line(&text, "X-Go-Pprof", head->pprof_error ? "1" : NULL);
 	add_line(&text, "Transfer-Encoding", chunked ? "chunked" : NULL);
@@ -314,12 +317,25 @@ static enum pa_request_method method_of(const char *method)
 	return PA_REQUEST_OTHER;
 }
 
-static void fill_request(const struct mg_request_info *info, struct pa_request *request)
+static struct sockaddr_in end_of(int fd,
+	int (*name)(int, struct sockaddr *restrict, socklen_t *restrict))
+{
+	struct sockaddr_in end = { 0 };
+	socklen_t length = sizeof(end);
+
+	if (name(fd, (struct sockaddr *)&end, &length) != 0 || end.sin_family != AF_INET)
+		return (struct sockaddr_in){ 0 };
+	return end;
+}
+
+static void fill_request(const struct mg_request_info *info, int fd, struct pa_request *request)
 {
 	request->method = method_of(info->request_method);
 	request->path = info->request_uri ? info->request_uri : "";
 	request->query = info->query_string ? info->query_string : "";
 	request->peer = info->remote_addr;
+	request->client = end_of(fd, getpeername);
+	request->server = end_of(fd, getsockname);
 	request->header_count = 0;
 	for (int i = 0; i < info->num_headers && i < PA_REQUEST_HEADERS; i++) {
 		request->headers[request->header_count++] = (struct pa_request_header){
@@ -349,8 +365,8 @@ static int on_request(struct mg_connection *conn)
 
 	const struct mg_request_info *info = mg_get_request_info(conn);
 
-	fill_request(info, &request);
 	fill_http(&http, conn);
+	fill_request(info, http.fd, &request);
 	/* No keep-alive; and no reading of an endless body by civetweb. */
 	mg_disable_connection_keep_alive(conn);
 	/* It drops what does not fit, and what is dropped cannot be checked. */

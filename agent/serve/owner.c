@@ -8,16 +8,12 @@
 #include <unistd.h>
 
 #include "../base/clock.h"
+#include "tcp_table.h"
 
 /* Beginning of the names of the agent's own threads: the second look goes only there. */
 #define AGENT_THREAD "pprofagent"
 
 #define PATH_BYTES 64
-#define TABLE_BYTES ((size_t)2 << 20)
-#define TCP_LISTEN 0x0a
-
-/* proc(5): number, local address and port, remote ones, state, then the inode as the tenth. */
-#define TABLE_LINE " %*u: %32[0-9A-Fa-f]:%x %*[0-9A-Fa-f]:%*x %x %*s %*s %*s %*u %*u %lu"
 
 struct search {
 	int64_t end_ns;
@@ -48,59 +44,16 @@ static size_t read_file(const char *path, char *bytes, size_t size)
 
 /* ---- the socket ---- */
 
-/* Whether local, an address of /proc/net/tcp or tcp6 (words in host order), stands in our way. */
-static bool is_in_way(const char *local, const struct sockaddr_in *address)
+/* Does the socket listen where address wants to? */
+static bool is_in_way(void *arg, const struct pa_tcp_socket *socket)
 {
-	unsigned long words[4] = { 0 };
-	size_t length = strlen(local);
-	char word[9];
+	const struct sockaddr_in *address = arg;
+	const struct pa_tcp_end *local = &socket->local;
 
-	for (size_t i = 0; i < length / 8 && i < 4; i++) {
-		memcpy(word, local + i * 8, 8);
-		word[8] = '\0';
-		words[i] = strtoul(word, NULL, 16);
-	}
+	if (socket->state != PA_TCP_LISTEN || local->port != ntohs(address->sin_port))
+		return false;
 	uint32_t wanted = address->sin_addr.s_addr;
-	uint32_t found = (uint32_t)(length == 8 ? words[0] : words[3]);
-	bool mapped = length == 8 || (!words[0] && !words[1] && words[2] == htonl(0xffff));
-	bool any = !words[0] && !words[1] && !words[2] && !words[3];
-	return any || (mapped && (found == wanted || !wanted || !found));
-}
-
-/* The inode of the socket that listens there, out of one table; 0 when there is none. */
-static unsigned long find_inode(char *table, const struct sockaddr_in *address)
-{
-	char *next, *line = table;
-
-	for (; line && *line; line = next) {
-		char local[33];
-		unsigned port, status;
-		unsigned long inode;
-		next = strchr(line, '\n');
-		if (next)
-			*next++ = '\0';
-		if (sscanf(line, TABLE_LINE, local, &port, &status, &inode) != 4)
-			continue;
-		if (status == TCP_LISTEN && port == ntohs(address->sin_port) &&
-			is_in_way(local, address))
-			return inode;
-	}
-	return 0;
-}
-
-static unsigned long listening_inode(const struct sockaddr_in *address)
-{
-	static const char *const tables[] = { "/proc/thread-self/net/tcp",
-		"/proc/thread-self/net/tcp6" };
-	unsigned long inode = 0;
-	char *table = malloc(TABLE_BYTES);
-
-	for (size_t i = 0; table && !inode && i < PA_COUNT(tables); i++) {
-		read_file(tables[i], table, TABLE_BYTES);
-		inode = find_inode(table, address);
-	}
-	free(table);
-	return inode;
+	return local->any || (local->v4 && (local->address == wanted || !wanted));
 }
 
 /* ---- its process ---- */
@@ -170,11 +123,12 @@ static bool is_process(struct search *search, const char *directory, const char 
 bool pa_owner_find(const struct sockaddr_in *address, int64_t budget_ns, struct pa_owner *owner)
 {
 	struct search search = { .end_ns = pa_clock_mono_ns() + budget_ns, .owner = owner };
-	unsigned long inode = listening_inode(address);
+	struct sockaddr_in wanted = *address;
+	struct pa_tcp_socket socket;
 
-	if (!inode)
+	if (!pa_tcp_table_find(is_in_way, &wanted, &socket))
 		return false;
-	snprintf(search.link, sizeof(search.link), "socket:[%lu]", inode);
+	snprintf(search.link, sizeof(search.link), "socket:[%lu]", socket.inode);
 	if (any_entry(&search, "/proc", is_process))
 		return true;
 	search.agents = true;

@@ -7,6 +7,8 @@
 #ifndef PA_REQUEST_H
 #define PA_REQUEST_H
 
+#include <netinet/in.h>
+
 #include "../base/base.h"
 
 enum pa_request_method {
@@ -27,6 +29,7 @@ struct pa_request {
 	const char *path;  /* as sent, percent signs and all, without the query */
 	const char *query; /* raw, without the '?'; "" when there is none */
 	const char *peer;  /* the client's address: "127.0.0.1" */
+	struct sockaddr_in client, server; /* the ends of the connection; sin_family 0: unknown */
 	uint32_t header_count;
 	struct pa_request_header headers[PA_REQUEST_HEADERS];
 };

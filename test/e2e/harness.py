@@ -13,6 +13,7 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parents[2]
 BUILD = Path(os.environ.get("PPROFAGENT_BUILD", ROOT / "build"))
 AGENT = BUILD / "libpprofagent.so"
+CORE = BUILD / "libpprofagent-core.so"
 VICTIMS = BUILD / "victim"
 
 DEADLINE_S = 30.0  # for one thing to happen; never a figure that is measured

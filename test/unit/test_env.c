@@ -79,6 +79,24 @@ static void empty_means_unset(void **unused)
 	assert_string_equal(got.lines, "");
 }
 
+static void a_port_that_was_asked_for_is_for_all_users(void **unused)
+{
+	(void)unused;
+	assert_silent("PPROFAGENT_LOG=error");
+	assert_int_equal(got.settings.peers, PA_PEERS_USER);
+	assert_silent("PPROFAGENT_ADDRESS=");
+	assert_int_equal(got.settings.peers, PA_PEERS_USER);
+	assert_silent("PPROFAGENT_ADDRESS=localhost:6053");
+	assert_int_equal(got.settings.peers, PA_PEERS_ALL);
+	assert_silent("PPROFAGENT_PEERS=all");
+	assert_int_equal(got.settings.peers, PA_PEERS_ALL);
+	read_as("prog", ENVIRON("PPROFAGENT_PEERS=user", "PPROFAGENT_ADDRESS=localhost:1"));
+	assert_int_equal(got.settings.peers, PA_PEERS_USER);
+	assert_line("PPROFAGENT_PEERS=any",
+		"PPROFAGENT_PEERS=\"any\": must be user or all; using the default");
+	assert_int_equal(got.settings.peers, PA_PEERS_USER);
+}
+
 static void empty_block_rate_is_one(void **unused)
 {
 	(void)unused;
@@ -408,10 +426,11 @@ static void the_list_shows_defaults(void **unused)
 		"ADDRESS|localhost:6053|localhost:6053\nBLOCK_RATE|off|off\nMUTEX_FRACTION|0|0\n"
 		"HEAP_RATE|524288|524288\nCPU_HZ|100|100\n"
 		"STACK_DEPTH|128|128\nBUFFER|4M|4M\nFLIGHT|0|0\nSIGNAL|SIGRTMAX-3|SIGRTMAX-3\n"
-		"SYMBOLS|lines|lines\nPROGRAMS||\nCHILDREN|on|on\nHOSTS||\nLOG|error|error\n"
+		"SYMBOLS|lines|lines\nPROGRAMS||\nCHILDREN|on|on\nHOSTS||\n"
+		"PEERS|user|\nLOG|error|error\n"
 		"ENABLED|true|true\nCPUPROFILE||\nHEAPPROFILE||\nALLOCSPROFILE||\n"
 		"BLOCKPROFILE||\nMUTEXPROFILE||\nTOKEN||\n");
-	assert_int_equal(listing.count, 21);
+	assert_int_equal(listing.count, 22);
 }
 
 static void the_list_shows_values_as_resolved(void **unused)
@@ -433,7 +452,8 @@ static void the_list_shows_values_as_resolved(void **unused)
 		"ADDRESS|off|localhost:6053\nBLOCK_RATE|1|off\nMUTEX_FRACTION|10|0\n"
 		"HEAP_RATE|1048576|524288\nCPU_HZ|99|100\n"
 		"STACK_DEPTH|512|128\nBUFFER|64k|4M\nFLIGHT|1M|0\nSIGNAL|SIGUSR1|SIGRTMAX-3\n"
-		"SYMBOLS|names|lines\nPROGRAMS|p*|\nCHILDREN|off|on\nHOSTS|h|\nLOG|off|error\n"
+		"SYMBOLS|names|lines\nPROGRAMS|p*|\nCHILDREN|off|on\nHOSTS|h|\n"
+		"PEERS|all|\nLOG|off|error\n"
 		"ENABLED|false|true\nCPUPROFILE|cpu.%p|\nHEAPPROFILE||\nALLOCSPROFILE||\n"
 		"BLOCKPROFILE||\nMUTEXPROFILE||\nTOKEN|set|\n");
 }
@@ -444,6 +464,7 @@ int main(void)
 		cmocka_unit_test(nothing_set_gives_the_defaults),
 		cmocka_unit_test(files_at_exit_are_taken_as_they_are),
 		cmocka_unit_test(empty_means_unset),
+		cmocka_unit_test(a_port_that_was_asked_for_is_for_all_users),
 		cmocka_unit_test(empty_block_rate_is_one),
 		cmocka_unit_test(rates_of_contention_go_up_to_what_fits),
 		cmocka_unit_test(good_values_are_taken),

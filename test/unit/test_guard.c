@@ -4,16 +4,36 @@
 #include <stdarg.h>
 #include <string.h>
 
+#include <arpa/inet.h>
 #include <cmocka.h>
+#include <stdio.h>
+
+#include "agent/serve/guesses.h"
+#include "agent/serve/peer.h"
 
 static struct pa_guard guard;
 static struct pa_request request;
+static int64_t uid_of_client, uid_of_program;
+
+int64_t pa_peer_uid(const struct pa_request *of)
+{
+	assert_ptr_equal(of, &request);
+	return uid_of_client;
+}
+
+bool pa_peer_is_of_program(int64_t uid)
+{
+	return uid == 0 || uid == uid_of_program;
+}
 
 static int set_up(void **unused)
 {
 	(void)unused;
 	guard = (struct pa_guard){ .loopback = true, .host = "", .hosts = "", .token = "" };
 	request = (struct pa_request){ .path = "/", .query = "" };
+	uid_of_client = 1000;
+	uid_of_program = 1000;
+	pa_guesses_reset();
 	return 0;
 }
 
@@ -175,10 +195,109 @@ static void equal_compares_whole_texts(void **unused)
 	assert_false(pa_guard_equal(secret, longest));
 }
 
+/* ---- where the connection came to ---- */
+
+static void came_to(const char *address)
+{
+	request.server.sin_family = AF_INET;
+	assert_int_equal(inet_pton(AF_INET, address, &request.server.sin_addr), 1);
+}
+
+static void listener_of_all_addresses_checks_host_on_loopback(void **unused)
+{
+	(void)unused;
+	guard.loopback = false;
+	came_to("127.0.0.1");
+	assert_int_equal(check_host("evil.example"), 403);
+	assert_int_equal(check_host("localhost:6060"), 0);
+	came_to("127.1.2.3");
+	assert_int_equal(check_host("evil.example"), 403);
+	came_to("192.168.0.7");
+	assert_int_equal(check_host("build-7.example"), 0);
+}
+
+static void only_the_user_of_the_program_and_root_are_answered(void **unused)
+{
+	(void)unused;
+	const char *why;
+	guard.user_only = true;
+	assert_int_equal(check_host("localhost"), 0);
+	uid_of_client = 0;
+	assert_int_equal(check_host("localhost"), 0);
+	uid_of_client = 1001;
+	assert_int_equal(check_host("localhost"), 403);
+	assert_int_equal(pa_guard_check(&guard, &request, &why), 403);
+	assert_non_null(strstr(why, "PPROFAGENT_PEERS"));
+	uid_of_client = PA_PEER_UNKNOWN;
+	assert_int_equal(check_host("localhost"), 403);
+	guard.user_only = false;
+	assert_int_equal(check_host("localhost"), 0);
+}
+
+static void users_are_not_told_apart_on_other_addresses(void **unused)
+{
+	(void)unused;
+	guard.user_only = true;
+	guard.loopback = false;
+	uid_of_client = PA_PEER_UNKNOWN;
+	came_to("192.168.0.7");
+	assert_int_equal(check_host("build-7.example"), 0);
+}
+
+/* ---- guesses ---- */
+
+static int guess(const char *token)
+{
+	char header[64];
+	request.header_count = 0;
+	add("Host", "localhost");
+	snprintf(header, sizeof(header), "Bearer %s", token);
+	add("Authorization", header);
+	return check();
+}
+
+static void many_wrong_tokens_are_not_compared_any_more(void **unused)
+{
+	(void)unused;
+	guard.token = "right";
+	int wrong = 0;
+	while (guess("wrong") == 401)
+		assert_true(++wrong <= PA_GUESSES_BURST + 1);
+	assert_true(wrong >= PA_GUESSES_BURST);
+	assert_int_equal(guess("wrong"), 429);
+	assert_int_equal(guess("right"), 429);
+}
+
+static void one_users_guesses_do_not_keep_another_out(void **unused)
+{
+	(void)unused;
+	guard.token = "right";
+	while (guess("wrong") == 401)
+		;
+	uid_of_client = 1001;
+	assert_int_equal(guess("right"), 0);
+	assert_int_equal(guess("wrong"), 401);
+}
+
+static void requests_without_a_token_are_no_guesses(void **unused)
+{
+	(void)unused;
+	guard.token = "right";
+	for (int i = 0; i < 3 * PA_GUESSES_BURST; i++)
+		assert_int_equal(check_host("localhost"), 401);
+	assert_int_equal(guess("right"), 0);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test_setup(loopback_names_are_good, set_up),
+		cmocka_unit_test_setup(listener_of_all_addresses_checks_host_on_loopback, set_up),
+		cmocka_unit_test_setup(only_the_user_of_the_program_and_root_are_answered, set_up),
+		cmocka_unit_test_setup(users_are_not_told_apart_on_other_addresses, set_up),
+		cmocka_unit_test_setup(many_wrong_tokens_are_not_compared_any_more, set_up),
+		cmocka_unit_test_setup(one_users_guesses_do_not_keep_another_out, set_up),
+		cmocka_unit_test_setup(requests_without_a_token_are_no_guesses, set_up),
 		cmocka_unit_test_setup(other_names_are_forbidden, set_up),
 		cmocka_unit_test_setup(host_must_be_there_once, set_up),
 		cmocka_unit_test_setup(listed_hosts_are_good, set_up),
