@@ -74,8 +74,15 @@ WARN := -Wall -Wextra -Wshadow -Wstrict-prototypes -Wmissing-prototypes -Werror
 # Hot hooks keep no frame; the slow halves that look at their caller get one by asking for it.
 CODEGEN := -fPIC -fvisibility=hidden -ftls-model=initial-exec
 SAN ?=
+# Last, after the distribution's: what code of ours cannot do without where it runs.
+GUEST :=
+# gcc: copies by loops, not by string instructions, which take longer to start than the copies of
+# structs that we make. And a function that aligns its stack has no second return address there,
+# see PA_SLOW; clang has none anyway.
+GUEST_GCC := $(if $(findstring clang,$(CC)),,-mstringop-strategy=unrolled_loop \
+	-maccumulate-outgoing-args)
 ALL_CFLAGS = -std=gnu11 -D_GNU_SOURCE $(OPT) $(WARN) $(CODEGEN) -I$(B)/proto -MMD -MP \
-	$(SAN) $(CPPFLAGS) $(CFLAGS)
+	$(SAN) $(CPPFLAGS) $(CFLAGS) $(GUEST)
 
 LD_COMMON := -shared -pthread -Wl,-z,defs -Wl,-z,now -Wl,-z,relro -Wl,--as-needed
 # Two segments less to map at the start of every program.
@@ -88,10 +95,13 @@ LD_CORE   := $(LD_COMMON) -Wl,-soname,libpprofagent-core.so \
 LIBS_CORE := -lcivetweb -lunwind-x86_64 -lunwind -ldw -lelf -llzma \
 	-l:libprotobuf-nanopb.a -l:libz.a -l:libiberty.a -lm
 
+# On the program's threads integers only: a floating-point instruction would raise its flags, and
+# SIGFPE where it traps them; vector and x87 registers may hold what is its own.
+$(OBJ_AGENT): GUEST += -mgeneral-regs-only $(GUEST_GCC)
 # hooks/ defines malloc: the compiler may not reason about it. The canary is TLS, which a thread
 # made by a raw clone may not have when our signal handler comes.
-$(B)/obj/hooks/%.o: CODEGEN += -fno-builtin -fno-stack-protector -foptimize-sibling-calls
-$(B)/obj/agent/record/%.o: CODEGEN += -fno-stack-protector
+$(B)/obj/hooks/%.o: GUEST += -fno-builtin -fno-stack-protector -foptimize-sibling-calls
+$(B)/obj/agent/record/%.o: GUEST += -fno-stack-protector
 
 # ---------------------------------------------------------------- the two objects
 
@@ -139,6 +149,9 @@ UNIT_LIBS := -Wl,--as-needed -lcmocka $(LIBS_CORE) -ldl
 .PHONY: unit asan tsan
 unit: $(UNIT_PLAIN) $(UNIT_INSIDE)
 	$(Q)scripts/unit $^
+
+# Tests of what only code that is compiled in this way keeps.
+$(B)/unit/obj/test_regs.o $(B)/unit/obj/main_test_regs.o: GUEST += $(GUEST_GCC)
 
 # A fresh archive each time: ar would keep the members of files that are gone.
 $(B)/libunits.a: $(OBJ_UNITS)

@@ -209,11 +209,15 @@ static bool is_object_good(const struct pa_event *event)
 	return event->object && event->object < PA_ADDRESS_LIMIT;
 }
 
-/* In this form NaN is not good either. */
+static double contentions_of(const struct pa_event *event)
+{
+	return (double)event->contentions.count / (double)event->contentions.of;
+}
+
 static bool is_contention_good(const struct pa_event *event)
 {
-	return event->value[0] < DELAY_LIMIT_NS && event->contentions > 0 &&
-		event->contentions < CONTENTIONS_LIMIT;
+	return event->value[0] < DELAY_LIMIT_NS && event->contentions.count &&
+		event->contentions.of && contentions_of(event) < CONTENTIONS_LIMIT;
 }
 
 static bool is_tracing_good(const struct pa_event *event)
@@ -256,7 +260,7 @@ static bool is_good(const struct pa_event *event, size_t bytes)
 
 static void handle_contention(const struct pa_event *event, enum pa_kind_id kind)
 {
-	pa_contention_add(kind, stack_of(event), event->contentions, event->value[0]);
+	pa_contention_add(kind, stack_of(event), contentions_of(event), event->value[0]);
 }
 
 static void handle_roll(const struct pa_event *event)

@@ -24,7 +24,7 @@
 #include "rollcall.h"
 
 /* Bumped when struct pa_bridge changes: the core refuses another one. */
-#define PA_BRIDGE_VERSION 5
+#define PA_BRIDGE_VERSION 6
 
 /*
  * What was seen and what was lost, by cause. Statistics only: relaxed, written in any context.

@@ -183,7 +183,7 @@ uint64_t pa_contend_take(const void *lock)
 /* ---- events ---- */
 
 static bool record(struct pa_thread *thread, enum pa_event_kind kind, const void *object,
-	double contentions, uint64_t delay_ns, struct pa_cursor caller)
+	uint64_t count, uint64_t of, uint64_t delay_ns, struct pa_cursor caller)
 {
 	struct pa_event event = {
 		.kind = (uint8_t)kind,
@@ -191,7 +191,7 @@ static bool record(struct pa_thread *thread, enum pa_event_kind kind, const void
 		.time_ns = pa_clock_mono_ns(),
 		.value = { delay_ns },
 		.object = (uintptr_t)object,
-		.contentions = contentions,
+		.contentions = { count, of },
 	};
 	int saved_errno = errno;
 	thread->depth++;
@@ -206,16 +206,17 @@ static void record_block(struct pa_thread *thread, const struct pa_wait *wait, i
 {
 	uint64_t rate_ns = pa_load_relaxed(&pa_on->block_rate_ns);
 	uint64_t delay_ns = waited_ns > 0 ? (uint64_t)waited_ns : 1;
-	double contentions = 1;
+	uint64_t count = 1, of = 1;
 	if (!rate_ns)
 		return;
 	if (delay_ns < rate_ns) {
 		if (pa_thread_random(thread) % rate_ns > delay_ns)
 			return;
-		contentions = (double)rate_ns / (double)delay_ns;
+		count = rate_ns;
+		of = delay_ns;
 		delay_ns = rate_ns < DELAY_MAX_NS ? rate_ns : DELAY_MAX_NS;
 	}
-	if (record(thread, PA_EVENT_BLOCK, (const void *)wait->object, contentions, delay_ns,
+	if (record(thread, PA_EVENT_BLOCK, (const void *)wait->object, count, of, delay_ns,
 		    caller)) {
 		PA_COUNT_EVENT(block_events);
 	} else {
@@ -237,7 +238,7 @@ void pa_contend_charge(struct pa_thread *thread, const void *lock, uint64_t take
 	uint64_t delay_ns;
 	if (__builtin_mul_overflow(taken_ns, fraction, &delay_ns) || delay_ns > DELAY_MAX_NS)
 		delay_ns = DELAY_MAX_NS;
-	if (record(thread, PA_EVENT_MUTEX, lock, (double)fraction, delay_ns, caller)) {
+	if (record(thread, PA_EVENT_MUTEX, lock, fraction, 1, delay_ns, caller)) {
 		PA_COUNT_EVENT(mutex_events);
 	} else {
 		PA_COUNT_EVENT(lost_mutex_ring);

@@ -57,7 +57,9 @@ struct pa_event {
 	union {
 		char name[PA_THREAD_NAME_BYTES]; /* CPU, and waits of TRACE; NUL-padded, may lack a
 		                                    NUL when 16 long */
-		double contentions;              /* BLOCK and MUTEX */
+		struct {                         /* BLOCK and MUTEX: the quotient */
+			uint64_t count, of;
+		} contentions;
 	};
 };
 

@@ -3,6 +3,7 @@
 #include <string.h>
 
 #include "../base/clock.h"
+#include "../base/logarithm.h"
 #include "on.h"
 #include "stack.h"
 
@@ -133,30 +134,11 @@ bool pa_sample_plain(const struct pa_event *head, const uintptr_t *pcs, uint32_t
 	return true;
 }
 
-/*
- * ln(x) for x in (0, 1], good to 1e-4 (relative to 1): the sampling needs no more, and libm is not
- * ours to need. x = m * 2^e with m in [1, 2): ln x = e ln 2 + ln m, ln m by its series in
- * s = (m-1)/(m+1).
- */
-static double natural_log(double x)
-{
-	union {
-		double number;
-		uint64_t bits;
-	} u = { .number = x };
-	int exponent = (int)(u.bits >> 52) - 1023;
-	u.bits = (u.bits & ((1ull << 52) - 1)) | 1023ull << 52;
-	double s = (u.number - 1) / (u.number + 1);
-	double s2 = s * s;
-	double log_m = 2 * s * (1 + s2 * (1.0 / 3 + s2 * (1.0 / 5 + s2 * (1.0 / 7 + s2 / 9))));
-	return exponent * 0.6931471805599453 + log_m;
-}
-
 uint64_t pa_sample_interval(struct pa_thread *thread, uint64_t rate_bytes)
 {
 	if (rate_bytes <= 1)
 		return 0;
-	/* 53 random bits, never 0: the logarithm of 0 has no end. */
-	double uniform = (double)((pa_thread_random(thread) >> 11) + 1) * 0x1p-53;
-	return (uint64_t)(-natural_log(uniform) * (double)rate_bytes);
+	unsigned __int128 bytes = pa_logarithm(pa_thread_random(thread));
+	bytes = bytes * rate_bytes >> PA_LOGARITHM_BITS;
+	return bytes < UINT64_MAX ? (uint64_t)bytes : UINT64_MAX;
 }

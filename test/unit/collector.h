@@ -248,13 +248,20 @@ static inline void send_cpu(uintptr_t pc, int32_t tid, const char *name, uint64_
 }
 
 /* PA_EVENT_BLOCK or _MUTEX with a stack of one return address. */
+static inline void send_quotient(enum pa_event_kind kind, uintptr_t pc, uint64_t count,
+	uint64_t of, uint64_t ns)
+{
+	struct pa_event event = {
+		.kind = kind, .depth = 1, .tid = 1, .value = { ns }, .contentions = { count, of },
+	};
+	send_event(event, &pc);
+}
+
+/* contentions in halves. */
 static inline void send_contention(enum pa_event_kind kind, uintptr_t pc, double contentions,
 	uint64_t ns)
 {
-	struct pa_event event = {
-		.kind = kind, .depth = 1, .tid = 1, .value = { ns }, .contentions = contentions,
-	};
-	send_event(event, &pc);
+	send_quotient(kind, pc, (uint64_t)(2 * contentions), 2, ns);
 }
 
 static inline void send_create(uintptr_t pc)

@@ -51,7 +51,8 @@ static void add_events(struct sum *sum)
 	static struct fixture_event event;
 	while (fixture_next(&event)) {
 		sum->events++;
-		sum->contentions += event.head.contentions;
+		sum->contentions += (double)event.head.contentions.count /
+			(double)event.head.contentions.of;
 		sum->delay_ns += event.head.value[0];
 		sum->object = event.head.object;
 	}

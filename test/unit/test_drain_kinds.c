@@ -5,7 +5,6 @@
 
 #include <cmocka.h>
 
-#include <math.h>
 
 #include "collector.h"
 
@@ -48,13 +47,16 @@ static void events_reach_the_profile_of_their_kind(void **unused)
 
 static void impossible_contentions_are_skipped_and_counted(void **unused)
 {
-	static const double bad[] = { NAN, -NAN, INFINITY, -INFINITY, 0, -1, 1e15, 1e300 };
+	static const uint64_t bad[][2] = {
+		{ 0, 0 }, { 0, 1 }, { 1, 0 }, { UINT64_MAX, 0 }, { UINT64_MAX, 1 },
+		{ 1000000000000000, 1 },
+	};
 	const enum pa_event_kind kinds[] = { PA_EVENT_BLOCK, PA_EVENT_MUTEX };
 	uint64_t before = pa_profile_stats().events_bad;
 	(void)unused;
 	for (size_t i = 0; i < PA_COUNT(kinds); i++) {
 		for (size_t b = 0; b < PA_COUNT(bad); b++)
-			send_contention(kinds[i], PC(2), bad[b], 1);
+			send_quotient(kinds[i], PC(2), bad[b][0], bad[b][1], 1);
 		send_contention(kinds[i], PC(2), 1, (uint64_t)1 << 62);
 		send_contention(kinds[i], PC(2), 1, UINT64_MAX);
 	}
@@ -77,7 +79,7 @@ static void stacks_that_do_not_fit_are_skipped_and_counted(void **unused)
 		char record[PA_RING_CELL_BYTES] = { 0 };
 		struct pa_event event = { .kind = kinds[i], .depth = 100 };
 		if (kinds[i] == PA_EVENT_BLOCK || kinds[i] == PA_EVENT_MUTEX)
-			event.contentions = 1;
+			event.contentions.count = event.contentions.of = 1;
 		memcpy(record, &event, sizeof(event));
 		send_bytes(record, sizeof(record));
 	}
@@ -94,7 +96,7 @@ static void events_of_our_own_threads_are_dropped(void **unused)
 	(void)unused;
 	event.kind = PA_EVENT_CREATE;
 	send_event(event, &pc);
-	event.contentions = 1;
+	event.contentions.count = event.contentions.of = 1;
 	event.kind = PA_EVENT_BLOCK;
 	send_event(event, &pc);
 	event.kind = PA_EVENT_MUTEX;

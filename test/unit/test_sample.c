@@ -1,3 +1,4 @@
+#include <math.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -10,23 +11,60 @@
 
 #define RATE 524288.0
 
-static void intervals_are_exponential_with_the_rate_as_mean(void **unused)
+static uint64_t interval(void)
+{
+	return pa_sample_interval(&pa_thread_self, (uint64_t)RATE);
+}
+
+/* The same numbers in each run: what is tested is how they are drawn, not luck. */
+static void draw_the_same_again(void)
+{
+	fixture_boot(64 << 10, 1);
+	pa_thread_self.random = 1;
+}
+
+static void intervals_have_the_rate_as_mean(void **unused)
 {
 	(void)unused;
-	fixture_boot(64 << 10, 1);
-	enum { DRAWS = 1000000 };
+	enum { DRAWS = 16000000 };
 	double sum = 0;
-	int below_median = 0, above_triple = 0;
-	for (int i = 0; i < DRAWS; i++) {
-		double interval = (double)pa_sample_interval(&pa_thread_self, (uint64_t)RATE);
-		sum += interval;
-		below_median += interval < RATE * 0.693147;
-		above_triple += interval > RATE * 3;
-	}
-	/* Ten standard deviations and more of each estimate. */
-	assert_true(sum / DRAWS > RATE * 0.99 && sum / DRAWS < RATE * 1.01);
-	assert_in_range(below_median, DRAWS * 0.494, DRAWS * 0.506);
-	assert_in_range(above_triple, DRAWS * 0.047, DRAWS * 0.0526);
+	draw_the_same_again();
+	for (int i = 0; i < DRAWS; i++)
+		sum += (double)interval();
+	/* 0.025 % is one standard deviation. */
+	assert_true(fabs(sum / DRAWS / RATE - 1) < 0.001);
+}
+
+static int compare(const void *a, const void *b)
+{
+	const double *left = a, *right = b;
+	return (*left > *right) - (*left < *right);
+}
+
+/* Kolmogorov and Smirnov: one in 1,000 samples of the distribution is further away than this. */
+static void intervals_are_exponential(void **unused)
+{
+	(void)unused;
+	enum { DRAWS = 1000000 };
+	static double drawn[DRAWS];
+	draw_the_same_again();
+	for (int i = 0; i < DRAWS; i++)
+		drawn[i] = (double)interval();
+	qsort(drawn, DRAWS, sizeof(drawn[0]), compare);
+	double distance = 0;
+	for (int i = 0; i < DRAWS; i++)
+		distance = fmax(distance, fabs(1 - exp(-drawn[i] / RATE) - (i + 0.5) / DRAWS));
+	assert_true(distance < 1.95 / sqrt(DRAWS));
+}
+
+static void intervals_of_huge_rates_do_not_wrap(void **unused)
+{
+	(void)unused;
+	draw_the_same_again();
+	int above_half = 0;
+	for (int i = 0; i < 1000; i++)
+		above_half += pa_sample_interval(&pa_thread_self, UINT64_MAX) > UINT64_MAX / 2;
+	assert_in_range(above_half, 550, 660); /* 1000 / sqrt(e) = 607 */
 }
 
 static void rate_one_samples_everything(void **unused)
@@ -131,7 +169,9 @@ static void stack_without_room_for_its_copy_is_marked_broken(void **unused)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(intervals_are_exponential_with_the_rate_as_mean),
+		cmocka_unit_test(intervals_have_the_rate_as_mean),
+		cmocka_unit_test(intervals_are_exponential),
+		cmocka_unit_test(intervals_of_huge_rates_do_not_wrap),
 		cmocka_unit_test(rate_one_samples_everything),
 		cmocka_unit_test(unknown_code_takes_its_registers_and_stack_along),
 		cmocka_unit_test(known_code_is_published_without_a_copy),
