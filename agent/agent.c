@@ -221,6 +221,7 @@ const struct pa_bridge *pa_agent_core(int64_t timeout_ns)
 /* The core adds what its clients watch. */
 void pa_agent_set_rates(uint64_t block_rate_ns, uint64_t mutex_fraction)
 {
+	PA_FRESH_FPU();
 	state.settings.block_rate_ns = block_rate_ns;
 	state.settings.mutex_fraction = mutex_fraction;
 	if (pa_load_acquire(&state.core_ready))
@@ -231,24 +232,30 @@ void pa_agent_set_rates(uint64_t block_rate_ns, uint64_t mutex_fraction)
 
 /* ---- fork ---- */
 
-static void before_fork(void)
+static PA_ENTRY void before_fork(void)
 {
+	PA_CALM_FLAGS();
+	PA_FRESH_FPU();
 	forking.load_held = pa_lock_timed(&state.load_lock, FORK_LOAD_WAIT_NS);
 	forking.tables_held = state.bridge.atfork.prepare &&
 		state.bridge.atfork.prepare(FORK_TABLES_WAIT_NS);
 	forking.heap_was_on = pa_load_relaxed(&pa_on->heap);
 }
 
-static void after_fork_parent(void)
+static PA_ENTRY void after_fork_parent(void)
 {
+	PA_CALM_FLAGS();
+	PA_FRESH_FPU();
 	if (forking.tables_held)
 		state.bridge.atfork.parent();
 	if (forking.load_held)
 		pa_unlock(&state.load_lock);
 }
 
-static void after_fork_child(void)
+static PA_ENTRY void after_fork_child(void)
 {
+	PA_CALM_FLAGS();
+	PA_FRESH_FPU();
 	pa_lock_reset(&state.load_lock);
 	pa_tick_atfork_child();
 	pa_signal_atfork_child();
@@ -287,12 +294,14 @@ void pa_process_forked(void)
 
 /* ---- exit ---- */
 
-void pa_process_exits(void)
+PA_ENTRY void pa_process_exits(void)
 {
 	bool tracing = pa_tracing_is_on() && pa_load_acquire(&state.core_ready);
 	if ((!tracing && !pa_exitfiles_wanted()) || !pa_agent_is_active() ||
 		getpid() != pa_record.pid)
 		return;
+	PA_CALM_FLAGS();
+	PA_FRESH_FPU();
 	if (tracing)
 		state.bridge.api.trace_hurry(TRACE_END_NS);
 	if (pa_exitfiles_wanted())

@@ -40,8 +40,9 @@ static pprofagent_profile *handle_of(struct pa_custom *custom)
 	return profile;
 }
 
-static int profile_new(const char *name, pprofagent_profile **profile)
+static PA_ENTRY int profile_new(const char *name, pprofagent_profile **profile)
 {
+	PA_CALM_FLAGS();
 	struct pa_custom *custom;
 	if (!pa_agent_is_active())
 		return -ENOSYS;
@@ -51,8 +52,9 @@ static int profile_new(const char *name, pprofagent_profile **profile)
 	return error;
 }
 
-static pprofagent_profile *profile_lookup(const char *name)
+static PA_ENTRY pprofagent_profile *profile_lookup(const char *name)
 {
+	PA_CALM_FLAGS();
 	if (!pa_agent_is_active() || !name)
 		return NULL;
 	for (size_t i = 0; i < BUILT_IN; i++)
@@ -68,8 +70,9 @@ static int compare(const void *a, const void *b)
 	return strcmp((*left)->name, (*right)->name);
 }
 
-static size_t profile_list(pprofagent_profile **profiles, size_t max)
+static PA_ENTRY size_t profile_list(pprofagent_profile **profiles, size_t max)
 {
+	PA_CALM_FLAGS();
 	pprofagent_profile *all[BUILT_IN + PA_CUSTOM_MAX];
 	size_t count = 0;
 	if (!pa_agent_is_active())
@@ -89,10 +92,12 @@ static const char *profile_name(const pprofagent_profile *profile)
 	return profile->name;
 }
 
-/* Runs what the core does for the program as our own work: it is nobody's sample. */
+/* Runs what the core does for the program as our own work: it is nobody's sample, and calculates
+ * by rules of its own. */
 #define WITH_CORE(result, call)                                                                   \
 	do {                                                                                      \
 		int saved_errno = errno;                                                          \
+		PA_FRESH_FPU();                                                                   \
 		const struct pa_bridge *bridge = pa_agent_core(PA_AGENT_PATIENCE_NS);             \
 		pa_thread_self.depth++;                                                           \
 		(result) = bridge ? (call) : -ETIMEDOUT;                                          \
@@ -100,8 +105,9 @@ static const char *profile_name(const pprofagent_profile *profile)
 		errno = saved_errno;                                                              \
 	} while (0)
 
-static int profile_count(const pprofagent_profile *profile)
+static PA_ENTRY int profile_count(const pprofagent_profile *profile)
 {
+	PA_CALM_FLAGS();
 	int64_t count;
 	if (!pa_agent_is_active())
 		return 0;
@@ -120,8 +126,9 @@ static int check_own(const pprofagent_profile *profile)
 	return profile->custom ? 0 : -EPERM;
 }
 
-static int profile_add(pprofagent_profile *profile, const void *value, int skip)
+static PA_ENTRY int profile_add(pprofagent_profile *profile, const void *value, int skip)
 {
+	PA_CALM_FLAGS();
 	struct pa_cursor caller = PA_CURSOR_OF_CALLER();
 	int error = check_own(profile);
 	if (error)
@@ -129,8 +136,9 @@ static int profile_add(pprofagent_profile *profile, const void *value, int skip)
 	return pa_custom_add(&pa_thread_self, profile->custom, value, skip, caller);
 }
 
-static int profile_remove(pprofagent_profile *profile, const void *value)
+static PA_ENTRY int profile_remove(pprofagent_profile *profile, const void *value)
 {
+	PA_CALM_FLAGS();
 	int error = check_own(profile);
 	if (!error)
 		pa_custom_remove(&pa_thread_self, profile->custom, value);
@@ -159,8 +167,9 @@ static bool write_to(void *arg, const void *bytes, size_t count)
 	return !sink->error;
 }
 
-static int profile_write(const pprofagent_profile *profile, int fd, int debug)
+static PA_ENTRY int profile_write(const pprofagent_profile *profile, int fd, int debug)
 {
+	PA_CALM_FLAGS();
 	struct sink sink = { .fd = fd };
 	int error;
 	if (!pa_agent_is_active())
@@ -171,8 +180,9 @@ static int profile_write(const pprofagent_profile *profile, int fd, int debug)
 	return sink.error ? sink.error : error;
 }
 
-static int start_cpu_profile(int fd)
+static PA_ENTRY int start_cpu_profile(int fd)
 {
+	PA_CALM_FLAGS();
 	int error;
 	if (!pa_agent_is_active())
 		return -ENOSYS;
@@ -184,8 +194,9 @@ static int start_cpu_profile(int fd)
 	return error;
 }
 
-static int stop_cpu_profile(void)
+static PA_ENTRY int stop_cpu_profile(void)
 {
+	PA_CALM_FLAGS();
 	int error, fd = pa_swap_acq_rel(&state.cpu_fd, 0) - 1;
 	struct sink sink = { .fd = fd };
 	if (!pa_agent_is_active())
@@ -198,8 +209,9 @@ static int stop_cpu_profile(void)
 
 /* ---- rates ---- */
 
-static int block_profile_rate(int rate_ns)
+static PA_ENTRY int block_profile_rate(int rate_ns)
 {
+	PA_CALM_FLAGS();
 	if (!pa_agent_is_active())
 		return -ENOSYS;
 	pa_agent_set_rates(rate_ns > 0 ? (uint64_t)rate_ns : 0,
@@ -207,8 +219,9 @@ static int block_profile_rate(int rate_ns)
 	return 0;
 }
 
-static int mutex_profile_fraction(int fraction)
+static PA_ENTRY int mutex_profile_fraction(int fraction)
 {
+	PA_CALM_FLAGS();
 	if (!pa_agent_is_active())
 		return -ENOSYS;
 	const struct pa_settings *settings = pa_agent_settings();
@@ -220,8 +233,9 @@ static int mutex_profile_fraction(int fraction)
 
 /* ---- labels ---- */
 
-static int labels_set(const char *const *pairs)
+static PA_ENTRY int labels_set(const char *const *pairs)
 {
+	PA_CALM_FLAGS();
 	struct pa_thread *self = &pa_thread_self;
 	const struct pa_labels *labels = NULL;
 	int saved_errno = errno;
@@ -234,13 +248,16 @@ static int labels_set(const char *const *pairs)
 	return error;
 }
 
-static const char *label(const char *key)
+static PA_ENTRY const char *label(const char *key)
 {
+	PA_CALM_FLAGS();
 	return key ? pa_labels_value(pa_thread_self.labels, key) : NULL;
 }
 
-static void for_labels(bool (*each)(const char *key, const char *value, void *arg), void *arg)
+static PA_ENTRY void for_labels(bool (*each)(const char *key, const char *value, void *arg),
+	void *arg)
 {
+	PA_CALM_FLAGS();
 	const struct pa_labels *labels = pa_thread_self.labels;
 	for (uint32_t i = 0; labels && i < labels->count; i++)
 		if (!each(labels->labels[i].key, labels->labels[i].value, arg))
@@ -271,8 +288,9 @@ static void annotate(enum pa_tracing_op op, uint64_t id, uint64_t parent, const 
 		pa_tracing_annotate(&pa_thread_self, op, id, parent, first, second, caller);
 }
 
-static uint64_t task_begin(const char *name, uint64_t parent)
+static PA_ENTRY uint64_t task_begin(const char *name, uint64_t parent)
 {
+	PA_CALM_FLAGS();
 	if (!pa_agent_is_active())
 		return 0;
 	/* Also without a trace: one that begins later may see its regions and its end. */
@@ -281,23 +299,27 @@ static uint64_t task_begin(const char *name, uint64_t parent)
 	return id;
 }
 
-static void task_end(uint64_t task)
+static PA_ENTRY void task_end(uint64_t task)
 {
+	PA_CALM_FLAGS();
 	annotate(PA_TRACING_TASK_END, task, 0, NULL, NULL, PA_CURSOR_OF_CALLER());
 }
 
-static void region_begin(uint64_t task, const char *name)
+static PA_ENTRY void region_begin(uint64_t task, const char *name)
 {
+	PA_CALM_FLAGS();
 	annotate(PA_TRACING_REGION, task, 0, name ? name : "", NULL, PA_CURSOR_OF_CALLER());
 }
 
-static void region_end(uint64_t task, const char *name)
+static PA_ENTRY void region_end(uint64_t task, const char *name)
 {
+	PA_CALM_FLAGS();
 	annotate(PA_TRACING_REGION_END, task, 0, name ? name : "", NULL, PA_CURSOR_OF_CALLER());
 }
 
-static void trace_log(uint64_t task, const char *category, const char *message)
+static PA_ENTRY void trace_log(uint64_t task, const char *category, const char *message)
 {
+	PA_CALM_FLAGS();
 	annotate(PA_TRACING_LOG, task, 0, category ? category : "", message ? message : "",
 		PA_CURSOR_OF_CALLER());
 }

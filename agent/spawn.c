@@ -74,6 +74,9 @@ bool pa_process_is_alone(void)
 
 static void *run_agent_thread(void *given)
 {
+	/* A new thread inherits them, and the program forked with what it likes. */
+	(void)pa_regs_calm_flags();
+	pa_regs_fresh_fpu();
 	struct trampoline start = *(struct trampoline *)given;
 	/* In this order: between the two it is counted twice as ours, see pa_process_is_alone. */
 	stop_counting();

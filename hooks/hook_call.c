@@ -14,6 +14,7 @@
 /* The whole slow half, as PA_WATCH. */
 #define PA_WATCH_CALL(type, wait, real_call)                                                      \
 	do {                                                                                      \
+		PA_CALM_FLAGS();                                                                  \
 		struct pa_cursor caller = PA_CURSOR_OF_CALLER();                                  \
 		struct pa_thread *self = &pa_thread_self;                                         \
 		uintptr_t frame = (uintptr_t)__builtin_frame_address(0);                          \
@@ -40,7 +41,7 @@ int poll(struct pollfd *fds, nfds_t count, int timeout_ms)
 	return pa_wait_targets.poll(fds, count, timeout_ms);
 }
 
-static PA_COLD int poll_slow(struct pollfd *fds, nfds_t count, int timeout_ms)
+static PA_SLOW int poll_slow(struct pollfd *fds, nfds_t count, int timeout_ms)
 {
 	PA_WATCH_CALL(int, poll_wait(count), pa_real.poll(fds, count, timeout_ms));
 }
@@ -72,7 +73,7 @@ int ppoll(struct pollfd *fds, nfds_t count, const struct timespec *timeout, cons
 	return pa_wait_targets.ppoll(fds, count, timeout, mask);
 }
 
-static PA_COLD int ppoll_slow(struct pollfd *fds, nfds_t count, const struct timespec *timeout,
+static PA_SLOW int ppoll_slow(struct pollfd *fds, nfds_t count, const struct timespec *timeout,
 	const sigset_t *mask)
 {
 	PA_WATCH_CALL(int, poll_wait(count), pa_real.ppoll(fds, count, timeout, mask));
@@ -121,9 +122,10 @@ static bool can_ask_sets(int limit)
  * pselect with no time to wait. When it says 0, the sets are as they were before. Never inlined: a
  * hook that has a local whose address somebody knows cannot end in a jump, and would be on stacks.
  */
-static PA_NOINLINE int ask_sets(int limit, fd_set *reads, fd_set *writes, fd_set *others,
+static PA_SLOW int ask_sets(int limit, fd_set *reads, fd_set *writes, fd_set *others,
 	const sigset_t *mask)
 {
+	PA_CALM_FLAGS();
 	fd_set *at[] = { reads, writes, others }, kept[PA_COUNT(at)];
 	size_t bytes = ((size_t)limit + 63) / 64 * 8;
 	for (size_t i = 0; i < PA_COUNT(at); i++)
@@ -141,7 +143,7 @@ int select(int limit, fd_set *reads, fd_set *writes, fd_set *others, struct time
 	return pa_wait_targets.select(limit, reads, writes, others, timeout);
 }
 
-static PA_COLD int select_slow(int limit, fd_set *reads, fd_set *writes, fd_set *others,
+static PA_SLOW int select_slow(int limit, fd_set *reads, fd_set *writes, fd_set *others,
 	struct timeval *timeout)
 {
 	PA_WATCH_CALL(int, limit ? PA_TRACING_IN_SELECT : PA_TRACING_IN_SLEEP,
@@ -166,7 +168,7 @@ int pselect(int limit, fd_set *reads, fd_set *writes, fd_set *others,
 	return pa_wait_targets.pselect(limit, reads, writes, others, timeout, mask);
 }
 
-static PA_COLD int pselect_slow(int limit, fd_set *reads, fd_set *writes, fd_set *others,
+static PA_SLOW int pselect_slow(int limit, fd_set *reads, fd_set *writes, fd_set *others,
 	const struct timespec *timeout, const sigset_t *mask)
 {
 	PA_WATCH_CALL(int, limit ? PA_TRACING_IN_SELECT : PA_TRACING_IN_SLEEP,
@@ -187,7 +189,7 @@ int epoll_wait(int epoll, struct epoll_event *events, int max, int timeout_ms)
 	return pa_wait_targets.epoll_wait(epoll, events, max, timeout_ms);
 }
 
-static PA_COLD int epoll_wait_slow(int epoll, struct epoll_event *events, int max, int timeout_ms)
+static PA_SLOW int epoll_wait_slow(int epoll, struct epoll_event *events, int max, int timeout_ms)
 {
 	PA_WATCH_CALL(int, PA_TRACING_IN_EPOLL, pa_real.epoll_wait(epoll, events, max, timeout_ms));
 }
@@ -206,7 +208,7 @@ int epoll_pwait(int epoll, struct epoll_event *events, int max, int timeout_ms,
 	return pa_wait_targets.epoll_pwait(epoll, events, max, timeout_ms, mask);
 }
 
-static PA_COLD int epoll_pwait_slow(int epoll, struct epoll_event *events, int max,
+static PA_SLOW int epoll_pwait_slow(int epoll, struct epoll_event *events, int max,
 	int timeout_ms, const sigset_t *mask)
 {
 	PA_WATCH_CALL(int, PA_TRACING_IN_EPOLL,
@@ -252,7 +254,7 @@ ssize_t read(int fd, void *bytes, size_t count)
 	return pa_wait_targets.read(fd, bytes, count);
 }
 
-static PA_COLD ssize_t read_slow(int fd, void *bytes, size_t count)
+static PA_SLOW ssize_t read_slow(int fd, void *bytes, size_t count)
 {
 	PA_WATCH_CALL(ssize_t, read_wait(fd), pa_real.read(fd, bytes, count));
 }
@@ -269,7 +271,7 @@ ssize_t __read_chk(int fd, void *bytes, size_t count, size_t room)
 	return pa_wait_targets.__read_chk(fd, bytes, count, room);
 }
 
-static PA_COLD ssize_t read_chk_slow(int fd, void *bytes, size_t count, size_t room)
+static PA_SLOW ssize_t read_chk_slow(int fd, void *bytes, size_t count, size_t room)
 {
 	PA_WATCH_CALL(ssize_t, read_wait(fd), pa_real.__read_chk(fd, bytes, count, room));
 }
@@ -286,7 +288,7 @@ ssize_t recv(int fd, void *bytes, size_t count, int flags)
 	return pa_wait_targets.recv(fd, bytes, count, flags);
 }
 
-static PA_COLD ssize_t recv_slow(int fd, void *bytes, size_t count, int flags)
+static PA_SLOW ssize_t recv_slow(int fd, void *bytes, size_t count, int flags)
 {
 	PA_WATCH_CALL(ssize_t, PA_TRACING_IN_RECV, pa_real.recv(fd, bytes, count, flags));
 }
@@ -303,7 +305,7 @@ ssize_t __recv_chk(int fd, void *bytes, size_t count, size_t room, int flags)
 	return pa_wait_targets.__recv_chk(fd, bytes, count, room, flags);
 }
 
-static PA_COLD ssize_t recv_chk_slow(int fd, void *bytes, size_t count, size_t room, int flags)
+static PA_SLOW ssize_t recv_chk_slow(int fd, void *bytes, size_t count, size_t room, int flags)
 {
 	PA_WATCH_CALL(ssize_t, PA_TRACING_IN_RECV,
 		pa_real.__recv_chk(fd, bytes, count, room, flags));
@@ -322,7 +324,7 @@ ssize_t recvfrom(int fd, void *bytes, size_t count, int flags, __SOCKADDR_ARG fr
 	return pa_wait_targets.recvfrom(fd, bytes, count, flags, from, from_bytes);
 }
 
-static PA_COLD ssize_t recvfrom_slow(int fd, void *bytes, size_t count, int flags,
+static PA_SLOW ssize_t recvfrom_slow(int fd, void *bytes, size_t count, int flags,
 	__SOCKADDR_ARG from, socklen_t *from_bytes)
 {
 	PA_WATCH_CALL(ssize_t, PA_TRACING_IN_RECV,
@@ -343,7 +345,7 @@ ssize_t __recvfrom_chk(int fd, void *bytes, size_t count, size_t room, int flags
 	return pa_wait_targets.__recvfrom_chk(fd, bytes, count, room, flags, from, from_bytes);
 }
 
-static PA_COLD ssize_t recvfrom_chk_slow(int fd, void *bytes, size_t count, size_t room,
+static PA_SLOW ssize_t recvfrom_chk_slow(int fd, void *bytes, size_t count, size_t room,
 	int flags, __SOCKADDR_ARG from, socklen_t *from_bytes)
 {
 	PA_WATCH_CALL(ssize_t, PA_TRACING_IN_RECV,
@@ -363,7 +365,7 @@ ssize_t recvmsg(int fd, struct msghdr *message, int flags)
 	return pa_wait_targets.recvmsg(fd, message, flags);
 }
 
-static PA_COLD ssize_t recvmsg_slow(int fd, struct msghdr *message, int flags)
+static PA_SLOW ssize_t recvmsg_slow(int fd, struct msghdr *message, int flags)
 {
 	PA_WATCH_CALL(ssize_t, PA_TRACING_IN_RECV, pa_real.recvmsg(fd, message, flags));
 }
@@ -380,7 +382,7 @@ int accept(int fd, __SOCKADDR_ARG from, socklen_t *from_bytes)
 	return pa_wait_targets.accept(fd, from, from_bytes);
 }
 
-static PA_COLD int accept_slow(int fd, __SOCKADDR_ARG from, socklen_t *from_bytes)
+static PA_SLOW int accept_slow(int fd, __SOCKADDR_ARG from, socklen_t *from_bytes)
 {
 	PA_WATCH_CALL(int, PA_TRACING_IN_ACCEPT, pa_real.accept(fd, from, from_bytes));
 }
@@ -397,7 +399,7 @@ int accept4(int fd, __SOCKADDR_ARG from, socklen_t *from_bytes, int flags)
 	return pa_wait_targets.accept4(fd, from, from_bytes, flags);
 }
 
-static PA_COLD int accept4_slow(int fd, __SOCKADDR_ARG from, socklen_t *from_bytes, int flags)
+static PA_SLOW int accept4_slow(int fd, __SOCKADDR_ARG from, socklen_t *from_bytes, int flags)
 {
 	PA_WATCH_CALL(int, PA_TRACING_IN_ACCEPT, pa_real.accept4(fd, from, from_bytes, flags));
 }
@@ -416,7 +418,7 @@ int pa_watched_accept4(int fd, __SOCKADDR_ARG from, socklen_t *from_bytes, int f
 	{                                                                                         \
 		return pa_wait_targets.name arguments;                                            \
 	}                                                                                         \
-	static PA_COLD type name##_slow parameters                                                \
+	static PA_SLOW type name##_slow parameters                                                \
 	{                                                                                         \
 		PA_WATCH_CALL(type, PA_TRACING_IN_SLEEP, pa_real.name arguments);                 \
 	}                                                                                         \

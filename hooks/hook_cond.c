@@ -10,6 +10,7 @@
 /* The critical section of the caller ends here. */
 static void give_up(pthread_mutex_t *mutex, struct pa_cursor caller)
 {
+	PA_CALM_FLAGS();
 	if (pa_likely(!pa_watch_is_waited(mutex)) ||
 	    !pa_libc_mutex_would_open(mutex, pa_thread_tid(&pa_thread_self)))
 		return;
@@ -26,7 +27,7 @@ int pthread_cond_wait(pthread_cond_t *cond, pthread_mutex_t *mutex)
 	return pa_wait_targets.pthread_cond_wait(cond, mutex);
 }
 
-static PA_COLD int wait_slow(pthread_cond_t *cond, pthread_mutex_t *mutex)
+static PA_SLOW int wait_slow(pthread_cond_t *cond, pthread_mutex_t *mutex)
 {
 	give_up(mutex, PA_CURSOR_OF_CALLER());
 	PA_WATCH(PA_WAIT_COND, cond, pa_real.pthread_cond_wait(cond, mutex), pa_watch_end_of);
@@ -45,7 +46,7 @@ int pthread_cond_timedwait(pthread_cond_t *cond, pthread_mutex_t *mutex,
 	return pa_wait_targets.pthread_cond_timedwait(cond, mutex, end);
 }
 
-static PA_COLD int timedwait_slow(pthread_cond_t *cond, pthread_mutex_t *mutex,
+static PA_SLOW int timedwait_slow(pthread_cond_t *cond, pthread_mutex_t *mutex,
 	const struct timespec *end)
 {
 	give_up(mutex, PA_CURSOR_OF_CALLER());
@@ -67,7 +68,7 @@ int pthread_cond_clockwait(pthread_cond_t *cond, pthread_mutex_t *mutex, clockid
 	return pa_wait_targets.pthread_cond_clockwait(cond, mutex, clock, end);
 }
 
-static PA_COLD int clockwait_slow(pthread_cond_t *cond, pthread_mutex_t *mutex, clockid_t clock,
+static PA_SLOW int clockwait_slow(pthread_cond_t *cond, pthread_mutex_t *mutex, clockid_t clock,
 	const struct timespec *end)
 {
 	give_up(mutex, PA_CURSOR_OF_CALLER());
@@ -90,7 +91,7 @@ int cnd_wait(cnd_t *cond, mtx_t *mtx)
 	return pa_wait_targets.cnd_wait(cond, mtx);
 }
 
-static PA_COLD int cnd_wait_slow(cnd_t *cond, mtx_t *mtx)
+static PA_SLOW int cnd_wait_slow(cnd_t *cond, mtx_t *mtx)
 {
 	give_up((pthread_mutex_t *)mtx, PA_CURSOR_OF_CALLER());
 	PA_WATCH(PA_WAIT_COND, cond, pa_real.cnd_wait(cond, mtx), pa_watch_end_of_c11);
@@ -108,7 +109,7 @@ int cnd_timedwait(cnd_t *restrict cond, mtx_t *restrict mtx, const struct timesp
 	return pa_wait_targets.cnd_timedwait(cond, mtx, end);
 }
 
-static PA_COLD int cnd_timedwait_slow(cnd_t *cond, mtx_t *mtx, const struct timespec *end)
+static PA_SLOW int cnd_timedwait_slow(cnd_t *cond, mtx_t *mtx, const struct timespec *end)
 {
 	give_up((pthread_mutex_t *)mtx, PA_CURSOR_OF_CALLER());
 	PA_WATCH(PA_WAIT_COND, cond, pa_real.cnd_timedwait(cond, mtx, end), pa_watch_end_of_c11);

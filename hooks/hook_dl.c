@@ -31,8 +31,9 @@ static bool is_program(void)
 	return pa_load_acquire(&pa_on->booted) && pa_thread_self.role != PA_ROLE_AGENT;
 }
 
-static void record_modules(enum pa_event_flag flags)
+static PA_SLOW void record_modules(enum pa_event_flag flags)
 {
+	PA_CALM_FLAGS();
 	int saved_errno = errno;
 	struct pa_thread *self = &pa_thread_self;
 	if (!self->met)
@@ -115,8 +116,9 @@ static void let_collector_catch_up(void)
 	errno = saved_errno;
 }
 
-int dlclose(void *handle)
+PA_ENTRY int dlclose(void *handle)
 {
+	PA_CALM_FLAGS();
 	if (is_program())
 		let_collector_catch_up();
 	int result = PA_REAL(dlclose)(handle);

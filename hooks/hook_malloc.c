@@ -26,6 +26,7 @@ PA_INLINE size_t array_bytes(size_t count, size_t bytes)
  */
 #define RECORD_RESULT(bytes, real_call)                                                           \
 	do {                                                                                      \
+		PA_CALM_FLAGS();                                                                  \
 		struct pa_cursor caller = PA_CURSOR_OF_CALLER();                                  \
 		bool due = pa_alloc_due(&pa_thread_self, (bytes));                                \
 		void *pointer = (real_call);                                                      \
@@ -34,7 +35,7 @@ PA_INLINE size_t array_bytes(size_t count, size_t bytes)
 		return pointer;                                                                   \
 	} while (0)
 
-static PA_COLD void *malloc_slow(size_t bytes)
+static PA_SLOW void *malloc_slow(size_t bytes)
 {
 	RECORD_RESULT(bytes, pa_real.malloc(bytes));
 }
@@ -46,7 +47,7 @@ void *malloc(size_t bytes)
 	return malloc_slow(bytes);
 }
 
-static PA_COLD void *calloc_slow(size_t count, size_t bytes)
+static PA_SLOW void *calloc_slow(size_t count, size_t bytes)
 {
 	RECORD_RESULT(array_bytes(count, bytes), pa_real.calloc(count, bytes));
 }
@@ -58,7 +59,7 @@ void *calloc(size_t count, size_t bytes)
 	return calloc_slow(count, bytes);
 }
 
-static PA_COLD void *memalign_slow(size_t alignment, size_t bytes)
+static PA_SLOW void *memalign_slow(size_t alignment, size_t bytes)
 {
 	RECORD_RESULT(bytes, pa_real.memalign(alignment, bytes));
 }
@@ -70,7 +71,7 @@ void *memalign(size_t alignment, size_t bytes)
 	return memalign_slow(alignment, bytes);
 }
 
-static PA_COLD void *aligned_alloc_slow(size_t alignment, size_t bytes)
+static PA_SLOW void *aligned_alloc_slow(size_t alignment, size_t bytes)
 {
 	RECORD_RESULT(bytes, pa_real.aligned_alloc(alignment, bytes));
 }
@@ -82,7 +83,7 @@ void *aligned_alloc(size_t alignment, size_t bytes)
 	return aligned_alloc_slow(alignment, bytes);
 }
 
-static PA_COLD void *valloc_slow(size_t bytes)
+static PA_SLOW void *valloc_slow(size_t bytes)
 {
 	RECORD_RESULT(bytes, pa_real.valloc(bytes));
 }
@@ -94,7 +95,7 @@ void *valloc(size_t bytes)
 	return valloc_slow(bytes);
 }
 
-static PA_COLD void *pvalloc_slow(size_t bytes)
+static PA_SLOW void *pvalloc_slow(size_t bytes)
 {
 	RECORD_RESULT(bytes, pa_real.pvalloc(bytes));
 }
@@ -106,8 +107,9 @@ void *pvalloc(size_t bytes)
 	return pvalloc_slow(bytes);
 }
 
-static PA_COLD int posix_memalign_slow(void **out, size_t alignment, size_t bytes)
+static PA_SLOW int posix_memalign_slow(void **out, size_t alignment, size_t bytes)
 {
+	PA_CALM_FLAGS();
 	struct pa_cursor caller = PA_CURSOR_OF_CALLER();
 	bool due = pa_alloc_due(&pa_thread_self, bytes);
 	int error = pa_real.posix_memalign(out, alignment, bytes);
@@ -137,8 +139,9 @@ static void *leave_bootstrap(void *old, size_t bytes)
  * A free and an allocation. The free is recorded first, since the old address may be another
  * thread's object before the real call has come back; if that fails, the object is put back.
  */
-static PA_COLD void *realloc_slow(void *old, size_t bytes, bool skip)
+static PA_SLOW void *realloc_slow(void *old, size_t bytes, bool skip)
 {
+	PA_CALM_FLAGS();
 	struct pa_cursor caller = PA_CURSOR_OF_CALLER();
 	bool due = !skip && pa_alloc_due(&pa_thread_self, bytes);
 	if (pa_real_is_bootstrap(old))
@@ -174,7 +177,7 @@ void *reallocarray(void *old, size_t count, size_t bytes)
 }
 
 /* True when the pointer is dealt with: bootstrap memory is never given back. */
-static PA_COLD bool free_slow(void *pointer)
+static bool forget(void *pointer)
 {
 	if (pa_real_is_bootstrap(pointer))
 		return true;
@@ -182,23 +185,44 @@ static PA_COLD bool free_slow(void *pointer)
 	return false;
 }
 
+static PA_SLOW void free_slow(void *pointer)
+{
+	PA_CALM_FLAGS();
+	if (!forget(pointer))
+		pa_real.free(pointer);
+}
+
 void free(void *pointer)
 {
-	if (pa_unlikely(pa_alloc_maybe_sampled(pointer)) && free_slow(pointer))
-		return;
-	pa_real.free(pointer);
+	if (pa_likely(!pa_alloc_maybe_sampled(pointer)))
+		return pa_real.free(pointer);
+	free_slow(pointer);
+}
+
+static PA_SLOW void free_sized_slow(void *pointer, size_t bytes)
+{
+	PA_CALM_FLAGS();
+	if (!forget(pointer))
+		pa_real.free_sized(pointer, bytes);
 }
 
 void free_sized(void *pointer, size_t bytes)
 {
-	if (pa_unlikely(pa_alloc_maybe_sampled(pointer)) && free_slow(pointer))
-		return;
-	pa_real.free_sized(pointer, bytes);
+	if (pa_likely(!pa_alloc_maybe_sampled(pointer)))
+		return pa_real.free_sized(pointer, bytes);
+	free_sized_slow(pointer, bytes);
+}
+
+static PA_SLOW void free_aligned_sized_slow(void *pointer, size_t alignment, size_t bytes)
+{
+	PA_CALM_FLAGS();
+	if (!forget(pointer))
+		pa_real.free_aligned_sized(pointer, alignment, bytes);
 }
 
 void free_aligned_sized(void *pointer, size_t alignment, size_t bytes)
 {
-	if (pa_unlikely(pa_alloc_maybe_sampled(pointer)) && free_slow(pointer))
-		return;
-	pa_real.free_aligned_sized(pointer, alignment, bytes);
+	if (pa_likely(!pa_alloc_maybe_sampled(pointer)))
+		return pa_real.free_aligned_sized(pointer, alignment, bytes);
+	free_aligned_sized_slow(pointer, alignment, bytes);
 }

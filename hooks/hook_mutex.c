@@ -23,7 +23,7 @@ int pthread_mutex_lock(pthread_mutex_t *mutex)
 	return pa_wait_targets.pthread_mutex_lock(mutex);
 }
 
-static PA_COLD int lock_slow(pthread_mutex_t *mutex)
+static PA_SLOW int lock_slow(pthread_mutex_t *mutex)
 {
 	PA_WATCH(PA_WAIT_MUTEX, mutex, pa_real.pthread_mutex_lock(mutex), pa_watch_end_of);
 }
@@ -43,7 +43,7 @@ int pthread_mutex_timedlock(pthread_mutex_t *mutex, const struct timespec *end)
 	return pa_wait_targets.pthread_mutex_timedlock(mutex, end);
 }
 
-static PA_COLD int timedlock_slow(pthread_mutex_t *mutex, const struct timespec *end)
+static PA_SLOW int timedlock_slow(pthread_mutex_t *mutex, const struct timespec *end)
 {
 	PA_WATCH(PA_WAIT_MUTEX, mutex, pa_real.pthread_mutex_timedlock(mutex, end),
 		pa_watch_end_of);
@@ -64,7 +64,7 @@ int pthread_mutex_clocklock(pthread_mutex_t *mutex, clockid_t clock, const struc
 	return pa_wait_targets.pthread_mutex_clocklock(mutex, clock, end);
 }
 
-static PA_COLD int clocklock_slow(pthread_mutex_t *mutex, clockid_t clock,
+static PA_SLOW int clocklock_slow(pthread_mutex_t *mutex, clockid_t clock,
 	const struct timespec *end)
 {
 	PA_WATCH(PA_WAIT_MUTEX, mutex, pa_real.pthread_mutex_clocklock(mutex, clock, end),
@@ -87,7 +87,7 @@ int pthread_mutex_unlock(pthread_mutex_t *mutex)
 	return pa_wait_targets.pthread_mutex_unlock(mutex);
 }
 
-static PA_COLD int unlock_slow(pthread_mutex_t *mutex)
+static PA_SLOW int unlock_slow(pthread_mutex_t *mutex)
 {
 	PA_WATCH_UNLOCK(mutex, pa_libc_mutex_would_open(mutex, pa_thread_tid(&pa_thread_self)),
 		PA_REAL(pthread_mutex_unlock)(mutex));
@@ -112,7 +112,7 @@ int mtx_lock(mtx_t *mtx)
 	return pa_wait_targets.mtx_lock(mtx);
 }
 
-static PA_COLD int mtx_lock_slow(mtx_t *mtx)
+static PA_SLOW int mtx_lock_slow(mtx_t *mtx)
 {
 	PA_WATCH(PA_WAIT_MUTEX, mtx, pa_real.mtx_lock(mtx), pa_watch_end_of_c11);
 }
@@ -130,7 +130,7 @@ int mtx_timedlock(mtx_t *mtx, const struct timespec *end)
 	return pa_wait_targets.mtx_timedlock(mtx, end);
 }
 
-static PA_COLD int mtx_timedlock_slow(mtx_t *mtx, const struct timespec *end)
+static PA_SLOW int mtx_timedlock_slow(mtx_t *mtx, const struct timespec *end)
 {
 	PA_WATCH(PA_WAIT_MUTEX, mtx, pa_real.mtx_timedlock(mtx, end), pa_watch_end_of_c11);
 }
@@ -148,7 +148,7 @@ int mtx_unlock(mtx_t *mtx)
 	return pa_wait_targets.mtx_unlock(mtx);
 }
 
-static PA_COLD int mtx_unlock_slow(mtx_t *mtx)
+static PA_SLOW int mtx_unlock_slow(mtx_t *mtx)
 {
 	PA_WATCH_UNLOCK(mtx,
 		pa_libc_mutex_would_open(mutex_of(mtx), pa_thread_tid(&pa_thread_self)),
@@ -169,7 +169,7 @@ int pthread_spin_lock(pthread_spinlock_t *lock)
 	return pa_wait_targets.pthread_spin_lock(lock);
 }
 
-static PA_COLD int spin_lock_slow(pthread_spinlock_t *lock)
+static PA_SLOW int spin_lock_slow(pthread_spinlock_t *lock)
 {
 	PA_WATCH(PA_WAIT_SPIN, (const void *)lock, pa_real.pthread_spin_lock(lock),
 		pa_watch_end_of);
@@ -188,7 +188,7 @@ int pthread_spin_unlock(pthread_spinlock_t *lock)
 	return pa_wait_targets.pthread_spin_unlock(lock);
 }
 
-static PA_COLD int spin_unlock_slow(pthread_spinlock_t *lock)
+static PA_SLOW int spin_unlock_slow(pthread_spinlock_t *lock)
 {
 	PA_WATCH_UNLOCK((const void *)lock, true, PA_REAL(pthread_spin_unlock)(lock));
 }

@@ -13,7 +13,7 @@ int pthread_rwlock_rdlock(pthread_rwlock_t *lock)
 	return pa_wait_targets.pthread_rwlock_rdlock(lock);
 }
 
-static PA_COLD int rdlock_slow(pthread_rwlock_t *lock)
+static PA_SLOW int rdlock_slow(pthread_rwlock_t *lock)
 {
 	PA_WATCH(PA_WAIT_RDLOCK, lock, pa_real.pthread_rwlock_rdlock(lock), pa_watch_end_of);
 }
@@ -31,7 +31,7 @@ int pthread_rwlock_timedrdlock(pthread_rwlock_t *lock, const struct timespec *en
 	return pa_wait_targets.pthread_rwlock_timedrdlock(lock, end);
 }
 
-static PA_COLD int timedrdlock_slow(pthread_rwlock_t *lock, const struct timespec *end)
+static PA_SLOW int timedrdlock_slow(pthread_rwlock_t *lock, const struct timespec *end)
 {
 	PA_WATCH(PA_WAIT_RDLOCK, lock, pa_real.pthread_rwlock_timedrdlock(lock, end),
 		pa_watch_end_of);
@@ -50,7 +50,7 @@ int pthread_rwlock_clockrdlock(pthread_rwlock_t *lock, clockid_t clock, const st
 	return pa_wait_targets.pthread_rwlock_clockrdlock(lock, clock, end);
 }
 
-static PA_COLD int clockrdlock_slow(pthread_rwlock_t *lock, clockid_t clock,
+static PA_SLOW int clockrdlock_slow(pthread_rwlock_t *lock, clockid_t clock,
 	const struct timespec *end)
 {
 	PA_WATCH(PA_WAIT_RDLOCK, lock, pa_real.pthread_rwlock_clockrdlock(lock, clock, end),
@@ -73,7 +73,7 @@ int pthread_rwlock_wrlock(pthread_rwlock_t *lock)
 	return pa_wait_targets.pthread_rwlock_wrlock(lock);
 }
 
-static PA_COLD int wrlock_slow(pthread_rwlock_t *lock)
+static PA_SLOW int wrlock_slow(pthread_rwlock_t *lock)
 {
 	PA_WATCH(PA_WAIT_WRLOCK, lock, pa_real.pthread_rwlock_wrlock(lock), pa_watch_end_of);
 }
@@ -91,7 +91,7 @@ int pthread_rwlock_timedwrlock(pthread_rwlock_t *lock, const struct timespec *en
 	return pa_wait_targets.pthread_rwlock_timedwrlock(lock, end);
 }
 
-static PA_COLD int timedwrlock_slow(pthread_rwlock_t *lock, const struct timespec *end)
+static PA_SLOW int timedwrlock_slow(pthread_rwlock_t *lock, const struct timespec *end)
 {
 	PA_WATCH(PA_WAIT_WRLOCK, lock, pa_real.pthread_rwlock_timedwrlock(lock, end),
 		pa_watch_end_of);
@@ -110,7 +110,7 @@ int pthread_rwlock_clockwrlock(pthread_rwlock_t *lock, clockid_t clock, const st
 	return pa_wait_targets.pthread_rwlock_clockwrlock(lock, clock, end);
 }
 
-static PA_COLD int clockwrlock_slow(pthread_rwlock_t *lock, clockid_t clock,
+static PA_SLOW int clockwrlock_slow(pthread_rwlock_t *lock, clockid_t clock,
 	const struct timespec *end)
 {
 	PA_WATCH(PA_WAIT_WRLOCK, lock, pa_real.pthread_rwlock_clockwrlock(lock, clock, end),
@@ -133,7 +133,7 @@ int pthread_rwlock_unlock(pthread_rwlock_t *lock)
 	return pa_wait_targets.pthread_rwlock_unlock(lock);
 }
 
-static PA_COLD int unlock_slow(pthread_rwlock_t *lock)
+static PA_SLOW int unlock_slow(pthread_rwlock_t *lock)
 {
 	PA_WATCH_UNLOCK(lock, pa_libc_rwlock_would_open(lock),
 		PA_REAL(pthread_rwlock_unlock)(lock));

@@ -84,6 +84,7 @@ typedef int mask_fn(int, const sigset_t *, sigset_t *);
 
 static int change_mask(mask_fn *real, int how, const sigset_t *set, sigset_t *old)
 {
+	PA_CALM_FLAGS();
 	sigset_t copy;
 	/* Unblocking keeps the signal in the set: it may have been blocked before we came. */
 	const sigset_t *stripped = strip(set, &copy);
@@ -93,38 +94,42 @@ static int change_mask(mask_fn *real, int how, const sigset_t *set, sigset_t *ol
 	return result;
 }
 
-int sigprocmask(int how, const sigset_t *set, sigset_t *old)
+PA_ENTRY int sigprocmask(int how, const sigset_t *set, sigset_t *old)
 {
 	return change_mask(PA_REAL(sigprocmask), how, set, old);
 }
 
-int pthread_sigmask(int how, const sigset_t *set, sigset_t *old)
+PA_ENTRY int pthread_sigmask(int how, const sigset_t *set, sigset_t *old)
 {
 	return change_mask(PA_REAL(pthread_sigmask), how, set, old);
 }
 
 /* Waiting for all signals must not swallow our signal. */
 
-int sigwait(const sigset_t *set, int *signal)
+PA_ENTRY int sigwait(const sigset_t *set, int *signal)
 {
+	PA_CALM_FLAGS();
 	sigset_t copy;
 	return PA_REAL(sigwait)(strip(set, &copy), signal);
 }
 
-int sigwaitinfo(const sigset_t *set, siginfo_t *info)
+PA_ENTRY int sigwaitinfo(const sigset_t *set, siginfo_t *info)
 {
+	PA_CALM_FLAGS();
 	sigset_t copy;
 	return PA_REAL(sigwaitinfo)(strip(set, &copy), info);
 }
 
-int sigtimedwait(const sigset_t *set, siginfo_t *info, const struct timespec *timeout)
+PA_ENTRY int sigtimedwait(const sigset_t *set, siginfo_t *info, const struct timespec *timeout)
 {
+	PA_CALM_FLAGS();
 	sigset_t copy;
 	return PA_REAL(sigtimedwait)(strip(set, &copy), info, timeout);
 }
 
-int signalfd(int fd, const sigset_t *set, int flags)
+PA_ENTRY int signalfd(int fd, const sigset_t *set, int flags)
 {
+	PA_CALM_FLAGS();
 	sigset_t copy;
 	return PA_REAL(signalfd)(fd, strip(set, &copy), flags);
 }
@@ -152,8 +157,9 @@ static int change_other_action(int signal, const struct sigaction *action, struc
 }
 
 /* An alternate stack that has no room for our handler must never see it. */
-int sigaltstack(const stack_t *stack, stack_t *old)
+PA_ENTRY int sigaltstack(const stack_t *stack, stack_t *old)
 {
+	PA_CALM_FLAGS();
 	struct pa_thread *self = &pa_thread_self;
 	if (!stack || !is_active())
 		return PA_REAL(sigaltstack)(stack, old);
@@ -182,14 +188,16 @@ static int change_action(int signal, const struct sigaction *action, struct siga
 	return result;
 }
 
-int sigaction(int signal, const struct sigaction *action, struct sigaction *old)
+PA_ENTRY int sigaction(int signal, const struct sigaction *action, struct sigaction *old)
 {
+	PA_CALM_FLAGS();
 	return change_action(signal, action, old);
 }
 
 /* By way of sigaction inside libc, where our hook is not asked. */
-sighandler_t signal(int number, sighandler_t handler)
+PA_ENTRY sighandler_t signal(int number, sighandler_t handler)
 {
+	PA_CALM_FLAGS();
 	if (!is_active() || number != pa_record.signal || handler == SIG_ERR)
 		return PA_REAL(signal)(number, handler);
 	struct sigaction action = { .sa_handler = handler, .sa_flags = SA_RESTART }, old;

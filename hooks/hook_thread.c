@@ -36,8 +36,9 @@ static struct {
 	bool have_key;
 } state;
 
-static void on_thread_exit(void *given)
+static PA_ENTRY void on_thread_exit(void *given)
 {
+	PA_CALM_FLAGS();
 	struct pa_thread *thread = given;
 	thread->exit_noted = 0;
 	pa_tick_thread_end(thread);
@@ -148,8 +149,10 @@ static void conclude(struct start *start, bool created, struct pa_cursor caller)
 		pa_real.free(start);
 }
 
-int pthread_create(pthread_t *thread, const pthread_attr_t *attr, void *(*run)(void *), void *arg)
+PA_ENTRY int pthread_create(pthread_t *thread, const pthread_attr_t *attr, void *(*run)(void *),
+	void *arg)
 {
+	PA_CALM_FLAGS();
 	struct pa_cursor caller = PA_CURSOR_OF_CALLER();
 	struct start *start = prepare(attr, arg, caller);
 	if (!start)
@@ -161,8 +164,9 @@ int pthread_create(pthread_t *thread, const pthread_attr_t *attr, void *(*run)(v
 	return error;
 }
 
-int thrd_create(thrd_t *thread, thrd_start_t run, void *arg)
+PA_ENTRY int thrd_create(thrd_t *thread, thrd_start_t run, void *arg)
 {
+	PA_CALM_FLAGS();
 	struct pa_cursor caller = PA_CURSOR_OF_CALLER();
 	struct start *start = prepare(NULL, arg, caller);
 	if (!start)
@@ -176,15 +180,17 @@ int thrd_create(thrd_t *thread, thrd_start_t run, void *arg)
 
 /* The program may end here without any handler being called: last chance for its files. */
 
-void _exit(int status)
+PA_ENTRY void _exit(int status)
 {
+	PA_CALM_FLAGS();
 	pa_process_exits();
 	PA_REAL(_exit)(status);
 	__builtin_unreachable();
 }
 
-void _Exit(int status)
+PA_ENTRY void _Exit(int status)
 {
+	PA_CALM_FLAGS();
 	pa_process_exits();
 	PA_REAL(_Exit)(status);
 	__builtin_unreachable();
@@ -202,8 +208,9 @@ static bool would_wait_for_itself(void)
 		pa_handler_cut_into(pa_real_allocator);
 }
 
-pid_t fork(void)
+PA_ENTRY pid_t fork(void)
 {
+	PA_CALM_FLAGS();
 	if (pa_unlikely(would_wait_for_itself()))
 		return _Fork();
 	pid_t pid = PA_REAL(fork)();
@@ -213,8 +220,9 @@ pid_t fork(void)
 }
 
 /* Forks inside libc, where the hook of fork is not asked. */
-int daemon(int nochdir, int noclose)
+PA_ENTRY int daemon(int nochdir, int noclose)
 {
+	PA_CALM_FLAGS();
 	int result = PA_REAL(daemon)(nochdir, noclose);
 	if (result == 0)
 		pa_process_forked();

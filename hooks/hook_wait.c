@@ -29,7 +29,7 @@ int sem_wait(sem_t *sem)
 	return pa_wait_targets.sem_wait(sem);
 }
 
-static PA_COLD int sem_wait_slow(sem_t *sem)
+static PA_SLOW int sem_wait_slow(sem_t *sem)
 {
 	PA_WATCH(PA_WAIT_SEM, sem, pa_real.sem_wait(sem), end_of_sem);
 }
@@ -46,7 +46,7 @@ int sem_timedwait(sem_t *sem, const struct timespec *end)
 	return pa_wait_targets.sem_timedwait(sem, end);
 }
 
-static PA_COLD int sem_timedwait_slow(sem_t *sem, const struct timespec *end)
+static PA_SLOW int sem_timedwait_slow(sem_t *sem, const struct timespec *end)
 {
 	PA_WATCH(PA_WAIT_SEM, sem, pa_real.sem_timedwait(sem, end), end_of_sem);
 }
@@ -63,7 +63,7 @@ int sem_clockwait(sem_t *sem, clockid_t clock, const struct timespec *end)
 	return pa_wait_targets.sem_clockwait(sem, clock, end);
 }
 
-static PA_COLD int sem_clockwait_slow(sem_t *sem, clockid_t clock, const struct timespec *end)
+static PA_SLOW int sem_clockwait_slow(sem_t *sem, clockid_t clock, const struct timespec *end)
 {
 	PA_WATCH(PA_WAIT_SEM, sem, pa_real.sem_clockwait(sem, clock, end), end_of_sem);
 }
@@ -90,7 +90,7 @@ int pthread_barrier_wait(pthread_barrier_t *barrier)
 	return pa_wait_targets.pthread_barrier_wait(barrier);
 }
 
-static PA_COLD int barrier_wait_slow(pthread_barrier_t *barrier)
+static PA_SLOW int barrier_wait_slow(pthread_barrier_t *barrier)
 {
 	PA_WATCH(PA_WAIT_BARRIER, barrier, pa_real.pthread_barrier_wait(barrier), end_of_barrier);
 }
@@ -109,7 +109,7 @@ int pthread_join(pthread_t thread, void **result)
 	return pa_wait_targets.pthread_join(thread, result);
 }
 
-static PA_COLD int join_slow(pthread_t thread, void **result_of)
+static PA_SLOW int join_slow(pthread_t thread, void **result_of)
 {
 	PA_WATCH(PA_WAIT_JOIN, (const void *)thread, pa_real.pthread_join(thread, result_of),
 		pa_watch_end_of);
@@ -128,7 +128,7 @@ int pthread_timedjoin_np(pthread_t thread, void **result, const struct timespec 
 	return pa_wait_targets.pthread_timedjoin_np(thread, result, end);
 }
 
-static PA_COLD int timedjoin_slow(pthread_t thread, void **result_of, const struct timespec *end)
+static PA_SLOW int timedjoin_slow(pthread_t thread, void **result_of, const struct timespec *end)
 {
 	PA_WATCH(PA_WAIT_JOIN, (const void *)thread,
 		pa_real.pthread_timedjoin_np(thread, result_of, end), pa_watch_end_of);
@@ -148,7 +148,7 @@ int pthread_clockjoin_np(pthread_t thread, void **result, clockid_t clock,
 	return pa_wait_targets.pthread_clockjoin_np(thread, result, clock, end);
 }
 
-static PA_COLD int clockjoin_slow(pthread_t thread, void **result_of, clockid_t clock,
+static PA_SLOW int clockjoin_slow(pthread_t thread, void **result_of, clockid_t clock,
 	const struct timespec *end)
 {
 	PA_WATCH(PA_WAIT_JOIN, (const void *)thread,
@@ -169,7 +169,7 @@ int thrd_join(thrd_t thread, int *result)
 	return pa_wait_targets.thrd_join(thread, result);
 }
 
-static PA_COLD int thrd_join_slow(thrd_t thread, int *result_of)
+static PA_SLOW int thrd_join_slow(thrd_t thread, int *result_of)
 {
 	PA_WATCH(PA_WAIT_JOIN, (const void *)thread, pa_real.thrd_join(thread, result_of),
 		pa_watch_end_of_c11);

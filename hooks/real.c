@@ -146,8 +146,9 @@ static void *boot_pvalloc(size_t bytes)
  * no short-lived program should pay at its start. Without one, a call means a plain free.
  */
 
-static void boot_free_sized(void *pointer, size_t bytes)
+static PA_ENTRY void boot_free_sized(void *pointer, size_t bytes)
 {
+	PA_CALM_FLAGS();
 	void (*found)(void *, size_t) = NULL;
 	*(void **)&found = dlsym(RTLD_NEXT, "free_sized");
 	if (!found)
@@ -156,8 +157,9 @@ static void boot_free_sized(void *pointer, size_t bytes)
 	found(pointer, bytes);
 }
 
-static void boot_free_aligned_sized(void *pointer, size_t alignment, size_t bytes)
+static PA_ENTRY void boot_free_aligned_sized(void *pointer, size_t alignment, size_t bytes)
 {
+	PA_CALM_FLAGS();
 	void (*found)(void *, size_t, size_t) = NULL;
 	*(void **)&found = dlsym(RTLD_NEXT, "free_aligned_sized");
 	if (!found)
@@ -203,8 +205,9 @@ static void find_versioned(struct pa_real *found)
  * Several threads may be here at once before boot: each finds the same pointers. A symbol that is
  * nowhere keeps its stub, or stays NULL.
  */
-void pa_real_resolve(void)
+PA_ENTRY void pa_real_resolve(void)
 {
+	PA_CALM_FLAGS();
 	if (resolving)
 		return;
 	int saved_errno = errno;

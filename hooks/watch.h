@@ -36,6 +36,7 @@ static inline bool pa_watch_is_waited(const void *lock)
  */
 #define PA_WATCH(kind, object, real_call, end_of)                                                 \
 	do {                                                                                      \
+		PA_CALM_FLAGS();                                                                  \
 		struct pa_cursor caller = PA_CURSOR_OF_CALLER();                                  \
 		struct pa_thread *self = &pa_thread_self;                                         \
 		uintptr_t frame = (uintptr_t)__builtin_frame_address(0);                          \
@@ -58,6 +59,7 @@ static inline bool pa_watch_is_waited(const void *lock)
  */
 #define PA_WATCH_UNLOCK(lock, would_open, real_call)                                              \
 	do {                                                                                      \
+		PA_CALM_FLAGS();                                                                  \
 		struct pa_cursor caller = PA_CURSOR_OF_CALLER();                                  \
 		bool opens = (would_open);                                                        \
 		uint64_t taken_ns = opens ? pa_contend_take(lock) : 0;                            \
@@ -75,8 +77,9 @@ static inline bool pa_watch_is_waited(const void *lock)
 	{                                                                                         \
 		return pa_wait_targets.name(object);                                              \
 	}                                                                                         \
-	static PA_COLD int name##_slow(type *object)                                              \
+	static PA_SLOW int name##_slow(type *object)                                              \
 	{                                                                                         \
+		PA_CALM_FLAGS();                                                                  \
 		pa_tracing_release(&pa_thread_self, object, PA_CURSOR_OF_CALLER());               \
 		return PA_REAL(name)(object);                                                     \
 	}                                                                                         \

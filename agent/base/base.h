@@ -36,6 +36,18 @@
 #define PA_NOINLINE __attribute__((noinline))
 #define PA_INLINE static inline __attribute__((always_inline))
 #define PA_COLD __attribute__((cold, noinline))
+/*
+ * A function that the program calls and that calls others: old compilers, assembly and JITs call
+ * with a stack that is 8 bytes off, and libc keeps vectors there. Such a function cannot end in a
+ * jump. See also PA_CALM_FLAGS.
+ */
+#define PA_ENTRY __attribute__((force_align_arg_pointer))
+/*
+ * The slow half of a hook, to which the program's call comes by a jump. Not PA_COLD: in what gcc
+ * makes small it puts a second return address on the aligned stack, and PA_CURSOR_OF_CALLER finds
+ * that (`make lint` looks for it).
+ */
+#define PA_SLOW PA_ENTRY __attribute__((noinline, section(".text.unlikely")))
 /* Functions that read stacks which are not theirs. */
 #define PA_NO_ASAN __attribute__((no_sanitize("address")))
 #define PA_PRINTF(fmt, args) __attribute__((format(printf, fmt, args)))

@@ -56,6 +56,7 @@ static void forward(int signal, siginfo_t *info, void *context)
 
 static void on_signal(int signal, siginfo_t *info, void *context)
 {
+	PA_CALM_FLAGS(); /* the kernel clears but one of them for handlers */
 	if (pa_unlikely(!pa_regs_has_tls(state.fsgsbase))) {
 		if (info->si_code == SI_TIMER)
 			PA_COUNT_EVENT(lost_cpu_thread);

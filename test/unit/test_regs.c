@@ -1,3 +1,4 @@
+#include <fenv.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -91,6 +92,124 @@ static void pairs_change_together_or_not_at_all(void **unused)
 	assert_int_equal(pa_regs_peek_pair(&pair).high, 6);
 }
 
+/* ---- the caller ---- */
+
+/* What a slow half is: its stack is aligned in it, and it takes the cursor. */
+static PA_SLOW void slow_half(struct pa_cursor *cursor, int *off)
+{
+	PA_CALM_FLAGS();
+	char local[48] __attribute__((aligned(16)));
+	__asm__ volatile("" : : "r"(local) : "memory");
+	*cursor = PA_CURSOR_OF_CALLER();
+	*off = (int)((uintptr_t)local & 15);
+	__asm__ volatile("movaps %%xmm0, %0" : "=m"(local)); /* as libc does below us */
+	if (pa_regs_flags() & PA_FLAGS_UNUSUAL)
+		*off = -1;
+}
+
+struct seen {
+	uintptr_t sp, pc; /* the caller's */
+	uint64_t flags;   /* behind the call */
+	struct pa_cursor cursor;
+	int off;
+};
+
+/* Calls slow_half(a, b) with bytes less than an aligned stack, bp = 0x1234 and flags set. */
+void test_call(uintptr_t bytes, uint64_t flags, void *slow_half, void *a, void *b,
+	struct seen *seen);
+__asm__(".text\n"
+	"test_call:\n\t"
+	"push %rbp\n\t"
+	"push %rbx\n\t"
+	"push %r12\n\t"
+	"mov %rsp, %rbx\n\t"
+	"mov %r9, %r12\n\t"
+	"and $-64, %rsp\n\t"
+	"sub %rdi, %rsp\n\t"
+	"mov %rsp, (%r12)\n\t"
+	"lea 1f(%rip), %rax\n\t"
+	"mov %rax, 8(%r12)\n\t"
+	"mov %rcx, %rdi\n\t"
+	"mov $0x1234, %ebp\n\t"
+	"pushfq\n\t"
+	"or %rsi, (%rsp)\n\t"
+	"popfq\n\t"
+	"mov %r8, %rsi\n\t"
+	"call *%rdx\n"
+	"1:\tpushfq\n\t"
+	"pop 16(%r12)\n\t"
+	"pushfq\n\t"
+	"andq $~0x40400, (%rsp)\n\t"
+	"popfq\n\t"
+	"mov %rbx, %rsp\n\t"
+	"pop %r12\n\t"
+	"pop %rbx\n\t"
+	"pop %rbp\n\t"
+	"ret");
+
+static struct seen call_slow_half(uintptr_t bytes, uint64_t flags)
+{
+	struct seen seen;
+	test_call(bytes, flags, (void *)slow_half, &seen.cursor, &seen.off, &seen);
+	seen.flags &= PA_FLAGS_UNUSUAL;
+	return seen;
+}
+
+static void cursor_is_the_callers_on_any_stack(void **unused)
+{
+	(void)unused;
+	for (uintptr_t bytes = 0; bytes <= 32; bytes += 8) {
+		struct seen seen = call_slow_half(bytes, 0);
+		assert_true(seen.cursor.pc == seen.pc);
+		assert_true(seen.cursor.sp == seen.sp);
+		assert_int_equal(seen.cursor.bp, 0x1234);
+		assert_int_equal(seen.off, 0);
+	}
+}
+
+static void unusual_flags_are_clear_within_and_back_behind(void **unused)
+{
+	(void)unused;
+	const uint64_t flags[] = {
+		0, PA_FLAGS_DIRECTION,
+#ifndef __SANITIZE_ADDRESS__ /* which notes each variable in front of the function's first line */
+		PA_FLAGS_ALIGNMENT, PA_FLAGS_UNUSUAL,
+#endif
+	};
+	for (size_t i = 0; i < PA_COUNT(flags); i++) {
+		struct seen seen = call_slow_half(0, flags[i]);
+		assert_int_equal(seen.off, 0);
+		assert_int_equal(seen.flags, flags[i]);
+	}
+}
+
+static void fpu_is_fresh_within_and_back_behind(void **unused)
+{
+	(void)unused;
+	volatile double two = 2, three = 3, zero = 0;
+	double kept;
+	fesetround(FE_UPWARD);
+	fedisableexcept(FE_ALL_EXCEPT);
+	feclearexcept(FE_ALL_EXCEPT);
+	feraiseexcept(FE_DIVBYZERO);
+	feenableexcept(FE_INVALID);
+	__asm__ volatile("fld1");
+	{
+		PA_FRESH_FPU();
+		assert_int_equal(fegetround(), FE_TONEAREST);
+		assert_int_equal(fegetexcept(), 0);
+		assert_int_equal(fetestexcept(FE_ALL_EXCEPT), 0);
+		two = two / three + zero / zero;
+		__asm__ volatile("fldpi\n\tfldz\n\tfstp %st\n\tfstp %st");
+	}
+	__asm__ volatile("fstpl %0" : "=m"(kept));
+	assert_int_equal(fegetround(), FE_UPWARD);
+	assert_int_equal(fegetexcept(), FE_INVALID);
+	assert_int_equal(fetestexcept(FE_ALL_EXCEPT), FE_DIVBYZERO);
+	fesetenv(FE_DFL_ENV);
+	assert_true(kept == 1);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -99,6 +218,9 @@ int main(void)
 		cmocka_unit_test(other_code_has_no_number),
 		cmocka_unit_test(only_an_interrupted_call_is_one),
 		cmocka_unit_test(pairs_change_together_or_not_at_all),
+		cmocka_unit_test(cursor_is_the_callers_on_any_stack),
+		cmocka_unit_test(unusual_flags_are_clear_within_and_back_behind),
+		cmocka_unit_test(fpu_is_fresh_within_and_back_behind),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }
