@@ -15,7 +15,6 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/auxv.h>
-#include <sys/resource.h>
 #include <sys/syscall.h>
 #include <unistd.h>
 
@@ -346,24 +345,15 @@ static bool find_core(void)
 	return true;
 }
 
+/* Its limit may change, and something else may be mapped below: what is below here is proven when
+ * the thread comes there. */
 static void set_stack_bounds(void)
 {
-	struct rlimit limit;
-	size_t bytes = (size_t)1 << 30;
-	if (getrlimit(RLIMIT_STACK, &limit) == 0 && limit.rlim_cur < bytes)
-		bytes = limit.rlim_cur;
+	const uintptr_t most = (uintptr_t)1 << 30;
 	uintptr_t top = (uintptr_t)__libc_stack_end;
 	pa_record.main_stack_hi = top & ~(uintptr_t)7;
-	pa_record.main_stack_lo = bytes < top ? top - bytes : PA_PAGE_BYTES;
-}
-
-static void set_default_stack_size(void)
-{
-	pthread_attr_t attr;
-	if (pthread_getattr_default_np(&attr) != 0)
-		return;
-	pthread_attr_getstacksize(&attr, &pa_record.default_stack_bytes);
-	pthread_attr_destroy(&attr);
+	pa_record.main_stack_lo = (uintptr_t)__builtin_frame_address(0);
+	pa_record.main_stack_least = most < top ? top - most : PA_PAGE_BYTES;
 }
 
 /* False: no memory for the ring, or no page to switch by. */
@@ -379,7 +369,6 @@ static bool set_up_record(void)
 	pa_record.signal = settings->signal;
 	pa_record.pid = getpid();
 	set_stack_bounds();
-	set_default_stack_size();
 	pa_signal_boot(state.bridge.sigaction);
 	pa_spawn_boot(&state.bridge, &state.load_lock);
 	pa_thread_meet(&pa_thread_self);

@@ -24,7 +24,8 @@ struct start {
 		thrd_start_t run_c11;
 	};
 	void *arg;
-	size_t stack_bytes, guard_bytes;
+	struct pa_stack_size stack;
+	bool default_stack; /* its size was not given */
 	uintptr_t creator_pc;
 	int32_t creator_tid;
 	uint64_t serial; /* in a trace; else 0 */
@@ -76,6 +77,16 @@ static void begin_ticks(struct pa_thread *self)
 		pa_hooks_note_exit(self);
 }
 
+/* Of threads whose attributes do not say. pthread_setattr_default_np changes it. */
+static size_t default_stack_bytes(void)
+{
+	size_t bytes = 0;
+	pthread_attr_t says_nothing;
+	pthread_attr_init(&says_nothing);
+	pthread_attr_getstacksize(&says_nothing, &bytes);
+	return bytes;
+}
+
 /* In the new thread, before anything of the program. */
 static struct start begin(void *given)
 {
@@ -86,7 +97,13 @@ static struct start begin(void *given)
 	self->creator_pc = start.creator_pc;
 	self->creator_tid = start.creator_tid;
 	self->labels = start.labels;
-	pa_thread_started(self, start.stack_bytes, start.guard_bytes);
+	if (start.default_stack) {
+		/* It may have changed while this thread was being made. */
+		size_t bytes = default_stack_bytes();
+		if (bytes < start.stack.bytes)
+			start.stack.bytes = bytes;
+	}
+	pa_thread_started(self, &start.stack);
 	if (pa_unlikely(pa_load_relaxed(&pa_on->cpu)))
 		begin_ticks(self);
 	if (pa_unlikely(pa_tracing_is_on())) {
@@ -110,15 +127,33 @@ static int run_thread_c11(void *given)
 	return start.run_c11(start.arg);
 }
 
+/* Of threads that are created without attributes. */
+static void read_default_stack(struct pa_stack_size *size)
+{
+	pthread_attr_t attr;
+	if (pthread_getattr_default_np(&attr) != 0)
+		return;
+	pthread_attr_getstacksize(&attr, &size->bytes);
+	pthread_attr_getguardsize(&attr, &size->guard_bytes);
+	pthread_attr_destroy(&attr);
+}
+
 static void read_stack_size(struct start *start, const pthread_attr_t *attr)
 {
-	start->stack_bytes = pa_record.default_stack_bytes;
-	start->guard_bytes = PA_PAGE_BYTES;
-	if (!attr)
+	struct pa_stack_size *size = &start->stack;
+	void *memory = NULL;
+	size_t bytes = 0;
+	start->default_stack = true;
+	if (!attr) {
+		read_default_stack(size);
 		return;
-	pthread_attr_getguardsize(attr, &start->guard_bytes);
-	if (pthread_attr_getstacksize(attr, &start->stack_bytes) != 0)
-		start->stack_bytes = 0;
+	}
+	pthread_attr_getguardsize(attr, &size->guard_bytes);
+	/* Attributes without memory of the program's have both 0. */
+	if (pthread_attr_getstack(attr, &memory, &bytes) == 0)
+		size->of_program = (uintptr_t)memory + bytes != 0;
+	start->default_stack = !bytes;
+	size->bytes = bytes ? bytes : default_stack_bytes();
 }
 
 /* NULL: the thread starts without us. */

@@ -91,7 +91,8 @@ PA_AGENT bool pa_maps_read_memory(void *to, uintptr_t from, size_t bytes)
 		return true;
 	if (from >= PA_ADDRESS_LIMIT || bytes > PA_ADDRESS_LIMIT - from)
 		return false;
-	ssize_t got = process_vm_readv(getpid(), &local, 1, &remote, 1, 0);
+	/* Not the process's id: when its main thread has ended, that one has no memory any more. */
+	ssize_t got = process_vm_readv(gettid(), &local, 1, &remote, 1, 0);
 	if (got != (ssize_t)bytes)
 		done = got < 0 && (errno == EPERM || errno == ENOSYS) &&
 			read_memory_file(to, from, bytes);

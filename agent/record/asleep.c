@@ -5,11 +5,11 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/syscall.h>
-#include <sys/uio.h>
 
 #include "../base/clock.h"
 #include "labels.h"
 #include "on.h"
+#include "peek.h"
 #include "tasks.h"
 
 #include "../base/banned.h"
@@ -53,6 +53,7 @@ static bool is_listed(long number)
 /* Those that can change the mask while they wait do so to hear of a signal. */
 static bool waits_for_signals(const struct pa_call *call)
 {
+	uintptr_t mask;
 	switch (call->number) {
 	case SYS_ppoll:
 		return call->arguments[3] != 0;
@@ -62,7 +63,9 @@ static bool waits_for_signals(const struct pa_call *call)
 #endif
 		return call->arguments[4] != 0;
 	case SYS_pselect6: /* the last argument is the address of a pair: mask, size */
-		return call->arguments[5] != 0 && *(const uintptr_t *)call->arguments[5] != 0;
+		return call->arguments[5] != 0 &&
+			(pa_peek(&mask, (uintptr_t)call->arguments[5], sizeof(mask)) <
+			 sizeof(mask) || mask != 0);
 	case SYS_pause:
 	case SYS_rt_sigsuspend:
 	case SYS_restart_syscall:
@@ -118,7 +121,13 @@ static bool may_begin_again(const struct pa_call *call)
 
 void pa_asleep_hide_interruption(ucontext_t *context)
 {
-	struct pa_call call = pa_regs_interrupted_call(context);
+	uint8_t code[PA_CALL_CODE_BYTES];
+	struct pa_call call;
+	uintptr_t end;
+	if (!pa_regs_interrupted_call(context, &call, &end) ||
+	    pa_peek(code, end - sizeof(code), sizeof(code)) < sizeof(code))
+		return;
+	call.number = pa_regs_call_number(code + sizeof(code));
 	if (may_begin_again(&call))
 		pa_regs_call_again(context, &call);
 }
@@ -180,14 +189,6 @@ static bool is_same(const struct stand *a, const struct stand *b)
 	return memcmp(a, b, sizeof(*a)) == 0;
 }
 
-/* The stack from sp up, as far as it goes. Returns the bytes. */
-static size_t copy_stack(void *to, uintptr_t from, size_t bytes)
-{
-	struct iovec local = { to, bytes }, remote = { (void *)from, bytes };
-	ssize_t got = process_vm_readv(pa_record.pid, &local, 1, &remote, 1, 0);
-	return got > 0 ? (size_t)got & ~(size_t)7 : 0;
-}
-
 static void read_name(struct pa_roll_entry *entry)
 {
 	char text[PA_ROLL_NAME_BYTES + 2];
@@ -216,7 +217,7 @@ static size_t fill(struct pa_event *event, int32_t tid, uint64_t word, const str
 	cold->leaf = 1;
 	cold->few_regs = 1;
 	cold->stack_at = stand->sp & ~(uintptr_t)7;
-	cold->stack_bytes = (uint32_t)copy_stack(cold + 1, cold->stack_at, COPY_BYTES);
+	cold->stack_bytes = (uint32_t)pa_peek(cold + 1, cold->stack_at, COPY_BYTES) & ~7u;
 	return cold->stack_bytes ? sizeof(*event) + sizeof(*cold) + cold->stack_bytes : 0;
 }
 

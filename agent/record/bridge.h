@@ -56,6 +56,7 @@
 	X(lost_reentrant, "events dropped: inside the agent's own work")                          \
 	X(timers_failed, "threads without a CPU timer")                                           \
 	X(broken_stacks, "stacks that end before their thread's start")                           \
+	X(unreadable_stacks, "stacks that end where memory could not be read")                    \
 	X(cut_stacks, "stacks cut at the depth limit")                                            \
 	X(unloads_unawaited, "libraries closed before all of their stacks had names")             \
 	X(exit_files_failed, "files of the end of the program that could not be written")

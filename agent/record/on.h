@@ -35,8 +35,8 @@ struct pa_record {
 	uint32_t stack_depth;  /* at most so many pcs an event */
 	int signal;            /* number of our signal */
 	int pid;
-	size_t default_stack_bytes; /* of threads created without a size */
-	uintptr_t main_stack_lo, main_stack_hi; /* the main thread's, bounds as in pa_thread */
+	/* The main thread's, as in struct pa_thread. */
+	uintptr_t main_stack_least, main_stack_lo, main_stack_hi;
 };
 extern struct pa_record pa_record PA_HIDDEN;
 

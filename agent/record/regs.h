@@ -150,13 +150,6 @@ PA_INLINE struct pa_cursor pa_regs_cursor(const struct pa_regs *regs)
 	};
 }
 
-/* True of a thread that has sent itself that signal, by tgkill(pid, tid, signal). */
-PA_INLINE bool pa_regs_raises(const struct pa_regs *regs, int32_t pid, int signal)
-{
-	enum { RDX = 1, RDI = 5 };
-	return (int32_t)regs->gpr[RDI] == pid && (int)regs->gpr[RDX] == signal;
-}
-
 /*
  * The frame of a signal delivery (rt_sigreturn's caller): the interrupted registers lie in the
  * ucontext at sp. Offsets of pc, sp and bp from sp, fixed by the kernel's ABI.
@@ -168,11 +161,28 @@ enum {
 	PA_SIGFRAME_CS = offsetof(ucontext_t, uc_mcontext.gregs) + REG_CSGSFS * 8,
 };
 
-/* True when the readable bytes there may be a ucontext of this process: its code segment. */
-PA_INLINE bool pa_regs_is_sigframe(uintptr_t context)
+/* What tells of an interrupted thread: words of its ucontext. di and dx: of a system call that it
+ * was in, the first and the third argument. */
+struct pa_sigframe {
+	uintptr_t pc, sp, di, dx;
+};
+enum {
+	PA_SIGFRAME_DI = offsetof(ucontext_t, uc_mcontext.gregs) + REG_RDI * 8,
+	PA_SIGFRAME_DX = offsetof(ucontext_t, uc_mcontext.gregs) + REG_RDX * 8,
+};
+
+/* True of a thread that has sent itself that signal, by tgkill(pid, tid, signal). */
+PA_INLINE bool pa_regs_raises(const struct pa_sigframe *frame, int32_t pid, int signal)
+{
+	return (int32_t)frame->di == pid && (int)frame->dx == signal;
+}
+
+/* True when the word at PA_SIGFRAME_CS may be that of a ucontext of this process: its code
+ * segment. */
+PA_INLINE bool pa_regs_is_sigframe(uintptr_t word)
 {
 	const uint16_t user_code = 0x33;
-	return *(const uint16_t *)(context + PA_SIGFRAME_CS) == user_code;
+	return (uint16_t)word == user_code;
 }
 
 /*
@@ -226,8 +236,21 @@ PA_INLINE bool pa_regs_cas_pair(struct pa_pair *pair, struct pa_pair *expected,
 	return swapped;
 }
 
-/* A system call of three or four arguments without libc: errno (which is TLS) stays untouched.
- * The result is the kernel's, -errno on failure. */
+/* A system call of at most six, or four, arguments without libc: errno (which is TLS) stays
+ * untouched. The result is the kernel's, -errno on failure. */
+PA_INLINE long pa_regs_syscall6(long number, long a, long b, long c, long d, long e, long f)
+{
+	long result;
+	register long fourth __asm__("r10") = d;
+	register long fifth __asm__("r8") = e;
+	register long sixth __asm__("r9") = f;
+	__asm__ volatile("syscall"
+			 : "=a"(result)
+			 : "a"(number), "D"(a), "S"(b), "d"(c), "r"(fourth), "r"(fifth), "r"(sixth)
+			 : "rcx", "r11", "memory");
+	return result;
+}
+
 PA_INLINE long pa_regs_syscall(long number, long a, long b, long c, long d)
 {
 	long result;
@@ -242,7 +265,7 @@ PA_INLINE long pa_regs_syscall(long number, long a, long b, long c, long d)
 /*
  * True when the kernel can read 8 bytes at the address: rt_sigprocmask copies the set in before it
  * finds that there is no such "how" (-EFAULT, else -EINVAL). It needs no descriptor, changes
- * nothing, and every seccomp filter has to allow it. 0.1 us.
+ * nothing, and every seccomp filter has to allow it. 0.1 us. True only of that moment.
  */
 PA_INLINE bool pa_regs_readable(uintptr_t at)
 {
@@ -251,16 +274,14 @@ PA_INLINE bool pa_regs_readable(uintptr_t at)
 
 /*
  * A thread that a signal took out of a system call stands in front of the instruction, to make the
- * call again, or behind it: one place for both, so that equal waits are equal stacks. Asks the
- * kernel first, since there is code that may only be executed.
+ * call again, or behind it: one place for both, so that equal waits are equal stacks. code: a copy
+ * of the PA_SYSCALL_BYTES at its pc.
  */
-PA_INLINE void pa_regs_pass_syscall(struct pa_regs *regs)
+#define PA_SYSCALL_BYTES 2
+PA_INLINE void pa_regs_pass_syscall(struct pa_regs *regs, const uint8_t *code)
 {
-	static const uint8_t instruction[] = { 0x0f, 0x05 };
-	const uint8_t *code = (const uint8_t *)regs->gpr[PA_REG_PC];
-	if (pa_regs_readable(regs->gpr[PA_REG_PC]) && code[0] == instruction[0] &&
-	    code[1] == instruction[1])
-		regs->gpr[PA_REG_PC] += sizeof(instruction);
+	if (code[0] == 0x0f && code[1] == 0x05)
+		regs->gpr[PA_REG_PC] += PA_SYSCALL_BYTES;
 }
 
 /* A system call in a thread's registers: its number, -1 for none, and its arguments. */
@@ -303,20 +324,19 @@ PA_INLINE long pa_regs_call_number(const uint8_t *code)
 }
 
 /*
- * The call that ended with EINTR right before the signal handler was entered. Its number is gone
- * from the registers, but stands in the code.
+ * The call that may have ended with EINTR right before the signal handler was entered: true when
+ * its result was that. Its number is gone from the registers, but stands in the code: see
+ * pa_regs_call_number; *end is where its instruction ends.
  */
-PA_INLINE struct pa_call pa_regs_interrupted_call(const ucontext_t *context)
+PA_INLINE bool pa_regs_interrupted_call(const ucontext_t *context, struct pa_call *call,
+	uintptr_t *end)
 {
 	enum { EINTR_RESULT = -4 };
 	const greg_t *gregs = context->uc_mcontext.gregs;
-	uintptr_t end = (uintptr_t)gregs[REG_RIP];
-	struct pa_call call = { -1, { gregs[REG_RDI], gregs[REG_RSI], gregs[REG_RDX],
+	*end = (uintptr_t)gregs[REG_RIP];
+	*call = (struct pa_call){ -1, { gregs[REG_RDI], gregs[REG_RSI], gregs[REG_RDX],
 		gregs[REG_R10], gregs[REG_R8], gregs[REG_R9] } };
-	if (gregs[REG_RAX] == EINTR_RESULT && pa_regs_readable(end - PA_CALL_CODE_BYTES) &&
-	    pa_regs_readable(end - 8))
-		call.number = pa_regs_call_number((const uint8_t *)end);
-	return call;
+	return gregs[REG_RAX] == EINTR_RESULT;
 }
 
 /* When the handler returns, that call is made again, as if it had not been interrupted. */

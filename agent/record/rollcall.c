@@ -13,6 +13,7 @@
 #include "asleep.h"
 #include "labels.h"
 #include "on.h"
+#include "peek.h"
 #include "sample.h"
 #include "signal.h"
 #include "tasks.h"
@@ -82,8 +83,10 @@ static void answer(struct pa_roll_entry *entry, uint64_t word, const ucontext_t 
 	struct pa_thread stand_in;
 	const struct pa_thread *thread = who_am_i(&stand_in, entry->tid);
 	struct pa_regs regs;
+	uint8_t code[PA_SYSCALL_BYTES];
 	pa_regs_from_context(&regs, context);
-	pa_regs_pass_syscall(&regs);
+	if (pa_peek(code, regs.gpr[PA_REG_PC], sizeof(code)) == sizeof(code))
+		pa_regs_pass_syscall(&regs, code);
 	pa_rollcall_describe(entry, thread, regs.gpr[PA_REG_SP]);
 	pa_regs_syscall(SYS_prctl, PR_GET_NAME, (long)entry->name, 0, 0);
 	bool written = write_stack(thread, word, &regs);

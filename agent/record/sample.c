@@ -88,6 +88,8 @@ static bool publish_cold(struct pa_event *event, size_t have, struct pa_walk *wa
 		cold->regs.gpr[PA_REG_BP] = walk->cursor.bp;
 	}
 	pa_walk_copy(walk, cold, limit);
+	if (walk->reader.unreadable)
+		PA_COUNT_EVENT(unreadable_stacks);
 	larger->flags |= PA_EVENT_COLD;
 	pa_ring_publish(pa_record.ring, larger, want,
 		pcs_bytes + sizeof(*cold) + cold->stack_bytes);
@@ -98,20 +100,27 @@ bool pa_sample_stack(const struct pa_event *head, const struct pa_thread *thread
 	struct pa_cursor from, const struct pa_regs *regs, bool can_retry)
 {
 	uint32_t max = pa_record.stack_depth;
-	size_t have = stack_event_bytes(max);
+	size_t pcs_end = stack_event_bytes(max), have = pcs_end;
+	struct pa_walk walk = pa_walk_start(thread, from, head->flags & PA_EVENT_LEAF);
+	bool own = pa_walk_is_own(&walk);
+	if (pa_unlikely(!own))
+		have += PA_WALK_ROOM_BYTES;
 	struct pa_event *event = pa_ring_reserve(pa_record.ring, have);
 	if (pa_unlikely(!event))
 		return false;
 	*event = *head;
 	event->value[1] = pa_record.frames ? pa_frames_epoch(pa_record.frames) : 0;
+	/* Behind the pcs, and not published. */
+	walk.reader.room = own ? NULL : (char *)event + pcs_end;
 
-	struct pa_walk walk = pa_walk_start(thread, from, head->flags & PA_EVENT_LEAF);
 	uint32_t depth;
 	enum pa_walk_end end = pa_walk_run(&walk, pa_record.frames, (uintptr_t *)(event + 1), max,
 		&depth);
 	event->depth = (uint16_t)depth;
 	if (pa_unlikely(end == PA_WALK_COLD))
 		return publish_cold(event, have, &walk, regs, can_retry);
+	if (pa_unlikely(walk.reader.unreadable))
+		PA_COUNT_EVENT(unreadable_stacks);
 	if (end == PA_WALK_CUT)
 		event->flags |= PA_EVENT_CUT;
 	else if (end == PA_WALK_BROKEN)

@@ -2,13 +2,13 @@
 
 #include <errno.h>
 #include <sys/syscall.h>
-#include <sys/uio.h>
 #include <unistd.h>
 
 #include "../base/atomic.h"
 #include "../base/clock.h"
 #include "../base/lock.h"
 #include "on.h"
+#include "peek.h"
 #include "sample.h"
 
 #include "../base/banned.h"
@@ -41,8 +41,7 @@ static void be_found(const struct pa_thread *self)
 bool pa_thread_copy(int32_t tid, struct pa_thread *copy)
 {
 	const struct pa_thread *from = pa_load_relaxed(&places[(uint32_t)tid % PLACES]);
-	struct iovec local = { copy, sizeof(*copy) }, remote = { (void *)from, sizeof(*copy) };
-	if (!from || process_vm_readv(pa_record.pid, &local, 1, &remote, 1, 0) != sizeof(*copy))
+	if (pa_peek(copy, (uintptr_t)from, sizeof(*copy)) != sizeof(*copy))
 		return false;
 	return copy->met && copy->tid == tid;
 }
@@ -73,29 +72,71 @@ uint64_t pa_thread_random(struct pa_thread *thread)
 	return mix(thread->random);
 }
 
+/* What is below known has to be proven, by pa_thread_extend_stack. */
+static void set_stack(struct pa_thread *thread, uintptr_t least, uintptr_t known, uintptr_t hi)
+{
+	thread->stack_hi = hi & ~(uintptr_t)7;
+	thread->stack_lo = known & ~(PA_PAGE_BYTES - 1);
+	thread->stack_least = PA_ALIGN_UP(least, PA_PAGE_BYTES);
+	/* Both are not of a page: nothing is left to be proven. */
+	if (thread->stack_lo <= thread->stack_least)
+		thread->stack_lo = thread->stack_least = known;
+}
+
 void pa_thread_meet(struct pa_thread *thread)
 {
 	thread->tid = own_tid();
-	if (thread->tid == pa_record.pid) {
-		thread->stack_lo = pa_record.main_stack_lo;
-		thread->stack_hi = pa_record.main_stack_hi;
-	}
 	thread->met = 1;
-	if (thread == &pa_thread_self)
-		be_found(thread);
+	if (thread != &pa_thread_self)
+		return;
+	if (thread->tid == pa_record.pid)
+		set_stack(thread, pa_record.main_stack_least, pa_record.main_stack_lo,
+			pa_record.main_stack_hi);
+	be_found(thread);
 }
 
-void pa_thread_started(struct pa_thread *thread, size_t stack_bytes, size_t guard_bytes)
+void pa_thread_started(struct pa_thread *thread, const struct pa_stack_size *size)
 {
 	uintptr_t top = (uintptr_t)__builtin_thread_pointer();
-	size_t margin = guard_bytes + DESCRIPTOR_SLACK;
+	size_t margin = size->guard_bytes + DESCRIPTOR_SLACK;
 	thread->tid = own_tid();
-	if (stack_bytes > margin) {
-		thread->stack_hi = top & ~(uintptr_t)7;
-		thread->stack_lo = top - stack_bytes + margin;
+	if (size->bytes > margin) {
+		uintptr_t least = top - size->bytes + margin;
+		uintptr_t here = (uintptr_t)__builtin_frame_address(0);
+		set_stack(thread, least, size->of_program ? here : least, top);
 	}
 	thread->met = 1;
 	be_found(thread);
+}
+
+/* So many pages at most are proven at once. */
+#define EXTEND_PAGES 1024
+
+void pa_thread_extend_stack(uintptr_t sp)
+{
+	struct pa_thread *self = &pa_thread_self;
+	uintptr_t lo = sp & ~(PA_PAGE_BYTES - 1);
+	for (int i = 0; i < EXTEND_PAGES / PA_PEEK_PAGES && lo < self->stack_lo; i++) {
+		uintptr_t hi = self->stack_lo, step = PA_PEEK_PAGES * PA_PAGE_BYTES;
+		uintptr_t from = hi - lo > step ? hi - step : lo;
+		if (!pa_peek_is_readable(from, hi))
+			return;
+		self->stack_lo = from;
+	}
+}
+
+void pa_thread_cut_stack(uintptr_t lo, uintptr_t hi)
+{
+	struct pa_thread *self = &pa_thread_self;
+	if (hi <= self->stack_least || lo >= self->stack_hi || hi <= lo)
+		return;
+	uintptr_t end = self->stack_hi;
+	if (hi < end && PA_ALIGN_UP(hi, PA_PAGE_BYTES) < end)
+		end = PA_ALIGN_UP(hi, PA_PAGE_BYTES);
+	/* A signal handler in between finds either. */
+	if (self->stack_lo < end)
+		self->stack_lo = end;
+	self->stack_least = end;
 }
 
 void pa_thread_created(struct pa_thread *thread, struct pa_cursor caller)

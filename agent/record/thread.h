@@ -42,8 +42,9 @@ struct pa_thread {
 	int32_t tid;
 	uint32_t tick_slot;  /* record/tick.c: own timer's slot + 1, 0 = none */
 	uint64_t random;     /* state of the generator; 0 = not seeded */
-	uintptr_t stack_lo, stack_hi; /* sp in [lo, hi) is on this thread's own stack, and all from
-	                                 sp to hi is readable; 0, 0 = unknown */
+	uintptr_t stack_lo, stack_hi; /* [lo, hi) is this thread's own stack, or its upper part: all
+	                                 of it is readable now, and stays so; 0, 0 = unknown */
+	uintptr_t stack_least; /* stack_lo may come down to it, page by page as they are proven */
 	int64_t tick_base_ns;  /* thread CPU time when the own timer was armed */
 	int64_t tick_first_ns; /* CPU time from then to the first tick that is due */
 	uint64_t ticks_seen;   /* ticks delivered by the own timer */
@@ -59,9 +60,26 @@ struct pa_thread {
 
 extern PA_TLS struct pa_thread pa_thread_self PA_HIDDEN;
 
-/* Fills in tid and stack bounds of the calling thread. 1 system call. thread: its own, which can be
- * found from here on, or a copy. */
+/* Fills in tid of the calling thread. 1 system call. thread: its own, which gets its stack's bounds
+ * and can be found from here on, or a stand-in. */
 PA_SIGNAL void pa_thread_meet(struct pa_thread *thread);
+
+/*
+ * The calling thread is at sp, which is below the part of its own stack that is known: makes all of
+ * [sp, stack_hi) known, when all pages in between are there. A hole says that sp is on another
+ * stack, which lies within what could be the thread's own. 0.1 us a page, at most 4 MiB a call.
+ */
+PA_SIGNAL void pa_thread_extend_stack(uintptr_t sp);
+PA_INLINE bool pa_thread_may_extend(const struct pa_thread *thread, uintptr_t sp)
+{
+	return sp < thread->stack_lo && sp >= thread->stack_least;
+}
+
+/*
+ * The calling thread is about to take [lo, hi) out of its memory, or what can be read of it. Where
+ * that is in its own stack, the stack ends above it from here on. Any address.
+ */
+PA_SIGNAL void pa_thread_cut_stack(uintptr_t lo, uintptr_t hi);
 
 /*
  * What the thread with that id keeps, copied out of its TLS while it may end at any moment. False:
@@ -80,8 +98,15 @@ PA_INLINE int32_t pa_thread_tid(struct pa_thread *thread)
 	return thread->tid;
 }
 
-/* In a new thread, before the program's start routine. stack_bytes as its attributes say. */
-PA_APP void pa_thread_started(struct pa_thread *thread, size_t stack_bytes, size_t guard_bytes);
+/* Where a new thread's stack is, as its attributes say. */
+struct pa_stack_size {
+	size_t bytes; /* 0: unknown */
+	size_t guard_bytes;
+	bool of_program; /* memory that the program gave: only what is above sp is known */
+};
+
+/* In a new thread, before the program's start routine. */
+PA_APP void pa_thread_started(struct pa_thread *thread, const struct pa_stack_size *size);
 
 /* The calling thread created another one; caller: of the hook. errno kept. */
 PA_APP void pa_thread_created(struct pa_thread *thread, struct pa_cursor caller);

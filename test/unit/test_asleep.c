@@ -11,6 +11,7 @@
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <sys/mman.h>
 #include <sys/prctl.h>
 #include <sys/socket.h>
 #include <sys/syscall.h>
@@ -281,6 +282,43 @@ static void copy_of_a_thread_is_its_own_or_none(void **unused)
 	pthread_join(thread, NULL);
 }
 
+/* How far the handler's return is moved back when a call in that page has ended with EINTR. The
+ * page: prot; mov $number,%eax; syscall. */
+static long moved_back(long number, uintptr_t last_argument, int prot)
+{
+	ucontext_t context = { 0 };
+	greg_t *gregs = context.uc_mcontext.gregs;
+	uint8_t *page = mmap(NULL, 4096, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1,
+		0);
+	assert_ptr_not_equal(page, MAP_FAILED);
+	const uint8_t code[] = { 0xb8, (uint8_t)number, (uint8_t)(number >> 8), 0, 0, 0x0f, 0x05 };
+	memcpy(page + 64, code, sizeof(code));
+	greg_t end = (greg_t)(uintptr_t)page + 64 + (greg_t)sizeof(code);
+	mprotect(page, 4096, prot);
+	gregs[REG_RIP] = end;
+	gregs[REG_RAX] = -EINTR;
+	gregs[REG_R9] = (greg_t)last_argument;
+	pa_asleep_hide_interruption(&context);
+	munmap(page, 4096);
+	return (long)(end - gregs[REG_RIP]);
+}
+
+static void call_whose_arguments_are_gone_ends_as_it_ended(void **unused)
+{
+	(void)unused;
+	const uintptr_t no_mask[2] = { 0, 8 }, mask[2] = { (uintptr_t)no_mask, 8 };
+	const int prot = PROT_READ | PROT_EXEC;
+	assert_int_equal(moved_back(SYS_poll, 0, prot), 2);
+	assert_int_equal(moved_back(SYS_pselect6, 0, prot), 2);
+	assert_int_equal(moved_back(SYS_pselect6, (uintptr_t)no_mask, prot), 2);
+	assert_int_equal(moved_back(SYS_pselect6, (uintptr_t)mask, prot), 0);
+	/* Memory that another thread has unmapped meanwhile. */
+	assert_int_equal(moved_back(SYS_pselect6, 0x10000, prot), 0);
+	/* Code that may only be executed. */
+	assert_int_equal(moved_back(SYS_poll, 0, PROT_EXEC), 0);
+	assert_int_equal(moved_back(SYS_poll, 0, PROT_NONE), 0);
+}
+
 #define TEST(name) cmocka_unit_test_setup_teardown(name, boot, shut)
 
 int main(void)
@@ -293,6 +331,7 @@ int main(void)
 		TEST(who_is_awake_or_gone_is_to_be_asked),
 		TEST(process_without_privileges_leaves_its_sleepers_alone),
 		TEST(full_ring_is_told),
+		TEST(call_whose_arguments_are_gone_ends_as_it_ended),
 		TEST(copy_of_a_thread_is_its_own_or_none),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);

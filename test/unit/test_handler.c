@@ -107,6 +107,17 @@ static void handler_on_a_stack_of_its_own_is_seen(void **unused)
 	free(stack.ss_sp);
 }
 
+/* As a coroutine's: nothing is known of it. */
+static void handler_on_an_unknown_stack_is_seen(void **unused)
+{
+	(void)unused;
+	struct pa_thread known = pa_thread_self;
+	pa_thread_self.stack_lo = pa_thread_self.stack_hi = pa_thread_self.stack_least = 0;
+	state.nested = false;
+	assert_true(answer_within(0));
+	pa_thread_self = known;
+}
+
 static void handler_within_a_handler_is_seen(void **unused)
 {
 	(void)unused;
@@ -179,6 +190,7 @@ int main(void)
 #ifndef __SANITIZE_THREAD__ /* it calls handlers itself, later */
 		cmocka_unit_test(handler_within_the_code_is_seen),
 		cmocka_unit_test(handler_on_a_stack_of_its_own_is_seen),
+		cmocka_unit_test(handler_on_an_unknown_stack_is_seen),
 		cmocka_unit_test(handler_within_a_handler_is_seen),
 		cmocka_unit_test(only_abort_may_be_far_from_the_code),
 		cmocka_unit_test(handler_elsewhere_is_not),

@@ -54,29 +54,33 @@ static void other_code_has_no_number(void **unused)
 static void only_an_interrupted_call_is_one(void **unused)
 {
 	(void)unused;
-	static const uint8_t code[PA_CALL_CODE_BYTES] = {
-		[PA_CALL_CODE_BYTES - 7] = 0xb8, 7, 0, 0, 0, 0x0f, 0x05
-	};
 	ucontext_t context = { 0 };
 	greg_t *gregs = context.uc_mcontext.gregs;
-	const uint8_t *end = code + sizeof(code);
-	__asm__("" : "+r"(end)); /* the compiler shall not know whose end it is */
-	gregs[REG_RIP] = (greg_t)(uintptr_t)end;
+	struct pa_call call;
+	uintptr_t end;
+	gregs[REG_RIP] = 0x5000;
 	gregs[REG_RDI] = 77;
 	gregs[REG_RAX] = -4;
-	struct pa_call call = pa_regs_interrupted_call(&context);
-	assert_int_equal(call.number, 7);
+	assert_true(pa_regs_interrupted_call(&context, &call, &end));
+	assert_int_equal(end, 0x5000);
+	assert_int_equal(call.number, -1);
 	assert_int_equal(call.arguments[0], 77);
+	call.number = 7;
 	pa_regs_call_again(&context, &call);
 	assert_int_equal(gregs[REG_RAX], 7);
-	assert_int_equal(gregs[REG_RIP], (uintptr_t)end - 2);
-	gregs[REG_RIP] += 2;
+	assert_int_equal(gregs[REG_RIP], 0x4ffe);
 	gregs[REG_RAX] = 1;
-	assert_int_equal(pa_regs_interrupted_call(&context).number, -1);
-	gregs[REG_RAX] = -4;
-	volatile greg_t nowhere = 0x1000;
-	gregs[REG_RIP] = nowhere;
-	assert_int_equal(pa_regs_interrupted_call(&context).number, -1);
+	assert_false(pa_regs_interrupted_call(&context, &call, &end));
+}
+
+static void system_call_is_passed_by_its_code(void **unused)
+{
+	(void)unused;
+	struct pa_regs regs = { .gpr[PA_REG_PC] = 0x5000 };
+	pa_regs_pass_syscall(&regs, (const uint8_t[]){ 0x0f, 0x0b });
+	assert_int_equal(regs.gpr[PA_REG_PC], 0x5000);
+	pa_regs_pass_syscall(&regs, (const uint8_t[]){ 0x0f, 0x05 });
+	assert_int_equal(regs.gpr[PA_REG_PC], 0x5002);
 }
 
 static void pairs_change_together_or_not_at_all(void **unused)
@@ -217,6 +221,7 @@ int main(void)
 		cmocka_unit_test(loads_of_arguments_may_stand_between),
 		cmocka_unit_test(other_code_has_no_number),
 		cmocka_unit_test(only_an_interrupted_call_is_one),
+		cmocka_unit_test(system_call_is_passed_by_its_code),
 		cmocka_unit_test(pairs_change_together_or_not_at_all),
 		cmocka_unit_test(cursor_is_the_callers_on_any_stack),
 		cmocka_unit_test(unusual_flags_are_clear_within_and_back_behind),

@@ -92,15 +92,22 @@ static void check_foreign(void)
 	uintptr_t pcs[64];
 	uint32_t depth;
 	teach_chain();
-	/* The thread's bounds do not cover this stack: every page is asked for. */
+	/* The thread's bounds do not cover this stack: it is copied, word by word or in pieces. */
 	struct pa_thread *self = met_thread();
-	self->stack_lo = self->stack_hi = 0;
-	struct pa_walk walk = pa_walk_start(self, state.cursor, false);
-	assert_int_equal(pa_walk_run(&walk, pa_record.frames, pcs, 64, &depth), PA_WALK_COMPLETE);
-	assert_memory_equal(pcs, state.chain, sizeof(state.chain));
+	self->stack_lo = self->stack_hi = self->stack_least = 0;
+	for (int i = 0; i < 2; i++) {
+		uintptr_t room[PA_WALK_ROOM_BYTES / sizeof(uintptr_t)];
+		struct pa_walk walk = pa_walk_start(self, state.cursor, false);
+		assert_false(pa_walk_is_own(&walk));
+		walk.reader.room = i ? (char *)room : NULL;
+		assert_int_equal(pa_walk_run(&walk, pa_record.frames, pcs, 64, &depth),
+			PA_WALK_COMPLETE);
+		assert_memory_equal(pcs, state.chain, sizeof(state.chain));
+		assert_false(walk.reader.unreadable);
+	}
 }
 
-static void unknown_stack_is_walked_page_by_page(void **unused)
+static void unknown_stack_is_walked_on_copies(void **unused)
 {
 	(void)unused;
 	fixture_boot(64 << 10, 1);
@@ -190,12 +197,95 @@ static void unreadable_stack_ends_the_walk(void **unused)
 	assert_true(pa_frames_insert(pa_record.frames, 0x1234, false, &rule, 0));
 	for (uintptr_t at = 0; at < PA_PAGE_BYTES; at += 8)
 		*(uintptr_t *)(pages + at) = 0x1234;
-	uintptr_t pcs[512];
-	uint32_t depth;
+	uintptr_t pcs[512], room[PA_WALK_ROOM_BYTES / sizeof(uintptr_t)];
 	struct pa_cursor cursor = { .pc = 0x1234, .sp = (uintptr_t)pages };
+	for (int i = 0; i < 2; i++) {
+		uint32_t depth;
+		struct pa_walk walk = pa_walk_start(met_thread(), cursor, false);
+		walk.reader.room = i ? (char *)room : NULL;
+		assert_int_equal(pa_walk_run(&walk, pa_record.frames, pcs, 512, &depth),
+			PA_WALK_BROKEN);
+		assert_int_equal(depth, PA_PAGE_BYTES / 64 + 1);
+		assert_true(walk.reader.unreadable);
+	}
+}
+
+/* A frame of code without unwind information at pc 0x1234, whose bp is given. */
+static struct pa_walk walk_of_chain(uintptr_t sp, uintptr_t bp, enum pa_walk_end *end,
+	uint32_t *depth)
+{
+	uintptr_t pcs[8];
+	struct pa_cursor cursor = { .pc = 0x1234, .sp = sp, .bp = bp };
 	struct pa_walk walk = pa_walk_start(met_thread(), cursor, false);
-	assert_int_equal(pa_walk_run(&walk, pa_record.frames, pcs, 512, &depth), PA_WALK_BROKEN);
-	assert_int_equal(depth, PA_PAGE_BYTES / 64 + 1);
+	*end = pa_walk_run(&walk, pa_record.frames, pcs, 8, depth);
+	return walk;
+}
+
+static void frame_pointer_must_lie_in_the_stack(void **unused)
+{
+	(void)unused;
+	fixture_boot(64 << 10, 1);
+	const struct pa_rule chain = { .kind = PA_RULE_CHAIN }, last = { .kind = PA_RULE_END };
+	assert_true(pa_frames_insert(pa_record.frames, 0x1234, false, &chain, 0));
+	assert_true(pa_frames_insert(pa_record.frames, 0x5678, false, &last, 0));
+	uintptr_t stack[8] = { 0, 0x5678, 0, 0x5678 }, sp = (uintptr_t)&stack[2];
+	uintptr_t hi = met_thread()->stack_hi, *elsewhere = malloc(64);
+	elsewhere[0] = 0;
+	elsewhere[1] = 0x5678;
+	enum pa_walk_end end;
+	uint32_t depth;
+	walk_of_chain(sp, sp, &end, &depth);
+	assert_int_equal(end, PA_WALK_COMPLETE);
+	assert_int_equal(depth, 2);
+	const uintptr_t wrong[] = { sp - 16, sp + 4, (uintptr_t)elsewhere, hi, hi - 8, 0, 16,
+		(uintptr_t)-8, (uintptr_t)-16 };
+	for (size_t i = 0; i < PA_COUNT(wrong); i++) {
+		walk_of_chain(sp, wrong[i], &end, &depth);
+		assert_int_equal(end, PA_WALK_BROKEN);
+		assert_int_equal(depth, 1);
+	}
+	free(elsewhere);
+}
+
+static void return_address_by_a_frame_pointer_must_be_known(void **unused)
+{
+	(void)unused;
+	fixture_boot(64 << 10, 1);
+	const struct pa_rule chain = { .kind = PA_RULE_CHAIN };
+	assert_true(pa_frames_insert(pa_record.frames, 0x1234, false, &chain, 0));
+	/* As an interrupted instruction only: nobody looked whether a call returns there. */
+	assert_true(pa_frames_insert(pa_record.frames, 0x5678, true, &chain, 0));
+	uintptr_t stack[8] = { 0, 0x5678 }, sp = (uintptr_t)stack;
+	enum pa_walk_end end;
+	uint32_t depth;
+	struct pa_walk walk = walk_of_chain(sp, sp, &end, &depth);
+	assert_int_equal(end, PA_WALK_COLD);
+	assert_int_equal(depth, 0);
+	assert_int_equal(walk.cursor.pc, 0x1234);
+	assert_int_equal(walk.cursor.bp, sp);
+}
+
+/* Of a coroutine's frame that is the outermost, and says where it would return to. */
+static void stack_ends_below_a_guard_page_of_its_own(void **unused)
+{
+	(void)unused;
+	fixture_boot(64 << 10, 1);
+	struct pa_thread *self = met_thread();
+	static char area[4 * 4096] __attribute__((aligned(4096)));
+	const struct pa_rule rule = { .kind = PA_RULE_SP, .cfa_offset = 64 };
+	assert_true(pa_frames_insert(pa_record.frames, 0x1234, false, &rule, 0));
+	uintptr_t lo = (uintptr_t)area, guard = lo + 4096, sp = guard - 56, pcs[8];
+	self->stack_lo = self->stack_least = lo;
+	self->stack_hi = lo + sizeof(area);
+	mprotect((void *)guard, 4096, PROT_NONE);
+	pa_thread_cut_stack(guard, guard + 4096);
+	struct pa_cursor cursor = { .pc = 0x1234, .sp = sp };
+	struct pa_walk walk = pa_walk_start(self, cursor, false);
+	uint32_t depth;
+	assert_int_equal(pa_walk_run(&walk, pa_record.frames, pcs, 8, &depth), PA_WALK_BROKEN);
+	assert_int_equal(depth, 1);
+	assert_true(walk.reader.unreadable);
+	mprotect((void *)guard, 4096, PROT_READ | PROT_WRITE);
 }
 
 static void wild_registers_end_the_walk(void **unused)
@@ -260,11 +350,14 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(warm_walk_finds_all_callers),
-		cmocka_unit_test(unknown_stack_is_walked_page_by_page),
+		cmocka_unit_test(unknown_stack_is_walked_on_copies),
 		cmocka_unit_test(walk_stands_at_the_first_unknown_frame),
 		cmocka_unit_test(walk_is_cut_at_the_limit),
 		cmocka_unit_test(frame_pointer_that_was_popped_is_read_from_the_red_zone),
 		cmocka_unit_test(unreadable_stack_ends_the_walk),
+		cmocka_unit_test(frame_pointer_must_lie_in_the_stack),
+		cmocka_unit_test(return_address_by_a_frame_pointer_must_be_known),
+		cmocka_unit_test(stack_ends_below_a_guard_page_of_its_own),
 		cmocka_unit_test(wild_registers_end_the_walk),
 		cmocka_unit_test(copy_stops_before_unreadable_memory),
 		cmocka_unit_test(copy_of_the_own_stack_ends_at_its_top),

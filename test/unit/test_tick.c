@@ -141,7 +141,7 @@ static void *live_shortly(void *unused)
 {
 	(void)unused;
 	struct pa_thread *self = &pa_thread_self;
-	pa_thread_started(self, 8 << 20, 4096);
+	pa_thread_started(self, &(struct pa_stack_size){ 8 << 20, 4096, false });
 	self->start_routine = (uintptr_t)live_shortly;
 	pa_tick_thread_begin(self);
 	burn(SHORT_MS * PA_NS_PER_MS);

@@ -1,0 +1,65 @@
+#include "peek.h"
+
+#include <sys/syscall.h>
+#include <sys/uio.h>
+
+#include "regs.h"
+
+#include "../base/banned.h"
+
+/* Pages that one system call copies. */
+#define PIECES 4
+
+/*
+ * Copies from at most PIECES pages. A piece never spans two pages: process_vm_readv(2) promises
+ * nothing of the part of a piece that could be read. The thread's own id, not the process's: when
+ * the main thread has ended, that one has no memory any more.
+ */
+static size_t copy_pages(char *to, uintptr_t from, size_t bytes)
+{
+	struct iovec pieces[PIECES], local = { .iov_base = to };
+	unsigned long count = 0;
+	long tid = pa_regs_syscall(SYS_gettid, 0, 0, 0, 0);
+	while (count < PIECES && local.iov_len < bytes) {
+		uintptr_t at = from + local.iov_len;
+		size_t piece = PA_PAGE_BYTES - (at & (PA_PAGE_BYTES - 1));
+		if (piece > bytes - local.iov_len)
+			piece = bytes - local.iov_len;
+		pieces[count++] = (struct iovec){ (void *)at, piece };
+		local.iov_len += piece;
+	}
+	long got = pa_regs_syscall6(SYS_process_vm_readv, tid, (long)&local, 1, (long)pieces,
+		(long)count, 0);
+	return got > 0 ? (size_t)got : 0;
+}
+
+size_t pa_peek(void *to, uintptr_t from, size_t bytes)
+{
+	size_t done = 0;
+	if (from < PA_PAGE_BYTES || from >= PA_ADDRESS_LIMIT)
+		return 0;
+	if (bytes > PA_ADDRESS_LIMIT - from)
+		bytes = PA_ADDRESS_LIMIT - from;
+	while (done < bytes) {
+		uintptr_t at = from + done;
+		size_t most = PIECES * PA_PAGE_BYTES - (at & (PA_PAGE_BYTES - 1));
+		size_t part = bytes - done < most ? bytes - done : most;
+		size_t got = copy_pages((char *)to + done, at, part);
+		done += got;
+		if (got < part)
+			break;
+	}
+	return done;
+}
+
+bool pa_peek_is_readable(uintptr_t lo, uintptr_t hi)
+{
+	unsigned char resident[PA_PEEK_PAGES];
+	if (hi - lo > sizeof(resident) * PA_PAGE_BYTES ||
+	    pa_regs_syscall(SYS_mincore, (long)lo, (long)(hi - lo), (long)resident, 0) != 0)
+		return false;
+	for (; lo < hi; lo += PA_PAGE_BYTES)
+		if (!pa_regs_readable(lo))
+			return false;
+	return true;
+}
