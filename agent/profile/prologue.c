@@ -474,7 +474,8 @@ bool pa_prologue_find(uintptr_t start, uintptr_t limit, uintptr_t pc, uintptr_t 
 
 /* ------------------------------------------------------------------ calls */
 
-/* Prefixes do not matter: the instruction ends where it ends. */
+/* Prefixes do not matter: the instruction ends where it ends. Not through the cache of pages: a JIT
+ * may write this code at any time. */
 bool pa_prologue_call_before(uintptr_t return_address, struct pa_prologue_call *call)
 {
 	static const uint8_t lengths[] = { 5, 2, 3, 4, 6, 7 };
@@ -482,7 +483,7 @@ bool pa_prologue_call_before(uintptr_t return_address, struct pa_prologue_call *
 		uint8_t code[INSN_BYTES] = { 0 };
 		struct insn insn;
 		uintptr_t at = return_address - lengths[i];
-		if (!pa_maps_read_cached(code, at, lengths[i]) || !decode(code, &insn) ||
+		if (!pa_maps_read_memory(code, at, lengths[i]) || !decode(code, &insn) ||
 			insn.length != lengths[i] || !is_call(&insn) ||
 			(code[0] != 0xe8 && code[0] != 0xff))
 			continue;

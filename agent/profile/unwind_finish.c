@@ -19,6 +19,7 @@ struct walk {
 	struct pa_cursor cursor;
 	bool leaf;
 	bool bp_known; /* cursor.bp is true */
+	bool chained;  /* cursor.pc is what a frame pointer of code without CFI led to */
 	uint32_t steps; /* from the cold part's first frame */
 	struct pa_unwind_from first;
 	const char *bytes;
@@ -152,13 +153,16 @@ static bool step_complex(struct walk *walk)
 
 static bool step(struct walk *walk, const struct pa_rule *rule)
 {
+	walk->chained = false;
 	if (rule->kind == PA_RULE_COMPLEX)
 		return step_complex(walk);
 	if (needs_bp(rule) && !walk->bp_known && !find_bp(walk, rule))
 		return false;
 	struct pa_cursor before = walk->cursor;
-	/* bp of code without CFI may be anything: it must look like a frame pointer. */
-	if (rule->kind == PA_RULE_CHAIN && before.bp < before.sp)
+	/* bp of code without CFI may be anything: it must look like a frame pointer, and lead to a
+	 * return address. */
+	walk->chained = rule->kind == PA_RULE_CHAIN;
+	if (walk->chained && (before.bp < before.sp || before.bp & 7))
 		return false;
 	if (!pa_frames_step(rule, &walk->cursor, copy_word, walk))
 		return false;
@@ -187,6 +191,17 @@ static struct pa_rule rule_of(struct pa_frames *frames, uint32_t epoch, uintptr_
 	return rule;
 }
 
+/* What returns there was called, or is a signal handler, or the first function of a thread or of a
+ * context. */
+static bool is_return_address(uintptr_t pc)
+{
+	struct pa_prologue_call call;
+	if (pa_prologue_call_before(pc, &call))
+		return true;
+	enum pa_rule_kind kind = pa_unwind_learn(pc, false).kind;
+	return kind == PA_RULE_SIGNAL || kind == PA_RULE_END;
+}
+
 /* Appends frames to pcs until the stack ends, breaks or is too deep. */
 static void run(struct walk *walk, struct pa_frames *frames, uintptr_t *pcs, uint32_t max,
 	struct pa_unwind_result *result)
@@ -200,6 +215,10 @@ static void run(struct walk *walk, struct pa_frames *frames, uintptr_t *pcs, uin
 			return;
 		result->cut = result->depth >= max;
 		if (result->cut)
+			return;
+		/* Before its rule is learnt: with that, walkers believe it. */
+		result->unmapped = walk->chained && !pa_maps_find(pc - 1);
+		if (result->unmapped || (walk->chained && !is_return_address(pc)))
 			return;
 		struct pa_rule rule = rule_of(frames, walk->epoch, pc, walk->leaf);
 		result->unmapped =

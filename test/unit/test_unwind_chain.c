@@ -59,6 +59,7 @@ static void implausible_frame_pointers_are_not_followed(void **arg)
 {
 	(void)arg;
 	uint8_t *code = map_code(BYTES(0x90));
+	memcpy(code + 14, (const uint8_t[]){ 0xff, 0xd7 }, 2); /* call *rdi */
 	uintptr_t pc = (uintptr_t)code + 16;
 	const uintptr_t words[] = { 0x10010, pc, 0x10000, pc, 0x10030, 0x123456, 0, 0 };
 	static const uintptr_t wrong[] = { 0, 0xfff0, 0xfff8, 0x10001, 0x10014, 0x1003c, 0x10040,
@@ -84,6 +85,39 @@ static void implausible_frame_pointers_are_not_followed(void **arg)
 	finish_made_up(code, 0x10030, words, PA_COUNT(words));
 	assert_int_equal(run.result.depth, 1);
 	assert_true(run.result.complete && !run.result.unmapped);
+	munmap(code, 4096);
+}
+
+/* What a register of code without CFI points to may look like a frame: an address in code, behind
+ * something else than a call. */
+static void return_address_that_no_call_left_is_not_believed(void **arg)
+{
+	(void)arg;
+	uint8_t *code = map_code(BYTES(0x90));
+	uintptr_t no_call = (uintptr_t)code + 32, start = (uintptr_t)qsort;
+	const uintptr_t wrong[] = { no_call, start, (uintptr_t)code };
+	for (unsigned i = 0; i < PA_COUNT(wrong); i++) {
+		const uintptr_t words[] = { 0x10020, wrong[i], 0, 0, 0, 0 };
+		finish_made_up(code, 0x10000, words, PA_COUNT(words));
+		assert_int_equal(run.result.depth, 1);
+		assert_false(run.result.complete);
+		/* No walker believes it from now on. */
+		assert_int_equal(pa_frames_find(run.frames, wrong[i], false).kind, PA_RULE_NONE);
+	}
+	munmap(code, 4096);
+}
+
+/* The function that a handler of code without CFI returns to was not called. */
+static void handler_without_unwind_information_is_passed(void **arg)
+{
+	(void)arg;
+	/* nops; mov $15, rax; syscall */
+	uint8_t *code = map_code(BYTES(0x90));
+	memcpy(code + 32, (const uint8_t[]){ 0x48, 0xc7, 0xc0, 0x0f, 0, 0, 0, 0x0f, 0x05 }, 9);
+	const uintptr_t words[] = { 0x10020, (uintptr_t)code + 32, 0, 0, 0, 0 };
+	finish_made_up(code, 0x10000, words, PA_COUNT(words));
+	assert_int_equal(run.result.depth, 2);
+	assert_int_equal(run.pcs[1], (uintptr_t)code + 32);
 	munmap(code, 4096);
 }
 
@@ -130,6 +164,8 @@ int main(void)
 		cmocka_unit_test_setup(code_with_a_frame_pointer_is_passed, setup),
 		cmocka_unit_test_setup(code_without_a_frame_pointer_ends_the_stack, setup),
 		cmocka_unit_test_setup(implausible_frame_pointers_are_not_followed, setup),
+		cmocka_unit_test_setup(return_address_that_no_call_left_is_not_believed, setup),
+		cmocka_unit_test_setup(handler_without_unwind_information_is_passed, setup),
 		cmocka_unit_test_setup(signal_frame_that_leads_back_ends_the_stack, setup),
 		cmocka_unit_test_setup(random_stacks_never_crash, setup),
 	};
