@@ -301,10 +301,14 @@ PA_ENTRY void pa_process_exits(void)
 		return;
 	PA_CALM_FLAGS();
 	PA_FRESH_FPU();
+	/* _exit() is no cancellation point, the opening and closing of files is: pthreads(7). */
+	int cancel_state;
+	pthread_setcancelstate(PTHREAD_CANCEL_DISABLE, &cancel_state);
 	if (tracing)
 		state.bridge.api.trace_hurry(TRACE_END_NS);
 	if (pa_exitfiles_wanted())
 		pa_exitfiles_write();
+	pthread_setcancelstate(cancel_state, NULL);
 }
 
 /* ---- boot1 ---- */

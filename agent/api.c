@@ -9,6 +9,7 @@
 #include <unistd.h>
 
 #include "agent.h"
+#include "base/quiet.h"
 #include "record/custom.h"
 #include "record/labels.h"
 #include "record/tracing.h"
@@ -92,16 +93,18 @@ static const char *profile_name(const pprofagent_profile *profile)
 	return profile->name;
 }
 
-/* Runs what the core does for the program as our own work: it is nobody's sample, and calculates
- * by rules of its own. */
+/* Runs what the core does for the program as our own work: it is no sample, and calculates by rules
+ * of its own. A thread that is cancelled meanwhile leaves no job behind. */
 #define WITH_CORE(result, call)                                                                   \
 	do {                                                                                      \
-		int saved_errno = errno;                                                          \
+		int saved_errno = errno, cancel_state;                                            \
 		PA_FRESH_FPU();                                                                   \
+		pthread_setcancelstate(PTHREAD_CANCEL_DISABLE, &cancel_state);                    \
 		const struct pa_bridge *bridge = pa_agent_core(PA_AGENT_PATIENCE_NS);             \
 		pa_thread_self.depth++;                                                           \
 		(result) = bridge ? (call) : -ETIMEDOUT;                                          \
 		pa_thread_self.depth--;                                                           \
+		pthread_setcancelstate(cancel_state, NULL);                                       \
 		errno = saved_errno;                                                              \
 	} while (0)
 
@@ -156,7 +159,7 @@ static bool write_to(void *arg, const void *bytes, size_t count)
 	struct sink *sink = arg;
 	const char *from = bytes;
 	while (count && !sink->error) {
-		ssize_t done = write(sink->fd, from, count);
+		ssize_t done = pa_quiet_write(sink->fd, from, count);
 		if (done < 0 && errno != EINTR)
 			sink->error = -errno;
 		if (done > 0) {

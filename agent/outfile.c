@@ -10,6 +10,7 @@
 #include <unistd.h>
 
 #include "base/clock.h"
+#include "base/quiet.h"
 
 /* Mode of the files, minus the umask: a profile tells much of its program. */
 #define MODE 0600
@@ -114,7 +115,7 @@ bool pa_outfile_write(void *arg, const void *bytes, size_t count)
 	const char *from = bytes;
 	/* Ends: all is written, an error, or at file->end_ns. */
 	while (count) {
-		ssize_t done = write(file->fd, from, count);
+		ssize_t done = pa_quiet_write(file->fd, from, count);
 		if (done < 0 && errno == EINTR)
 			continue;
 		if (done < 0 && (errno != EAGAIN || !wait_for_reader(file)))

@@ -7,6 +7,7 @@
 #include <string.h>
 #include <sys/prctl.h>
 
+#include "base/quiet.h"
 #include "record/process.h"
 #include "record/thread.h"
 
@@ -90,12 +91,13 @@ static void *run_agent_thread(void *given)
 	return result;
 }
 
-/* pthread_create with all signals blocked from the thread's first instruction on. By the libc
- * function: the raw call would also block the signal by which setuid() reaches all threads. */
+/* pthread_create with all signals blocked from the thread's first instruction on, but for those
+ * that it raises itself. By the libc function: the raw call would also block the signal by which
+ * setuid() reaches all threads. */
 static int create_masked(pthread_t *thread, const pthread_attr_t *attr, struct trampoline *start)
 {
 	sigset_t all, before;
-	sigfillset(&all);
+	pa_quiet_fill(&all);
 	state.bridge->pthread_sigmask(SIG_SETMASK, &all, &before);
 	pa_lock(state.loader);
 	pa_thread_expect_agent(true);

@@ -104,6 +104,24 @@ PA_ENTRY int pthread_sigmask(int how, const sigset_t *set, sigset_t *old)
 	return change_mask(PA_REAL(pthread_sigmask), how, set, old);
 }
 
+/* The mask that a thread starts with: libc sets it without asking our hooks. */
+
+PA_ENTRY int pthread_attr_setsigmask_np(pthread_attr_t *attr, const sigset_t *set)
+{
+	PA_CALM_FLAGS();
+	sigset_t copy;
+	return PA_REAL(pthread_attr_setsigmask_np)(attr, strip(set, &copy));
+}
+
+PA_ENTRY int pthread_attr_getsigmask_np(const pthread_attr_t *attr, sigset_t *set)
+{
+	PA_CALM_FLAGS();
+	int result = PA_REAL(pthread_attr_getsigmask_np)(attr, set);
+	if (result == 0)
+		complete(set);
+	return result;
+}
+
 /* Waiting for all signals must not swallow our signal. */
 
 PA_ENTRY int sigwait(const sigset_t *set, int *signal)

@@ -143,6 +143,8 @@
 	PA_HOOK(dlclose, int, (void *), true)                                                     \
 	PA_HOOK(sigprocmask, int, (int, const sigset_t *, sigset_t *), true)                      \
 	PA_HOOK(pthread_sigmask, int, (int, const sigset_t *, sigset_t *), true)                  \
+	PA_HOOK(pthread_attr_setsigmask_np, int, (pthread_attr_t *, const sigset_t *), true)      \
+	PA_HOOK(pthread_attr_getsigmask_np, int, (const pthread_attr_t *, sigset_t *), true)      \
 	PA_HOOK(sigaction, int, (int, const struct sigaction *, struct sigaction *), true)        \
 	PA_HOOK(sigaltstack, int, (const stack_t *, stack_t *), true)                             \
 	PA_HOOK(signal, sighandler_t, (int, sighandler_t), true)                                  \

@@ -2,7 +2,6 @@
 
 #include <errno.h>
 #include <poll.h>
-#include <signal.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <string.h>
@@ -10,13 +9,13 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "quiet.h"
 #include "utf8.h"
 
 #define LINE_BYTES 512
 #define PREFIX "pprofagent: "
 #define QUOTED_INPUT_BYTES 64
 #define PATIENCE_NS (10 * PA_NS_PER_MS)
-#define SIGPIPE_BIT ((uint64_t)1 << (SIGPIPE - 1))
 
 /*
  * Whether descriptor 2 takes a line now. A pipe that nobody empties must not stop the program
@@ -31,26 +30,13 @@ static bool stderr_takes(void)
 		(pollfd.revents & POLLOUT) != 0;
 }
 
-/*
- * One write that cannot kill the program: a SIGPIPE of ours is taken back before it is delivered.
- * Raw calls, since the libc names may be our own hooks; they touch SIGPIPE only, so SIGSETXID stays
- * as it was.
- */
-static void write_without_sigpipe(const char *line, size_t len)
+static void write_line(const char *line, size_t len)
 {
-	const struct timespec now = { 0 };
-	uint64_t bit = SIGPIPE_BIT, mask = 0, pending = 0;
 	ssize_t written;
 
-	if (syscall(SYS_rt_sigprocmask, SIG_BLOCK, &bit, &mask, sizeof(mask)) != 0)
-		return;
-	syscall(SYS_rt_sigpending, &pending, sizeof(pending));
 	do
-		written = write(STDERR_FILENO, line, len);
+		written = pa_quiet_write(STDERR_FILENO, line, len);
 	while (written < 0 && errno == EINTR);
-	if (written < 0 && errno == EPIPE && !(pending & SIGPIPE_BIT))
-		syscall(SYS_rt_sigtimedwait, &bit, NULL, &now, sizeof(bit));
-	syscall(SYS_rt_sigprocmask, SIG_SETMASK, &mask, NULL, sizeof(mask));
 }
 
 PA_BOOT void pa_say(const char *format, ...)
@@ -68,7 +54,7 @@ PA_BOOT void pa_say(const char *format, ...)
 		len += (size_t)wanted < LINE_BYTES - len ? (size_t)wanted : LINE_BYTES - len - 1;
 	line[len++] = '\n';
 	if (stderr_takes())
-		write_without_sigpipe(line, len);
+		write_line(line, len);
 	errno = saved;
 }
 

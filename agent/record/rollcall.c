@@ -183,11 +183,22 @@ static bool send(struct pa_roll_entry *entry, uint64_t word)
 	return false;
 }
 
+/* Those that we met run the program's code. */
+static bool is_of_kernel(int32_t tid)
+{
+	struct pa_thread copy;
+	return !pa_thread_copy(tid, &copy) && pa_tasks_is_of_kernel(tid);
+}
+
 /* True when an answer will come. */
 static bool ask_one(const struct pa_roll *roll, uint32_t index)
 {
 	struct pa_roll_entry *entry = &roll->entries[index];
 	uint64_t word = (uint64_t)roll->generation << 32 | index;
+	if (is_of_kernel(entry->tid)) {
+		pa_store_release(&entry->state, PA_ROLL_SILENT);
+		return false;
+	}
 	switch (pa_asleep_answer(entry, word)) {
 	case PA_ASLEEP_WRITTEN:
 		pa_store_release(&entry->state, PA_ROLL_ANSWERED);

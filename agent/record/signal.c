@@ -6,6 +6,7 @@
 
 #include "../base/clock.h"
 #include "../base/lock.h"
+#include "../base/quiet.h"
 #include "asleep.h"
 #include "on.h"
 #include "regs.h"
@@ -105,7 +106,7 @@ static int install(void)
 		return -EADDRINUSE;
 	struct sigaction action = { .sa_flags = SA_SIGINFO | SA_RESTART | SA_ONSTACK };
 	action.sa_sigaction = on_signal;
-	sigfillset(&action.sa_mask);
+	pa_quiet_fill(&action.sa_mask);
 	if (state.sigaction(pa_record.signal, NULL, &state.program) != 0)
 		return -errno;
 	if (state.program.sa_flags & SA_SIGINFO ||

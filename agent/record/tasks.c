@@ -97,6 +97,24 @@ int pa_tasks_each_file(void (*visit)(void *arg, int32_t fd), void *arg)
 	return each_number("/proc/thread-self/fd", visit, arg, true);
 }
 
+bool pa_tasks_is_of_kernel(int32_t tid)
+{
+	/* Of include/linux/sched.h; the second had another meaning before 6.4. */
+	const unsigned long io_worker = 0x10, user_worker = 0x4000;
+	const int fields_before_flags = 7;
+	char text[512];
+	if (!pa_tasks_read(tid, "stat", text, sizeof(text)))
+		return false;
+	const char *name = strchr(text, '('), *at = strrchr(text, ')');
+	for (int i = 0; at && i < fields_before_flags; i++)
+		at = strchr(at + 1, ' ');
+	if (!name || !at)
+		return false;
+	unsigned long flags = strtoul(at, NULL, 10);
+	return flags & io_worker ||
+		(flags & user_worker && strncmp(name, "(vhost-", strlen("(vhost-")) == 0);
+}
+
 /* The number behind a name of /proc/PID/status; otherwise when it is not there. */
 static int32_t field(const char *text, const char *name, int32_t otherwise)
 {

@@ -27,6 +27,13 @@ PA_AGENT int32_t pa_tasks_filters(int32_t tid);
  * name of the kernel's, of less than 30 characters. */
 PA_AGENT bool pa_tasks_read(int32_t tid, const char *file, char *text, size_t size);
 
+/*
+ * A worker that the kernel keeps in the process (io_uring since 5.12, vhost since 6.4): it never
+ * runs code of the program, and takes no signal but SIGKILL. What /proc says of its registers is
+ * left over from the thread that made it.
+ */
+PA_AGENT bool pa_tasks_is_of_kernel(int32_t tid);
+
 /* Signals that this user may still queue, a timer takes one; INT32_MAX when it is not known. */
 PA_AGENT int32_t pa_tasks_signal_room(void);
 

@@ -174,7 +174,7 @@ static void arm_existing(void *unused, int32_t tid)
 	bool sandboxed = pa_tasks_filters(tid) > state.filters;
 	if (sandboxed)
 		pa_store_relaxed(&state.confined, 1);
-	if (sandboxed || pa_thread_is_deaf(tid)) {
+	if (sandboxed || pa_thread_is_deaf(tid) || pa_tasks_is_of_kernel(tid)) {
 		PA_COUNT_EVENT(timers_failed);
 		return;
 	}
