@@ -1,6 +1,7 @@
 #include "drain.h"
 
 #include <string.h>
+#include <sys/mman.h>
 
 #include "../base/clock.h"
 #include "../base/lock.h"
@@ -42,13 +43,14 @@ static struct {
 	PA_ATOMIC(uint32_t) wanted; /* threads that wait for the lock; acq_rel, futex of yield */
 	bool ready;
 	struct pa_drain_stats stats;
-	/* The collector's own: the record being handled, and its stack. */
-	union {
-		struct pa_event event;
-		char bytes[RECORD_BYTES];
-	} record;
-	uintptr_t pcs[DEPTH_LIMIT];
+	uintptr_t pcs[DEPTH_LIMIT]; /* of the record being handled */
 } state;
+
+/* The record being handled. Whole pages: they are kept out of core dumps. */
+static union {
+	struct pa_event event;
+	char bytes[RECORD_BYTES];
+} record_copy __attribute__((aligned(PA_PAGE_BYTES)));
 
 /* ---- the lock ---- */
 
@@ -353,8 +355,19 @@ static bool copy_record(const void *record, size_t bytes)
 {
 	if (bytes < sizeof(struct pa_event) || bytes > RECORD_BYTES)
 		return false;
-	memcpy(&state.record, record, bytes);
-	return is_good(&state.record.event, bytes);
+	memcpy(&record_copy, record, bytes);
+	return is_good(&record_copy.event, bytes);
+}
+
+/* Where the copy of a stack begins in the record; its end when there is none. */
+static size_t secret_at(bool good, size_t bytes)
+{
+	const struct pa_event *event = &record_copy.event;
+	if (!good)
+		return 0;
+	if (!(event->flags & PA_EVENT_COLD))
+		return bytes;
+	return sizeof(*event) + event->depth * sizeof(uintptr_t);
 }
 
 /* False when there is nothing to read. */
@@ -365,13 +378,17 @@ static bool drain_one(void)
 	if (!record)
 		return false;
 	bool good = copy_record(record, bytes);
+	size_t secret = secret_at(good, bytes);
+	pa_ring_wipe(pa_core_bridge->ring, secret);
 	/* Before it is handled: unwinding may take long, and writers wait for the room. */
 	pa_ring_release(pa_core_bridge->ring);
 	state.stats.events_read++;
 	if (good)
-		handle(&state.record.event);
+		handle(&record_copy.event);
 	else
 		state.stats.events_bad++;
+	if (secret < bytes && bytes <= RECORD_BYTES)
+		explicit_bzero(record_copy.bytes + secret, bytes - secret);
 	return true;
 }
 
@@ -470,6 +487,7 @@ int pa_drain_init(void)
 	state.lock.rank = PA_LOCK_TABLES;
 	/* Without it cold stacks stay short, and say so. */
 	(void)pa_unwind_init();
+	madvise(&record_copy, sizeof(record_copy), MADV_DONTDUMP);
 	pa_tracer_flight_boot(pa_core_bridge->settings->flight_bytes);
 	if (state.ready)
 		return 0;

@@ -235,6 +235,8 @@ static enum pa_asleep write_stack(struct pa_roll_entry *entry, uint64_t word,
 		event->labels = pa_labels_id(thread.labels);
 	struct stand after;
 	bool stayed = find_stand(entry->tid, &after) && is_same(stand, &after);
+	if (!stayed)
+		explicit_bzero(event, bytes);
 	pa_ring_publish(pa_record.ring, event, most, stayed ? bytes : 0);
 	if (!stayed)
 		return PA_ASLEEP_NOT;

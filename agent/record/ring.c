@@ -97,6 +97,8 @@ struct pa_ring *pa_ring_create(size_t bytes)
 		MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
 	if (memory == MAP_FAILED)
 		return NULL;
+	/* Copies of stacks do not belong in core dumps that have none otherwise: madvise(2). */
+	madvise(memory, mapped, MADV_DONTDUMP);
 	struct pa_ring *ring = (struct pa_ring *)memory;
 	ring->bytes = mapped;
 	ring->cells = cells;
@@ -287,6 +289,14 @@ void pa_ring_release(struct pa_ring *ring)
 	ring->current_cells = 0;
 }
 
+void pa_ring_wipe(struct pa_ring *ring, size_t from_bytes)
+{
+	size_t bytes = ring->current_cells * CELL;
+	char *record = ring->data + (pa_load_relaxed(&ring->head) & (ring->cells - 1)) * CELL;
+	if (from_bytes < bytes)
+		explicit_bzero(record + from_bytes, bytes - from_bytes);
+}
+
 void pa_ring_done(struct pa_ring *ring)
 {
 	pa_store_release(&ring->done, pa_load_relaxed(&ring->head));
@@ -344,6 +354,12 @@ void pa_ring_kick(struct pa_ring *ring)
 {
 	pa_store_release(&ring->bell, 1);
 	pa_futex_wake(&ring->bell, 1);
+}
+
+void pa_ring_hurry(struct pa_ring *ring)
+{
+	if (pa_ring_was_read(ring) && !pa_load_relaxed(&ring->bell))
+		pa_ring_kick(ring);
 }
 
 uint64_t pa_ring_tail(const struct pa_ring *ring)

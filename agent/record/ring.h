@@ -58,9 +58,16 @@ PA_APP bool pa_ring_wait_room(struct pa_ring *ring, size_t max_bytes, int64_t ti
 PA_AGENT const void *pa_ring_read(struct pa_ring *ring, size_t *bytes);
 PA_AGENT void pa_ring_release(struct pa_ring *ring);
 
+/* Overwrites the record that was read, from that byte on, before it is released: what was copied
+ * from the program's stack may be something that the program wipes itself. */
+PA_AGENT void pa_ring_wipe(struct pa_ring *ring, size_t from_bytes);
+
 /* Sleeps until the ring is a quarter full, somebody calls pa_ring_kick, or timeout_ns is over. */
 PA_AGENT void pa_ring_wait_data(struct pa_ring *ring, int64_t timeout_ns);
 PA_SIGNAL void pa_ring_kick(struct pa_ring *ring);
+
+/* Has a reader that has been here before come soon: it sleeps for up to a second otherwise. */
+PA_SIGNAL void pa_ring_hurry(struct pa_ring *ring);
 
 /* Position after everything reserved so far; and whether the reader has come as far as position. */
 PA_SIGNAL uint64_t pa_ring_tail(const struct pa_ring *ring);

@@ -93,6 +93,8 @@ static bool publish_cold(struct pa_event *event, size_t have, struct pa_walk *wa
 	larger->flags |= PA_EVENT_COLD;
 	pa_ring_publish(pa_record.ring, larger, want,
 		pcs_bytes + sizeof(*cold) + cold->stack_bytes);
+	/* The copy is to be used and wiped soon: the program may wipe what it is a copy of. */
+	pa_ring_hurry(pa_record.ring);
 	return true;
 }
 
