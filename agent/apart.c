@@ -1,18 +1,47 @@
 #include "apart.h"
 
+#include <fcntl.h>
 #include <linux/close_range.h>
 #include <sched.h>
 #include <sys/resource.h>
+#include <sys/statfs.h>
 #include <sys/syscall.h>
 #include <unistd.h>
 
 #include "record/tasks.h"
 
-static void close_above_two(void *unused, int32_t fd)
+/* statfs(2) */
+#define MQUEUE_MAGIC 0x19800202
+
+/* The kernel copies descriptors in words of 64, also those that it is told to leave out. */
+#define WORD_BITS 64
+
+/*
+ * A thread that closes any descriptor of a message queue takes the process's mq_notify() off it
+ * (mqueue_flush_file compares processes, not tables). So our copies of those stay open.
+ */
+static bool is_queue(int32_t fd)
+{
+	struct statfs file;
+	return fstatfs(fd, &file) == 0 && file.f_type == MQUEUE_MAGIC;
+}
+
+static void close_copy(void *unused, int32_t fd)
 {
 	(void)unused;
-	if (fd > STDERR_FILENO)
+	if (fd != STDERR_FILENO && !is_queue(fd))
 		close(fd);
+}
+
+/* A table of our own with the program's first word of descriptors in it. */
+static bool copy_first_word(void)
+{
+	if (syscall(SYS_close_range, WORD_BITS, ~0u, (unsigned)CLOSE_RANGE_UNSHARE) != 0)
+		return false;
+	for (int fd = 0; fd < WORD_BITS; fd++)
+		if (fcntl(fd, F_GETFD) >= 0)
+			close_copy(NULL, fd);
+	return true;
 }
 
 /*
@@ -25,23 +54,17 @@ static bool copy_descriptors(void)
 	const rlim_t most = 1u << 20;
 	if (unshare(CLONE_FILES) != 0)
 		return false;
-	if (pa_tasks_each_file(close_above_two, NULL) == 0)
+	if (pa_tasks_each_file(close_copy, NULL) == 0)
 		return true;
 	getrlimit(RLIMIT_NOFILE, &limit);
 	for (int fd = 0; (rlim_t)fd < (limit.rlim_cur < most ? limit.rlim_cur : most); fd++)
-		close_above_two(NULL, fd);
+		close_copy(NULL, fd);
 	return true;
 }
 
 bool pa_apart_leave(void)
 {
-	bool is_private =
-		syscall(SYS_close_range, 3u, ~0u, (unsigned)CLOSE_RANGE_UNSHARE) == 0 ||
-		copy_descriptors();
-	if (is_private) {
-		close(0);
-		close(1);
-	}
+	bool is_private = copy_first_word() || copy_descriptors();
 	unshare(CLONE_FS); /* chroot and chdir of the program are not ours; may be forbidden */
 	return is_private;
 }
