@@ -38,15 +38,14 @@
 #include "record/tracing.h"
 #include "children.h"
 #include "exitfiles.h"
+#include "hold.h"
 #include "spawn.h"
+#include "watched.h"
 #include "whole.h"
 
 extern void *__libc_stack_end; /* ld.so: where the main thread's stack began */
 extern char **environ;
 extern const char __ehdr_start[] PA_HIDDEN; /* the linker's: where this object begins */
-extern char __asan_init[] __attribute__((weak)), __tsan_init[] __attribute__((weak)),
-	__msan_init[] __attribute__((weak)), __lsan_do_leak_check[] __attribute__((weak)),
-	__hwasan_init[] __attribute__((weak)); /* only their presence is looked at */
 
 #define PATH_BYTES 4096
 #define CORE_NAME "libpprofagent-core.so"
@@ -87,6 +86,8 @@ static struct {
  * locks goes on beside another one that holds them.
  */
 static PA_TLS struct {
+	uint32_t depth; /* forks within fork handlers */
+	struct pa_hold hold;
 	bool load_held, tables_held;
 	bool heap_was_on;
 } forking;
@@ -231,12 +232,17 @@ void pa_agent_set_rates(uint64_t block_rate_ns, uint64_t mutex_fraction)
 
 /* ---- fork ---- */
 
+/* First of our handlers' work and last: what a signal handler does in between is none of a fork. */
 static PA_ENTRY void before_fork(void)
 {
 	PA_CALM_FLAGS();
 	PA_FRESH_FPU();
-	forking.load_held = pa_lock_timed(&state.load_lock, FORK_LOAD_WAIT_NS);
-	forking.tables_held = state.bridge.atfork.prepare &&
+	if (forking.depth++ > 0)
+		return;
+	pa_process_hold_signals(&forking.hold);
+	bool stray = pa_hold_is_stray();
+	forking.load_held = pa_hold_loader(FORK_LOAD_WAIT_NS);
+	forking.tables_held = !stray && state.bridge.atfork.prepare &&
 		state.bridge.atfork.prepare(FORK_TABLES_WAIT_NS);
 	forking.heap_was_on = pa_load_relaxed(&pa_on->heap);
 }
@@ -245,10 +251,13 @@ static PA_ENTRY void after_fork_parent(void)
 {
 	PA_CALM_FLAGS();
 	PA_FRESH_FPU();
+	if (--forking.depth > 0)
+		return;
 	if (forking.tables_held)
 		state.bridge.atfork.parent();
 	if (forking.load_held)
 		pa_unlock(&state.load_lock);
+	pa_process_release_signals(&forking.hold);
 }
 
 static PA_ENTRY void after_fork_child(void)
@@ -278,6 +287,9 @@ static PA_ENTRY void after_fork_child(void)
 		wanted ? state.settings.mutex_fraction : 0);
 	pa_store_release(&pa_on->booted, 1);
 	state.start_pending = wanted;
+	forking.load_held = forking.tables_held = false; /* for the end of an outer fork */
+	if (--forking.depth == 0)
+		pa_process_release_signals(&forking.hold);
 }
 
 void pa_process_forked(void)
@@ -286,8 +298,11 @@ void pa_process_forked(void)
 		return;
 	state.start_pending = false;
 	int saved_errno = errno;
+	struct pa_hold hold;
 	note_start();
+	pa_process_hold_signals(&hold); /* a handler may allocate, or never come back */
 	pa_spawn(run_agent, NULL, "pprofagent");
+	pa_process_release_signals(&hold);
 	errno = saved_errno;
 }
 
@@ -375,6 +390,7 @@ static bool set_up_record(void)
 	set_stack_bounds();
 	pa_signal_boot(state.bridge.sigaction);
 	pa_spawn_boot(&state.bridge, &state.load_lock);
+	pa_hold_boot(&state.load_lock);
 	pa_thread_meet(&pa_thread_self);
 	return true;
 }
@@ -436,26 +452,11 @@ static bool read_settings(void)
 	return true;
 }
 
-/*
- * Sanitizers that have to know each thread, or where each byte came from: libc's functions are
- * theirs, and fail in threads and on memory that only we know; or find leaks in what our threads
- * are at. The address sanitizer does not let us bind our libraries to each other, and they would be
- * the program's. By weak symbols, since a dlsym that finds nothing costs 12 us.
- */
-static bool is_watched(void)
-{
-#ifndef __SANITIZE_ADDRESS__ /* a build of ours with it, which knows how */
-	if (__asan_init || __lsan_do_leak_check)
-		return true;
-#endif
-	return __tsan_init || __msan_init || __hwasan_init;
-}
-
 __attribute__((constructor)) static void boot1(void)
 {
 	int saved_errno = errno;
 	pa_hooks_boot(&state.bridge);
-	if (!is_watched() && read_settings() && find_core() && set_up_record()) {
+	if (!pa_watched() && read_settings() && find_core() && set_up_record()) {
 		fill_bridge();
 		if (state.settings.children)
 			pa_children_mark(false);

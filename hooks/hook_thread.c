@@ -1,13 +1,10 @@
 /*
- * pthread_create, thrd_create and fork: threads are met at their start, their creation is recorded,
- * forked children get the agent back.
+ * pthread_create, thrd_create: threads are met at their start, their creation is recorded.
  */
 #include <errno.h>
 #include <sched.h>
 #include <unistd.h>
 
-#include "../agent/record/contend.h"
-#include "../agent/record/handler.h"
 #include "../agent/record/on.h"
 #include "../agent/record/process.h"
 #include "../agent/record/thread.h"
@@ -31,38 +28,6 @@ struct start {
 	uint64_t serial; /* in a trace; else 0 */
 	const struct pa_labels *labels; /* of the creator: inherited */
 };
-
-static struct {
-	pthread_key_t exit_key; /* its destructor runs at the exit of threads that are noted */
-	bool have_key;
-} state;
-
-static PA_ENTRY void on_thread_exit(void *given)
-{
-	PA_CALM_FLAGS();
-	struct pa_thread *thread = given;
-	thread->exit_noted = 0;
-	pa_tick_thread_end(thread);
-	pa_contend_thread_end(thread);
-	pa_tracing_end(thread, (const void *)pthread_self());
-}
-
-void pa_hooks_thread_boot(void)
-{
-	if (!state.have_key)
-		state.have_key = pthread_key_create(&state.exit_key, on_thread_exit) == 0;
-}
-
-void pa_hooks_note_exit(struct pa_thread *self)
-{
-	int saved_errno = errno;
-	self->exit_noted = 1;
-	self->depth++; /* it may allocate */
-	if (state.have_key)
-		pthread_setspecific(state.exit_key, self);
-	self->depth--;
-	errno = saved_errno;
-}
 
 int pa_hooks_thread_create(pthread_t *thread, const pthread_attr_t *attr, void *(*run)(void *),
 	void *arg)
@@ -114,16 +79,39 @@ static struct start begin(void *given)
 	return start;
 }
 
+/* Without a key: hears of pthread_exit and cancellation too. */
+static PA_NOINLINE void *run_to_end(void *(*run)(void *), void *arg)
+{
+	void *result;
+	pthread_cleanup_push(pa_hooks_thread_exits, &pa_thread_self);
+	result = run(arg);
+	pthread_cleanup_pop(1);
+	return result;
+}
+
+static PA_NOINLINE int run_to_end_c11(thrd_start_t run, void *arg)
+{
+	int result;
+	pthread_cleanup_push(pa_hooks_thread_exits, &pa_thread_self);
+	result = run(arg);
+	pthread_cleanup_pop(1);
+	return result;
+}
+
 /* First code of the program's threads; the jump at the end leaves no frame of ours on the stack. */
 static void *run_thread(void *given)
 {
 	struct start start = begin(given);
+	if (pa_unlikely(!pa_hooks_have_key()))
+		return run_to_end(start.run, start.arg);
 	return start.run(start.arg);
 }
 
 static int run_thread_c11(void *given)
 {
 	struct start start = begin(given);
+	if (pa_unlikely(!pa_hooks_have_key()))
+		return run_to_end_c11(start.run_c11, start.arg);
 	return start.run_c11(start.arg);
 }
 
@@ -229,37 +217,4 @@ PA_ENTRY void _Exit(int status)
 	pa_process_exits();
 	PA_REAL(_Exit)(status);
 	__builtin_unreachable();
-}
-
-/*
- * While a process has one thread, libc's fork takes no locks, and works in a signal handler that
- * came in the middle of malloc: crash reporters do that. Our threads made it take malloc's lock,
- * which this very thread holds. The child may call only what handlers may, and is not profiled;
- * what fork handlers do was never safe there.
- */
-static bool would_wait_for_itself(void)
-{
-	return pa_load_acquire(&pa_on->booted) && pa_process_is_alone() &&
-		pa_handler_cut_into(pa_real_allocator);
-}
-
-PA_ENTRY pid_t fork(void)
-{
-	PA_CALM_FLAGS();
-	if (pa_unlikely(would_wait_for_itself()))
-		return _Fork();
-	pid_t pid = PA_REAL(fork)();
-	if (pid == 0)
-		pa_process_forked();
-	return pid;
-}
-
-/* Forks inside libc, where the hook of fork is not asked. */
-PA_ENTRY int daemon(int nochdir, int noclose)
-{
-	PA_CALM_FLAGS();
-	int result = PA_REAL(daemon)(nochdir, noclose);
-	if (result == 0)
-		pa_process_forked();
-	return result;
 }

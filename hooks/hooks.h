@@ -15,6 +15,7 @@
 
 #include <poll.h>
 #include <pthread.h>
+#include <pty.h>
 #include <semaphore.h>
 #include <signal.h>
 #include <stddef.h>
@@ -137,7 +138,15 @@
 	PA_HOOK(_exit, void, (int), true)                                                         \
 	PA_HOOK(_Exit, void, (int), true)                                                         \
 	PA_HOOK(fork, pid_t, (void), true)                                                        \
+	PA_HOOK(_Fork, pid_t, (void), true)                                                       \
+	PA_HOOK(clone, int, (int (*)(void *), void *, int, void *, ...), true)                    \
 	PA_HOOK(daemon, int, (int, int), true)                                                    \
+	PA_HOOK(forkpty, int,                                                                     \
+		(int *, char *, const struct termios *, const struct winsize *), true)            \
+	PA_HOOK(__register_atfork, int,                                                           \
+		(void (*)(void), void (*)(void), void (*)(void), void *), true)                   \
+	PA_HOOK(pthread_key_create, int, (pthread_key_t *, void (*)(void *)), true)               \
+	PA_HOOK(tss_create, int, (tss_t *, tss_dtor_t), true)                                     \
 	PA_HOOK(dlopen, void *, (const char *, int), true)                                        \
 	PA_HOOK(dlmopen, void *, (long, const char *, int), true)                                 \
 	PA_HOOK(dlclose, int, (void *), true)                                                     \
@@ -190,10 +199,13 @@ PA_WAIT_HOOKS(DECLARE)
 PA_HOOKS(DECLARE)
 #undef DECLARE
 
-/* hook_thread.c: what has to exist before the first thread is wrapped. */
-PA_BOOT void pa_hooks_thread_boot(void);
-
-/* hook_thread.c: hear of the calling thread's end. errno kept. */
-PA_APP void pa_hooks_note_exit(struct pa_thread *self);
+/*
+ * hook_key.c: hear of the calling thread's end, by a key of thread-specific data. A program that
+ * wants all keys gets ours too; without it only threads that are wrapped then are heard of.
+ */
+PA_BOOT void pa_hooks_key_boot(void);
+PA_APP void pa_hooks_note_exit(struct pa_thread *self); /* errno kept */
+PA_APP bool pa_hooks_have_key(void);
+PA_APP void pa_hooks_thread_exits(void *self); /* what happens then; a struct pa_thread */
 
 #endif

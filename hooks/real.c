@@ -312,7 +312,7 @@ void pa_hooks_boot(struct pa_bridge *bridge)
 	bridge->memory = choose_memory();
 	bridge->sigaction = pa_real.sigaction;
 	bridge->pthread_sigmask = pa_real.pthread_sigmask;
-	pa_hooks_thread_boot();
+	pa_hooks_key_boot();
 	pa_hooks_watch(false);
 }
 

@@ -30,6 +30,37 @@ PA_AGENT size_t pa_hooks_status(struct pa_hook_status *out, size_t max);
  */
 PA_APP void pa_process_forked(void);
 
+/*
+ * While a copy of the process is being made. With one thread, libc's fork takes no lock and a
+ * signal handler may come at any moment of it, and a copy finds all locks free; our threads make
+ * libc take malloc's locks, which a handler that allocates would wait for, and may themselves hold
+ * the loader's. So the calling thread's handlers wait until the copy is made, on both sides, and
+ * the copy waits for our threads.
+ */
+struct pa_hold {
+	uint64_t mask; /* the kernel's, of before */
+	bool has_mask, has_loader;
+	bool alone; /* the copy has one thread, also for libc */
+};
+
+/* Around fork(). Where the program has fork handlers, they meet its signals as without us, and
+ * those are held from the last of its handlers on. */
+PA_APP void pa_process_hold_fork(struct pa_hold *hold);
+/* The program, or a library, has registered fork handlers. */
+PA_APP void pa_process_has_fork_handlers(void);
+
+PA_APP void pa_process_hold_signals(struct pa_hold *hold);
+/* Also in the child, whose mask is then what it would have been. */
+PA_APP void pa_process_release_signals(const struct pa_hold *hold);
+
+/*
+ * Around calls that copy the process without its fork handlers. waits: for our threads to leave the
+ * loader, bounded. The copy calls pa_process_copied instead, and is what it would have been.
+ */
+PA_APP void pa_process_hold(struct pa_hold *hold, bool waits);
+PA_APP void pa_process_release(const struct pa_hold *hold);
+PA_APP void pa_process_copied(const struct pa_hold *hold);
+
 /* The program has one thread; ours do not count. False when libc does not tell. */
 PA_SIGNAL bool pa_process_is_alone(void);
 

@@ -1,0 +1,128 @@
+/*
+ * fork and its like: no signal handler comes where libc holds locks that it takes because of our
+ * threads, copies find no lock held by them, and forked children get the agent back.
+ *
+ * vfork, and clone with CLONE_VM, go on to libc: such a child runs in the parent's memory, where
+ * all of our threads are.
+ */
+#include <sched.h>
+#include <stdarg.h>
+
+#include "../agent/record/handler.h"
+#include "../agent/record/on.h"
+#include "../agent/record/process.h"
+#include "../agent/record/regs.h"
+#include "real.h"
+
+#include "../agent/base/banned.h"
+
+/*
+ * While a process has one thread, libc's fork takes no locks, and works in a signal handler that
+ * came in the middle of malloc: crash reporters do that. Our threads made it take malloc's lock,
+ * which this very thread holds. The child may call only what handlers may, and is not profiled;
+ * what fork handlers do was never safe there.
+ */
+static bool would_wait_for_itself(void)
+{
+	return pa_load_acquire(&pa_on->booted) && pa_process_is_alone() &&
+		pa_handler_cut_into(pa_real_allocator);
+}
+
+PA_ENTRY pid_t fork(void)
+{
+	PA_CALM_FLAGS();
+	struct pa_hold hold;
+	if (pa_unlikely(would_wait_for_itself()))
+		return _Fork();
+	pa_process_hold_fork(&hold);
+	pid_t pid = PA_REAL(fork)();
+	if (pid == 0)
+		pa_process_forked();
+	pa_process_release_signals(&hold);
+	return pid;
+}
+
+/* Those fork inside libc, where the hook of fork is not asked. */
+
+PA_ENTRY int daemon(int nochdir, int noclose)
+{
+	PA_CALM_FLAGS();
+	struct pa_hold hold;
+	pa_process_hold_fork(&hold);
+	int result = PA_REAL(daemon)(nochdir, noclose);
+	if (result == 0)
+		pa_process_forked();
+	pa_process_release_signals(&hold);
+	return result;
+}
+
+PA_ENTRY int forkpty(int *master, char *name, const struct termios *termios,
+	const struct winsize *size)
+{
+	PA_CALM_FLAGS();
+	struct pa_hold hold;
+	pa_process_hold_fork(&hold);
+	int pid = PA_REAL(forkpty)(master, name, termios, size);
+	if (pid == 0)
+		pa_process_forked();
+	pa_process_release_signals(&hold);
+	return pid;
+}
+
+PA_ENTRY int __register_atfork(void (*prepare)(void), void (*parent)(void), void (*child)(void),
+	void *dso)
+{
+	PA_CALM_FLAGS();
+	extern void *__dso_handle PA_HIDDEN;
+	if (dso != &__dso_handle)
+		pa_process_has_fork_handlers();
+	return PA_REAL(__register_atfork)(prepare, parent, child, dso);
+}
+
+/* ---- copies that libc makes without fork handlers ---- */
+
+/* The child is not profiled: it may do what a signal handler may, and exec. */
+PA_ENTRY pid_t _Fork(void)
+{
+	PA_CALM_FLAGS();
+	struct pa_hold hold;
+	pa_process_hold(&hold, !would_wait_for_itself());
+	pid_t pid = PA_REAL(_Fork)();
+	if (pid == 0)
+		pa_process_copied(&hold);
+	else
+		pa_process_release(&hold);
+	return pid;
+}
+
+/* On the parent's stack, of which the child has a copy. */
+struct copy {
+	int (*run)(void *);
+	void *arg;
+	struct pa_hold hold;
+};
+
+static int run_copy(void *given)
+{
+	const struct copy *copy = given;
+	pa_process_copied(&copy->hold);
+	return copy->run(copy->arg);
+}
+
+PA_ENTRY int clone(int (*run)(void *), void *stack, int flags, void *arg, ...)
+{
+	PA_CALM_FLAGS();
+	va_list more;
+	va_start(more, arg);
+	pid_t *parent_tid = va_arg(more, pid_t *);
+	void *tls = va_arg(more, void *);
+	pid_t *child_tid = va_arg(more, pid_t *);
+	va_end(more);
+	if (flags & CLONE_VM || !run || !stack)
+		return PA_REAL(clone)(run, stack, flags, arg, parent_tid, tls, child_tid);
+	struct copy copy = { .run = run, .arg = arg };
+	pa_process_hold(&copy.hold, !would_wait_for_itself());
+	int pid = PA_REAL(clone)(run_copy, stack, flags, &copy, parent_tid, tls, child_tid);
+	pa_process_release(&copy.hold);
+	return pid;
+}

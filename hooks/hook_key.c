@@ -1,0 +1,98 @@
+/*
+ * Keys of thread-specific data: one of them is ours, to hear of the end of threads, until the
+ * program wants it.
+ */
+#include <errno.h>
+
+#include "../agent/base/clock.h"
+#include "../agent/base/lock.h"
+#include "../agent/record/contend.h"
+#include "../agent/record/regs.h"
+#include "../agent/record/tick.h"
+#include "../agent/record/tracing.h"
+#include "real.h"
+
+#include "../agent/base/banned.h"
+
+/* The longest that the program waits for threads that are just using our key. */
+#define GIVE_UP_NS (10 * PA_NS_PER_MS)
+
+static struct {
+	pthread_key_t key;           /* its destructor runs at the exit of threads that are noted */
+	PA_ATOMIC(uint32_t) have_key; /* acq_rel, against users */
+	PA_ATOMIC(uint32_t) users;   /* threads that may be setting their value */
+} state;
+
+PA_ENTRY void pa_hooks_thread_exits(void *given)
+{
+	PA_CALM_FLAGS();
+	struct pa_thread *thread = given;
+	if (!thread->exit_noted)
+		return;
+	thread->exit_noted = 0;
+	pa_tick_thread_end(thread);
+	pa_contend_thread_end(thread);
+	pa_tracing_end(thread, (const void *)pthread_self());
+}
+
+bool pa_hooks_have_key(void)
+{
+	return pa_load_acquire(&state.have_key);
+}
+
+void pa_hooks_key_boot(void)
+{
+	if (!pa_hooks_have_key())
+		pa_store_release(&state.have_key,
+			PA_REAL(pthread_key_create)(&state.key, pa_hooks_thread_exits) == 0);
+}
+
+void pa_hooks_note_exit(struct pa_thread *self)
+{
+	int saved_errno = errno;
+	self->exit_noted = 1;
+	self->depth++; /* it may allocate */
+	pa_add_acq_rel(&state.users, 1);
+	if (pa_hooks_have_key())
+		pthread_setspecific(state.key, self);
+	pa_add_acq_rel(&state.users, -1u);
+	self->depth--;
+	errno = saved_errno;
+}
+
+/* True: there is one key more. The number may be the program's at once: nobody may set it as ours
+ * any more. */
+static bool give_up_key(void)
+{
+	int64_t end_ns = pa_clock_mono_ns() + GIVE_UP_NS;
+	uint32_t had = 1;
+	if (!pa_cas_acq_rel(&state.have_key, &had, 0))
+		return false;
+	/* Ends: at end_ns. */
+	while (pa_load_acquire(&state.users)) {
+		if (pa_clock_mono_ns() >= end_ns) {
+			pa_store_release(&state.have_key, 1);
+			return false;
+		}
+		pa_futex_rest(PA_NS_PER_MS / 10);
+	}
+	return pthread_key_delete(state.key) == 0;
+}
+
+PA_ENTRY int pthread_key_create(pthread_key_t *key, void (*destructor)(void *))
+{
+	PA_CALM_FLAGS();
+	int error = PA_REAL(pthread_key_create)(key, destructor);
+	if (pa_unlikely(error == EAGAIN) && give_up_key())
+		error = PA_REAL(pthread_key_create)(key, destructor);
+	return error;
+}
+
+PA_ENTRY int tss_create(tss_t *key, tss_dtor_t destructor)
+{
+	PA_CALM_FLAGS();
+	int result = PA_REAL(tss_create)(key, destructor);
+	if (pa_unlikely(result == thrd_error) && give_up_key())
+		result = PA_REAL(tss_create)(key, destructor);
+	return result;
+}
