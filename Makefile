@@ -54,15 +54,19 @@ SRC_SERVE   := $(sort $(wildcard agent/serve/*.c))
 SRC_BOOT    := $(sort $(wildcard agent/*.c))
 PROTOS      := $(wildcard proto/*.proto)
 
-obj = $(patsubst %.c,$(B)/obj/%.o,$(1))
+# Each object has its own: what both contain is compiled twice, since one is in static TLS and runs
+# on the program's threads, and the other neither.
+obj  = $(patsubst %.c,$(B)/obj/%.o,$(1))
+core = $(patsubst %.c,$(B)/core/%.o,$(1))
 OBJ_PB    := $(patsubst proto/%.proto,$(B)/proto/%.pb.o,$(PROTOS))
 HDR_PB    := $(OBJ_PB:.o=.h)
 OBJ_AGENT := $(call obj,$(SRC_HOOKS) $(SRC_BASE) $(SRC_RECORD) $(SRC_BOOT))
 # Where the two objects meet: code without state of its own, for memory that both see.
 SRC_MEET  := agent/record/ring.c agent/record/frames.c agent/record/tasks.c
-OBJ_CORE  := $(call obj,$(SRC_BASE) $(SRC_MEET) $(SRC_PROFILE) $(SRC_PROTO) $(SRC_SERVE)) $(OBJ_PB)
-OBJ_UNITS := $(call obj,$(SRC_BASE) $(SRC_RECORD) $(SRC_PROFILE) $(SRC_PROTO) $(SRC_SERVE)) \
+OBJ_CORE  := $(call core,$(SRC_BASE) $(SRC_MEET) $(SRC_PROFILE) $(SRC_PROTO) $(SRC_SERVE)) \
 	$(OBJ_PB)
+OBJ_UNITS := $(call obj,$(SRC_BASE) $(SRC_RECORD)) \
+	$(call core,$(SRC_PROFILE) $(SRC_PROTO) $(SRC_SERVE)) $(OBJ_PB)
 
 LIB_AGENT := $(B)/libpprofagent.so
 LIB_CORE  := $(B)/libpprofagent-core.so
@@ -70,42 +74,55 @@ LIB_CORE  := $(B)/libpprofagent-core.so
 # ---------------------------------------------------------------- flags
 
 WARN := -Wall -Wextra -Wshadow -Wstrict-prototypes -Wmissing-prototypes -Werror
-# initial-exec: the preloaded object lives in static TLS, __tls_get_addr may allocate.
-# Hot hooks keep no frame; the slow halves that look at their caller get one by asking for it.
-CODEGEN := -fPIC -fvisibility=hidden -ftls-model=initial-exec
 SAN ?=
-# Last, after the distribution's: what code of ours cannot do without where it runs.
-GUEST :=
+# What CODE says comes last: flags of a distribution (dpkg-buildflags) and of the command line are
+# welcome, but cannot take away what the two objects count on.
+ALL_CFLAGS = -std=gnu11 -D_GNU_SOURCE $(OPT) $(WARN) -I$(B)/proto \
+	-isystem $(B)/third_party/include -MMD -MP $(SAN) $(CPPFLAGS) $(CFLAGS) $(CODE)
+PIC := -fPIC -fvisibility=hidden -fno-lto
+
+# The preloaded object. initial-exec: it lives in static TLS, and __tls_get_addr may allocate.
+# Neither stack protector nor fortified calls: the canary is TLS, which a thread made by a raw clone
+# may not have when our signal handler comes; and both end the program when they find something.
+# On the program's threads integers only: a floating-point instruction would raise its flags, and
+# SIGFPE where it traps them; vector and x87 registers may hold what is its own.
 # gcc: copies by loops, not by string instructions, which take longer to start than the copies of
 # structs that we make. And a function that aligns its stack has no second return address there,
 # see PA_SLOW; clang has none anyway.
-GUEST_GCC := $(if $(findstring clang,$(CC)),,-mstringop-strategy=unrolled_loop \
-	-maccumulate-outgoing-args)
-ALL_CFLAGS = -std=gnu11 -D_GNU_SOURCE $(OPT) $(WARN) $(CODEGEN) -I$(B)/proto -MMD -MP \
-	$(SAN) $(CPPFLAGS) $(CFLAGS) $(GUEST)
+# hooks/ defines malloc: the compiler may not reason about it. Hot hooks keep no frame; the slow
+# halves that look at their caller get one by asking for it.
+CODE_AGENT := $(PIC) -ftls-model=initial-exec -fno-stack-protector -U_FORTIFY_SOURCE
+CODE = $(CODE_AGENT)
+$(OBJ_AGENT): CODE += -mgeneral-regs-only $(if $(findstring clang,$(CC)),,\
+	-mstringop-strategy=unrolled_loop -maccumulate-outgoing-args)
+$(B)/obj/hooks/%.o: CODE += -fno-builtin -foptimize-sibling-calls
 
+# The core. No initial-exec: it is opened while the program runs, and what is left of static TLS is
+# the program's. What a check finds stops one thread of ours (serve/guest_checks.c).
+HARDEN := -fstack-protector-strong -U_FORTIFY_SOURCE \
+	$(if $(SAN)$(filter -O0,$(OPT) $(CFLAGS)),,-D_FORTIFY_SOURCE=2)
+CODE_CORE := $(PIC) -ftls-model=global-dynamic $(HARDEN) \
+	$(if $(findstring clang,$(CC)),,-mtls-dialect=gnu)
+$(B)/core/%.o $(B)/proto/%.pb.o: CODE = $(CODE_CORE)
+$(B)/core/agent/serve/guest_checks.o: CODE += -U_FORTIFY_SOURCE -fno-builtin
+
+# -Bno-symbolic: our own calls of what we export find what the program finds.
 LD_COMMON := -shared -pthread -Wl,-z,defs -Wl,-z,now -Wl,-z,relro -Wl,--as-needed
 # Two segments less to map at the start of every program.
-LD_AGENT  := $(LD_COMMON) -Wl,-z,nodelete -Wl,-z,noseparate-code -Wl,-soname,libpprofagent.so \
-	-Wl,--version-script=hooks/exports.map
-# RPATH and not RUNPATH: it counts for the libraries of our libraries too.
-LD_CORE   := $(LD_COMMON) -Wl,-soname,libpprofagent-core.so \
-	-Wl,--version-script=agent/serve/core.map -Wl,--exclude-libs,ALL \
-	-Wl,-rpath,'$$ORIGIN' -Wl,--disable-new-dtags
-LIBS_CORE := -lcivetweb -lunwind-x86_64 -lunwind -ldw -lelf -llzma \
-	-l:libprotobuf-nanopb.a -l:libz.a -l:libiberty.a -lm
-
-# On the program's threads integers only: a floating-point instruction would raise its flags, and
-# SIGFPE where it traps them; vector and x87 registers may hold what is its own.
-$(OBJ_AGENT): GUEST += -mgeneral-regs-only $(GUEST_GCC)
-# hooks/ defines malloc: the compiler may not reason about it. The canary is TLS, which a thread
-# made by a raw clone may not have when our signal handler comes.
-$(B)/obj/hooks/%.o: GUEST += -fno-builtin -fno-stack-protector -foptimize-sibling-calls
-$(B)/obj/agent/record/%.o: GUEST += -fno-stack-protector
+LD_AGENT  := $(LD_COMMON) -Wl,-Bno-symbolic -Wl,-z,nodelete -Wl,-z,noseparate-code \
+	-Wl,-soname,libpprofagent.so -Wl,--version-script=hooks/exports.map
+LD_CORE   := $(LD_COMMON) -Wl,-z,separate-code -Wl,--gc-sections \
+	-Wl,-soname,libpprofagent-core.so \
+	-Wl,--version-script=agent/serve/core.map -Wl,--exclude-libs,ALL
+# All of them static, and private to the core: a library that it needed would be found by its name
+# by whatever the program loads later, in place of the program's own.
+THIRD_PARTY := $(patsubst %,$(B)/third_party/lib/lib%.a,\
+	civetweb unwind-x86_64 unwind dw dwelf ebl elf eu lzma)
+LIBS_CORE := $(THIRD_PARTY) -l:libprotobuf-nanopb.a -l:libz.a -l:libiberty.a -lm
 
 # ---------------------------------------------------------------- the two objects
 
-.PHONY: all setup clean install
+.PHONY: all setup third_party clean install
 all: $(LIB_AGENT) $(LIB_CORE)
 
 # Order-only below: it runs each time (and is fast), but nothing is rebuilt for it.
@@ -114,16 +131,26 @@ ifneq ($(SETUP_DONE),1)
 	$(Q)scripts/setup
 endif
 
+# The same; a version that was not built before is built now.
+third_party: setup
+	$(Q)scripts/third_party $(B)/third_party
+$(THIRD_PARTY): | third_party
+
 $(LIB_AGENT): $(OBJ_AGENT) hooks/exports.map
 	$(say) LINK $@
-	$(Q)$(CC) $(SAN) $(LD_AGENT) $(LDFLAGS) -o $@ $(OBJ_AGENT)
+	$(Q)$(CC) $(SAN) $(LDFLAGS) $(LD_AGENT) -o $@ $(OBJ_AGENT)
 
-$(LIB_CORE): $(OBJ_CORE) agent/serve/core.map
+$(LIB_CORE): $(OBJ_CORE) agent/serve/core.map $(THIRD_PARTY)
 	$(say) LINK $@
-	$(Q)$(CC) $(SAN) $(LD_CORE) $(LDFLAGS) -o $@ $(OBJ_CORE) $(LIBS_CORE)
+	$(Q)$(CC) $(SAN) $(LDFLAGS) $(LD_CORE) -o $@ $(OBJ_CORE) $(LIBS_CORE)
 
-$(B)/obj/%.o: %.c Makefile | setup $(HDR_PB)
+$(B)/obj/%.o: %.c Makefile | setup
 	$(say) CC $<
+	$(Q)mkdir -p $(@D)
+	$(Q)$(CC) $(ALL_CFLAGS) -c -o $@ $<
+
+$(B)/core/%.o: %.c Makefile | third_party $(HDR_PB)
+	$(say) CC "$< (core)"
 	$(Q)mkdir -p $(@D)
 	$(Q)$(CC) $(ALL_CFLAGS) -c -o $@ $<
 
@@ -158,12 +185,12 @@ $(B)/libunits.a: $(OBJ_UNITS)
 	$(say) AR $@
 	$(Q)rm -f $@ && ar rcs $@ $(OBJ_UNITS)
 
-$(B)/unit/obj/%.o: test/unit/%.c Makefile | setup $(HDR_PB)
+$(B)/unit/obj/%.o: test/unit/%.c Makefile | third_party $(HDR_PB)
 	$(say) CC $<
 	$(Q)mkdir -p $(@D)
 	$(Q)$(CC) $(ALL_CFLAGS) -I. -c -o $@ $<
 
-$(B)/unit/obj/main_%.o: test/unit/%.c Makefile | setup $(HDR_PB)
+$(B)/unit/obj/main_%.o: test/unit/%.c Makefile | third_party $(HDR_PB)
 	$(say) CC "$< (inside)"
 	$(Q)mkdir -p $(@D)
 	$(Q)$(CC) $(ALL_CFLAGS) -Wno-missing-prototypes -I. -Dmain=pa_test_main -c -o $@ $<
@@ -173,7 +200,7 @@ $(B)/unit/obj/main_%.o: test/unit/%.c Makefile | setup $(HDR_PB)
 UNIT_LINK = $(CC) $(SAN) -pthread -o $@ $(filter %.o,$^) -Wl,--no-as-needed -lc \
 	-Wl,--as-needed $(B)/libunits.a $(UNIT_LIBS)
 
-$(B)/unit/test_guest: $(wildcard $(B)/obj/agent/serve/guest.o)
+$(B)/unit/test_guest: $(B)/core/agent/serve/guest.o
 $(B)/unit/test_%: $(B)/unit/obj/test_%.o $(B)/libunits.a
 	$(say) LINK $@
 	$(Q)$(UNIT_LINK)
@@ -221,7 +248,7 @@ fuzz: setup
 fuzz_run: $(FUZZ_PROGRAMS)
 	$(Q)B=$(B) FUZZ_SECONDS=$(FUZZ_SECONDS) scripts/fuzz $^
 
-$(B)/fuzz/obj/%.o: test/fuzz/%.c Makefile | setup $(HDR_PB)
+$(B)/fuzz/obj/%.o: test/fuzz/%.c Makefile | third_party $(HDR_PB)
 	$(say) CC $<
 	$(Q)mkdir -p $(@D)
 	$(Q)$(CC) $(ALL_CFLAGS) -Wno-unused-function -I. -c -o $@ $<
@@ -382,6 +409,6 @@ install: all
 clean:
 	rm -rf $(B)
 
--include $(patsubst %.o,%.d,$(OBJ_AGENT) $(OBJ_UNITS)) \
+-include $(patsubst %.o,%.d,$(OBJ_AGENT) $(OBJ_CORE) $(OBJ_UNITS)) \
 	$(wildcard $(B)/unit/obj/*.d $(B)/bench/*.d $(B)/fuzz/obj/*.d)
 .SECONDARY:

@@ -73,7 +73,7 @@ void pa_guest_patience(bool (*give_up)(int64_t waited_ns))
 
 /* ---- signals and threads ---- */
 
-PA_EXPORT int sigaction(int signal_number, const struct sigaction *act, struct sigaction *old)
+int sigaction(int signal_number, const struct sigaction *act, struct sigaction *old)
 {
 	if (signal_number == SIGPIPE || !pa_core_bridge) {
 		if (old)
@@ -83,14 +83,14 @@ PA_EXPORT int sigaction(int signal_number, const struct sigaction *act, struct s
 	return pa_core_bridge->sigaction(signal_number, act, old);
 }
 
-PA_EXPORT __sighandler_t signal(int signal_number, __sighandler_t handler)
+__sighandler_t signal(int signal_number, __sighandler_t handler)
 {
 	(void)signal_number;
 	(void)handler;
 	return SIG_DFL;
 }
 
-PA_EXPORT int pthread_sigmask(int how, const sigset_t *set, sigset_t *old)
+int pthread_sigmask(int how, const sigset_t *set, sigset_t *old)
 {
 	return pa_core_bridge ? pa_core_bridge->pthread_sigmask(how, set, old) : 0;
 }
@@ -105,7 +105,7 @@ static void choose_stack(const pthread_attr_t *given, pthread_attr_t *attr)
 		pthread_attr_setdetachstate(attr, detached);
 }
 
-PA_EXPORT int pthread_create(pthread_t *thread, const pthread_attr_t *attr, void *(*run)(void *),
+int pthread_create(pthread_t *thread, const pthread_attr_t *attr, void *(*run)(void *),
 	void *arg)
 {
 	const struct timespec pause = { .tv_nsec = THREAD_PAUSE_NS };
@@ -135,7 +135,7 @@ static int raise_fd(int fd)
 	return pa_listen_raise(fd, !pa_core_bridge || pa_core_bridge->files_private);
 }
 
-PA_EXPORT int socket(int domain, int type, int protocol)
+int socket(int domain, int type, int protocol)
 {
 	int handed = pa_swap_acq_rel(&state.handed_fd, -1);
 	if (handed >= 0)
@@ -143,27 +143,27 @@ PA_EXPORT int socket(int domain, int type, int protocol)
 	return raise_fd((int)syscall(SYS_socket, domain, type | SOCK_CLOEXEC, protocol));
 }
 
-PA_EXPORT int bind(int fd, const struct sockaddr *address, socklen_t length)
+int bind(int fd, const struct sockaddr *address, socklen_t length)
 {
 	return is_listener(fd) ? 0 : (int)syscall(SYS_bind, fd, address, length);
 }
 
-PA_EXPORT int listen(int fd, int backlog)
+int listen(int fd, int backlog)
 {
 	return is_listener(fd) ? 0 : (int)syscall(SYS_listen, fd, backlog);
 }
 
-PA_EXPORT int setsockopt(int fd, int level, int name, const void *value, socklen_t length)
+int setsockopt(int fd, int level, int name, const void *value, socklen_t length)
 {
 	return is_listener(fd) ? 0 : (int)syscall(SYS_setsockopt, fd, level, name, value, length);
 }
 
-PA_EXPORT int accept4(int fd, struct sockaddr *address, socklen_t *length, int flags)
+int accept4(int fd, struct sockaddr *address, socklen_t *length, int flags)
 {
 	return raise_fd((int)syscall(SYS_accept4, fd, address, length, flags | SOCK_CLOEXEC));
 }
 
-PA_EXPORT int accept(int fd, struct sockaddr *address, socklen_t *length)
+int accept(int fd, struct sockaddr *address, socklen_t *length)
 {
 	struct sockaddr_in peer;
 
@@ -211,7 +211,7 @@ static int wait_for_visitor(struct pollfd *listener, int64_t timeout_ns)
 }
 
 /* By the back door: libc's prototype says that poll reads nothing. */
-PA_EXPORT int guest_poll(struct pollfd *fds, nfds_t count, int timeout_ms) __asm__("poll");
+int guest_poll(struct pollfd *fds, nfds_t count, int timeout_ms) __asm__("poll");
 
 int guest_poll(struct pollfd *fds, nfds_t count, int timeout_ms)
 {
@@ -224,13 +224,13 @@ int guest_poll(struct pollfd *fds, nfds_t count, int timeout_ms)
 	return pa_listen_wait(fds, count, timeout_ns);
 }
 
-PA_EXPORT ssize_t recv(int fd, void *bytes, size_t count, int flags)
+ssize_t recv(int fd, void *bytes, size_t count, int flags)
 {
 	self.connection = fd + 1;
 	return syscall(SYS_recvfrom, fd, bytes, count, flags, NULL, NULL);
 }
 
-PA_EXPORT ssize_t send(int fd, const void *bytes, size_t count, int flags)
+ssize_t send(int fd, const void *bytes, size_t count, int flags)
 {
 	struct pollfd room = { .fd = fd, .events = POLLOUT };
 	const int raw_flags = flags | MSG_NOSIGNAL | MSG_DONTWAIT;
@@ -249,7 +249,7 @@ PA_EXPORT ssize_t send(int fd, const void *bytes, size_t count, int flags)
 
 /* ---- files ---- */
 
-PA_EXPORT int open(const char *path, int flags, ...)
+int open(const char *path, int flags, ...)
 {
 	va_list args;
 
@@ -259,7 +259,7 @@ PA_EXPORT int open(const char *path, int flags, ...)
 	return raise_fd((int)syscall(SYS_openat, AT_FDCWD, path, flags | O_CLOEXEC, mode));
 }
 
-PA_EXPORT int pipe2(int fds[2], int flags)
+int pipe2(int fds[2], int flags)
 {
 	if (syscall(SYS_pipe2, fds, flags | O_CLOEXEC) != 0)
 		return -1;
@@ -275,21 +275,21 @@ PA_EXPORT int pipe2(int fds[2], int flags)
 	return -1;
 }
 
-PA_EXPORT int pipe(int fds[2])
+int pipe(int fds[2])
 {
 	return pipe2(fds, 0);
 }
 
 /* ---- time ---- */
 
-PA_EXPORT struct tm *gmtime(const time_t *time)
+struct tm *gmtime(const time_t *time)
 {
 	static __thread struct tm tm;
 	return gmtime_r(time, &tm);
 }
 
 /* Without the time zone: reading that is the program's business. */
-PA_EXPORT struct tm *localtime(const time_t *time)
+struct tm *localtime(const time_t *time)
 {
 	return gmtime(time);
 }

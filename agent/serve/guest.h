@@ -1,10 +1,11 @@
 /*
  * The guest: what civetweb, libdw, libunwind and their like find in place of libc's functions.
  *
- * libpprofagent-core.so is opened with RTLD_DEEPBIND, and exports these names (core.map): every
- * library behind it calls them before anybody else's. They keep our libraries from changing what
- * belongs to the program: its memory allocator's statistics, signal dispositions, low descriptors,
- * children, directory, ids, its very life.
+ * Those libraries are static parts of libpprofagent-core.so: their calls are bound to these names
+ * when it is linked, and nobody else sees them. They keep our libraries from changing what belongs
+ * to the program: its memory allocator's statistics, signal dispositions, low descriptors,
+ * children, directory, ids, its very life. A fortified or 64-bit form of a name is a name of its
+ * own; `make lint` says which are in use and are not here.
  *
  * malloc and its family: the allocator behind our hooks; before the bridge is set a small static
  *     area, recognised for ever.
@@ -15,7 +16,8 @@
  * recv: notes whose request a thread is reading. send: no SIGPIPE, and patience as http.c says.
  * fork, vfork, popen, exec*, posix_spawn, system, kill, waitpid, ptrace, chdir, dup2, setuid,
  *     setgid, setgroups, dlopen: refused.
- * exit, _exit, abort, __assert_fail: the thread stops for ever, the program does not.
+ * exit, _exit, abort, error, __assert_fail, and failed checks of the compiler (guest_checks.c): the
+ *     thread stops for ever, the program does not.
  * gmtime, localtime: do not write the program's static buffer.
  *
  * Context: PA_AGENT, and the constructors of our libraries.

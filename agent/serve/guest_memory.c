@@ -46,12 +46,12 @@ static size_t early_size(const void *block)
 	return bytes;
 }
 
-PA_EXPORT void *malloc(size_t bytes)
+void *malloc(size_t bytes)
 {
 	return pa_core_bridge ? pa_core_bridge->memory.malloc(bytes) : early_alloc(bytes);
 }
 
-PA_EXPORT void *calloc(size_t count, size_t bytes)
+void *calloc(size_t count, size_t bytes)
 {
 	size_t all;
 	if (pa_core_bridge)
@@ -59,13 +59,13 @@ PA_EXPORT void *calloc(size_t count, size_t bytes)
 	return __builtin_mul_overflow(count, bytes, &all) ? NULL : early_alloc(all);
 }
 
-PA_EXPORT void free(void *block)
+void free(void *block)
 {
 	if (block && pa_core_bridge && !is_early(block))
 		pa_core_bridge->memory.free(block);
 }
 
-PA_EXPORT void *realloc(void *block, size_t bytes)
+void *realloc(void *block, size_t bytes)
 {
 	if (!block)
 		return malloc(bytes);
@@ -77,7 +77,7 @@ PA_EXPORT void *realloc(void *block, size_t bytes)
 	return moved;
 }
 
-PA_EXPORT int posix_memalign(void **block, size_t alignment, size_t bytes)
+int posix_memalign(void **block, size_t alignment, size_t bytes)
 {
 	if (pa_core_bridge)
 		return pa_core_bridge->memory.posix_memalign(block, alignment, bytes);
@@ -88,7 +88,7 @@ PA_EXPORT int posix_memalign(void **block, size_t alignment, size_t bytes)
 	return 0;
 }
 
-PA_EXPORT void *memalign(size_t alignment, size_t bytes)
+void *memalign(size_t alignment, size_t bytes)
 {
 	void *block;
 	int error = posix_memalign(&block,
@@ -99,7 +99,7 @@ PA_EXPORT void *memalign(size_t alignment, size_t bytes)
 	return NULL;
 }
 
-PA_EXPORT void *aligned_alloc(size_t alignment, size_t bytes)
+void *aligned_alloc(size_t alignment, size_t bytes)
 {
 	if (pa_core_bridge)
 		return pa_core_bridge->memory.aligned_alloc(alignment, bytes);

@@ -4,6 +4,7 @@
 #include <assert.h>
 #include <dlfcn.h>
 #include <errno.h>
+#include <error.h>
 #include <grp.h>
 #include <signal.h>
 #include <spawn.h>
@@ -22,17 +23,17 @@ static int refuse(void)
 	return -1;
 }
 
-PA_EXPORT pid_t fork(void)
+pid_t fork(void)
 {
 	return refuse();
 }
 
-PA_EXPORT pid_t vfork(void)
+pid_t vfork(void)
 {
 	return refuse();
 }
 
-PA_EXPORT FILE *popen(const char *command, const char *mode)
+FILE *popen(const char *command, const char *mode)
 {
 	(void)command;
 	(void)mode;
@@ -40,19 +41,19 @@ PA_EXPORT FILE *popen(const char *command, const char *mode)
 	return NULL;
 }
 
-PA_EXPORT int pclose(FILE *stream)
+int pclose(FILE *stream)
 {
 	(void)stream;
 	return refuse();
 }
 
-PA_EXPORT int system(const char *command)
+int system(const char *command)
 {
 	(void)command;
 	return refuse();
 }
 
-PA_EXPORT int execve(const char *path, char *const argv[], char *const envp[])
+int execve(const char *path, char *const argv[], char *const envp[])
 {
 	(void)path;
 	(void)argv;
@@ -60,14 +61,14 @@ PA_EXPORT int execve(const char *path, char *const argv[], char *const envp[])
 	return refuse();
 }
 
-PA_EXPORT int execle(const char *path, const char *arg, ...)
+int execle(const char *path, const char *arg, ...)
 {
 	(void)path;
 	(void)arg;
 	return refuse();
 }
 
-PA_EXPORT int posix_spawn(pid_t *pid, const char *path, const posix_spawn_file_actions_t *actions,
+int posix_spawn(pid_t *pid, const char *path, const posix_spawn_file_actions_t *actions,
 	const posix_spawnattr_t *attr, char *const argv[], char *const envp[])
 {
 	(void)pid;
@@ -79,7 +80,7 @@ PA_EXPORT int posix_spawn(pid_t *pid, const char *path, const posix_spawn_file_a
 	return EPERM;
 }
 
-PA_EXPORT pid_t waitpid(pid_t pid, int *status, int options)
+pid_t waitpid(pid_t pid, int *status, int options)
 {
 	(void)pid;
 	(void)status;
@@ -88,45 +89,45 @@ PA_EXPORT pid_t waitpid(pid_t pid, int *status, int options)
 	return -1;
 }
 
-PA_EXPORT int kill(pid_t pid, int signal_number)
+int kill(pid_t pid, int signal_number)
 {
 	(void)pid;
 	(void)signal_number;
 	return refuse();
 }
 
-PA_EXPORT long ptrace(enum __ptrace_request request, ...)
+long ptrace(enum __ptrace_request request, ...)
 {
 	(void)request;
 	return refuse();
 }
 
-PA_EXPORT int chdir(const char *path)
+int chdir(const char *path)
 {
 	(void)path;
 	return refuse();
 }
 
-PA_EXPORT int dup2(int from, int to)
+int dup2(int from, int to)
 {
 	(void)from;
 	(void)to;
 	return refuse();
 }
 
-PA_EXPORT int setuid(uid_t uid)
+int setuid(uid_t uid)
 {
 	(void)uid;
 	return refuse();
 }
 
-PA_EXPORT int setgid(gid_t gid)
+int setgid(gid_t gid)
 {
 	(void)gid;
 	return refuse();
 }
 
-PA_EXPORT int setgroups(size_t count, const gid_t *groups)
+int setgroups(size_t count, const gid_t *groups)
 {
 	(void)count;
 	(void)groups;
@@ -134,7 +135,7 @@ PA_EXPORT int setgroups(size_t count, const gid_t *groups)
 }
 
 /* libdw would load a client of debug information servers in the network; civetweb TLS. */
-PA_EXPORT void *dlopen(const char *path, int flags)
+void *dlopen(const char *path, int flags)
 {
 	(void)path;
 	(void)flags;
@@ -153,24 +154,24 @@ static void __attribute__((noreturn)) stop(void)
 		pa_futex_wait(&never, 0, -1);
 }
 
-PA_EXPORT void exit(int status)
+void exit(int status)
 {
 	(void)status;
 	stop();
 }
 
-PA_EXPORT void _exit(int status)
+void _exit(int status)
 {
 	(void)status;
 	stop();
 }
 
-PA_EXPORT void abort(void)
+void abort(void)
 {
 	stop();
 }
 
-PA_EXPORT void __assert_fail(const char *assertion, const char *file, unsigned line,
+void __assert_fail(const char *assertion, const char *file, unsigned line,
 	const char *function)
 {
 	(void)assertion;
@@ -178,4 +179,13 @@ PA_EXPORT void __assert_fail(const char *assertion, const char *file, unsigned l
 	(void)line;
 	(void)function;
 	stop();
+}
+
+/* libdw's way to say that it found no memory. */
+void error(int status, int number, const char *format, ...)
+{
+	(void)number;
+	(void)format;
+	if (status)
+		stop();
 }

@@ -435,8 +435,6 @@ int pa_http_start(const struct pa_listen *listener, const struct pa_guard *guard
 		"access_control_allow_origin", "",
 		"access_control_allow_methods", "",
 		"access_control_allow_headers", "",
-		"cgi_pattern", "",
-		"cgi2_pattern", "",
 		"ssi_pattern", "",
 		"index_files", "",
 		"max_request_size", "16384", /* above the gate's limit */
