@@ -32,6 +32,7 @@
 #include "record/on.h"
 #include "record/process.h"
 #include "record/sample.h"
+#include "record/sandbox.h"
 #include "record/signal.h"
 #include "record/thread.h"
 #include "record/tick.h"
@@ -89,6 +90,7 @@ static PA_TLS struct {
 	uint32_t depth; /* forks within fork handlers */
 	struct pa_hold hold;
 	bool load_held, tables_held;
+	bool confined; /* by filters of system calls: the child is not profiled */
 	bool heap_was_on;
 } forking;
 
@@ -207,6 +209,8 @@ static void core_is_ready(void)
 const struct pa_bridge *pa_agent_core(int64_t timeout_ns)
 {
 	int64_t end_ns = pa_clock_mono_ns() + timeout_ns;
+	if (!pa_sandbox_may(&pa_thread_self, PA_CALLS_WAKE))
+		return NULL;
 	/* Ends: at end_ns. */
 	while (!pa_load_acquire(&state.core_ready)) {
 		int64_t left_ns = end_ns - pa_clock_mono_ns();
@@ -235,6 +239,9 @@ void pa_agent_set_rates(uint64_t block_rate_ns, uint64_t mutex_fraction)
 /* First of our handlers' work and last: what a signal handler does in between is none of a fork. */
 static PA_ENTRY void before_fork(void)
 {
+	forking.confined = !pa_sandbox_may(&pa_thread_self, PA_CALLS_FORK | PA_CALLS_WAKE);
+	if (forking.confined)
+		return;
 	PA_CALM_FLAGS();
 	PA_FRESH_FPU();
 	if (forking.depth++ > 0)
@@ -249,6 +256,8 @@ static PA_ENTRY void before_fork(void)
 
 static PA_ENTRY void after_fork_parent(void)
 {
+	if (forking.confined)
+		return;
 	PA_CALM_FLAGS();
 	PA_FRESH_FPU();
 	if (--forking.depth > 0)
@@ -262,6 +271,10 @@ static PA_ENTRY void after_fork_parent(void)
 
 static PA_ENTRY void after_fork_child(void)
 {
+	state.start_pending = false;
+	pa_store_relaxed(&pa_on->inert, forking.confined);
+	if (forking.confined)
+		return;
 	PA_CALM_FLAGS();
 	PA_FRESH_FPU();
 	pa_lock_reset(&state.load_lock);
@@ -312,6 +325,7 @@ PA_ENTRY void pa_process_exits(void)
 {
 	bool tracing = pa_tracing_is_on() && pa_load_acquire(&state.core_ready);
 	if ((!tracing && !pa_exitfiles_wanted()) || !pa_agent_is_active() ||
+		!pa_sandbox_may(&pa_thread_self, PA_CALLS_FILES | PA_CALLS_WAKE | PA_CALLS_MAP) ||
 		getpid() != pa_record.pid)
 		return;
 	PA_CALM_FLAGS();
@@ -382,6 +396,7 @@ static bool set_up_record(void)
 	pa_record.ring = pa_ring_create(settings->buffer_bytes);
 	if (!pa_record.ring || !pa_on_boot() || !pa_contend_boot() || !pa_tracing_boot())
 		return false;
+	pa_ring_ask_writers(pa_record.ring, pa_sandbox_may_wake);
 	pa_record.frames = pa_frames_create();
 	pa_record.heap_rate_bytes = settings->heap_rate_bytes;
 	pa_record.stack_depth = settings->stack_depth;

@@ -7,6 +7,7 @@
 #include <fcntl.h>
 #include <string.h>
 
+#include "../agent/record/sandbox.h"
 #include "watch.h"
 
 #include "../agent/base/banned.h"
@@ -230,6 +231,8 @@ int pa_watched_epoll_pwait(int epoll, struct epoll_event *events, int max, int t
 static bool would_wait(int fd, int flags)
 {
 	struct pollfd one = { .fd = fd, .events = POLLIN };
+	if (!pa_sandbox_may(&pa_thread_self, PA_CALLS_LOOK))
+		return false;
 	int saved_errno = errno;
 	bool waits = !(flags & MSG_DONTWAIT) && PA_REAL(poll)(&one, 1, 0) == 0;
 	if (waits) {

@@ -7,6 +7,7 @@
 
 #include "../agent/record/on.h"
 #include "../agent/record/process.h"
+#include "../agent/record/sandbox.h"
 #include "../agent/record/thread.h"
 #include "../agent/record/tick.h"
 #include "../agent/record/tracing.h"
@@ -25,6 +26,7 @@ struct start {
 	bool default_stack; /* its size was not given */
 	uintptr_t creator_pc;
 	int32_t creator_tid;
+	uint32_t denied; /* to the creator, by filters of system calls: inherited */
 	uint64_t serial; /* in a trace; else 0 */
 	const struct pa_labels *labels; /* of the creator: inherited */
 };
@@ -57,6 +59,7 @@ static struct start begin(void *given)
 {
 	struct start start = *(struct start *)given;
 	struct pa_thread *self = &pa_thread_self;
+	pa_sandbox_inherit(self, start.denied);
 	pa_real.free(given);
 	self->start_routine = (uintptr_t)start.run;
 	self->creator_pc = start.creator_pc;
@@ -158,6 +161,7 @@ static struct start *prepare(const pthread_attr_t *attr, void *arg, struct pa_cu
 		.creator_pc = caller.pc,
 		.creator_tid = pa_thread_tid(self),
 		.labels = self->labels,
+		.denied = pa_load_relaxed(&self->denied),
 	};
 	read_stack_size(start, attr);
 	return start;

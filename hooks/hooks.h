@@ -119,7 +119,12 @@
 	PA_NEXT(pthread_tryjoin_np, int, (pthread_t, void **))                                    \
 	PA_NEXT(mtx_trylock, int, (mtx_t *))
 
-#define PA_HOOKS(PA_HOOK)                                                                         \
+/* Those that libc declares with "...": hook_syscall.c defines them under names of its own. */
+#define PA_VARIADIC_HOOKS(PA_HOOK)                                                                \
+	PA_HOOK(prctl, int, (long, long, long, long, long), true)                                 \
+	PA_HOOK(syscall, long, (long, long, long, long, long, long, long), true)
+
+#define PA_FIXED_HOOKS(PA_HOOK)                                                                   \
 	PA_HOOK(malloc, void *, (size_t), true)                                                   \
 	PA_HOOK(calloc, void *, (size_t, size_t), true)                                           \
 	PA_HOOK(realloc, void *, (void *, size_t), true)                                          \
@@ -163,6 +168,10 @@
 		(const sigset_t *, siginfo_t *, const struct timespec *), true)                   \
 	PA_HOOK(signalfd, int, (int, const sigset_t *, int), true)                                \
 	PA_WAIT_HOOKS(PA_HOOK)
+
+#define PA_HOOKS(PA_HOOK)                                                                         \
+	PA_FIXED_HOOKS(PA_HOOK)                                                                   \
+	PA_VARIADIC_HOOKS(PA_HOOK)
 /* clang-format on */
 
 /*
@@ -196,8 +205,11 @@ PA_WAIT_HOOKS(DECLARE)
 
 /* The hooks themselves. */
 #define DECLARE(name, result, parameters, required) PA_EXPORT result name parameters;
-PA_HOOKS(DECLARE)
+PA_FIXED_HOOKS(DECLARE)
 #undef DECLARE
+PA_EXPORT int pa_variadic_prctl(long option, long a, long b, long c, long d) __asm__("prctl");
+PA_EXPORT long pa_variadic_syscall(long number, long a, long b, long c, long d, long e)
+	__asm__("syscall");
 
 /*
  * hook_key.c: hear of the calling thread's end, by a key of thread-specific data. A program that

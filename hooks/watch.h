@@ -15,19 +15,22 @@
 #include <errno.h>
 
 #include "../agent/record/contend.h"
+#include "../agent/record/sandbox.h"
 #include "../agent/record/tracing.h"
 #include "real.h"
 
 /* Does anybody want to know of waits? */
 static inline bool pa_watch_is_on(void)
 {
-	return pa_contend_is_on() || pa_tracing_is_on();
+	return (pa_contend_is_on() || pa_tracing_is_on()) &&
+		pa_sandbox_may(&pa_thread_self, PA_CALLS_CLOCK);
 }
 
 /* False: surely nobody waits for the lock, or nobody wants to know. */
 static inline bool pa_watch_is_waited(const void *lock)
 {
-	return pa_contend_is_waited(lock) || pa_tracing_is_waited(lock);
+	return (pa_contend_is_waited(lock) || pa_tracing_is_waited(lock)) &&
+		pa_sandbox_may(&pa_thread_self, PA_CALLS_CLOCK);
 }
 
 /*

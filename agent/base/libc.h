@@ -2,7 +2,7 @@
  * What we know of the insides of glibc's locks: fields that its headers show, whose meaning is the
  * same since 2.25 (of pthread_mutex_t for much longer). Only read, by who holds the lock.
  *
- * Context: PA_APP.
+ * Context: PA_APP, but where it says otherwise.
  */
 #ifndef PA_LIBC_H
 #define PA_LIBC_H
@@ -20,6 +20,14 @@
 /* Bits of pthread_rwlock_t.__data.__readers. */
 #define PA_LIBC_RWLOCK_WRITING 1
 #define PA_LIBC_RWLOCK_READERS_SHIFT 3
+
+/* The calling thread's id without a system call: libc writes it into a mutex that it takes. */
+PA_SIGNAL static inline int32_t pa_libc_tid(void)
+{
+	pthread_mutex_t mutex = PTHREAD_MUTEX_INITIALIZER;
+	pthread_mutex_trylock(&mutex);
+	return mutex.__data.__owner;
+}
 
 /*
  * True when an unlock by thread tid would really give the mutex up: not when it is locked more than

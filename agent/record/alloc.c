@@ -6,6 +6,7 @@
 #include "../base/clock.h"
 #include "on.h"
 #include "sample.h"
+#include "sandbox.h"
 
 #include "../base/banned.h"
 
@@ -62,7 +63,7 @@ PA_INLINE size_t level_bytes(int level)
 static place *level_at(int level, bool create)
 {
 	place *places = pa_load_acquire(&state.levels[level]);
-	if (places || !create)
+	if (places || !create || !pa_sandbox_may(&pa_thread_self, PA_CALLS_MAP))
 		return places;
 	place *fresh = mmap(NULL, level_bytes(level), PROT_READ | PROT_WRITE,
 		MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
@@ -151,6 +152,10 @@ bool pa_alloc_due(struct pa_thread *thread, size_t bytes)
 		PA_COUNT_EVENT(lost_reentrant);
 		return false;
 	}
+	if (!pa_sandbox_may(thread, PA_CALLS_CLOCK)) {
+		thread->heap_left = UINT64_MAX;
+		return false;
+	}
 	if (pa_unlikely(!thread->met))
 		pa_thread_meet(thread);
 	if (pa_unlikely(!thread->random) && !draw_first(thread, bytes))
@@ -203,6 +208,8 @@ out:
 
 static bool record_plain(enum pa_event_kind kind, struct pa_thread *thread, void *pointer)
 {
+	if (!pa_sandbox_may(thread, PA_CALLS_CLOCK))
+		return false;
 	struct pa_event event = event_of(kind, thread, pointer, 0);
 	return pa_sample_plain(&event, NULL, 0) ||
 		(pa_sample_wait_room() && pa_sample_plain(&event, NULL, 0));

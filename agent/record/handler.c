@@ -6,6 +6,7 @@
 #include "on.h"
 #include "peek.h"
 #include "regs.h"
+#include "sandbox.h"
 #include "thread.h"
 
 #include "../base/banned.h"
@@ -124,6 +125,8 @@ static bool was_in(struct words *words, struct pa_code code, uintptr_t pc, uintp
 bool pa_handler_cut_into(struct pa_code code)
 {
 	struct pa_thread *self = &pa_thread_self;
+	if (!pa_sandbox_may(self, PA_CALLS_FORK))
+		return false;
 	uintptr_t at = (uintptr_t)__builtin_frame_address(0);
 	uintptr_t mark = restorer();
 	if (!self->met)

@@ -4,6 +4,7 @@
 #include <sys/uio.h>
 
 #include "regs.h"
+#include "sandbox.h"
 
 #include "../base/banned.h"
 
@@ -33,10 +34,15 @@ static size_t copy_pages(char *to, uintptr_t from, size_t bytes)
 	return got > 0 ? (size_t)got : 0;
 }
 
+static bool may_ask(void)
+{
+	return pa_sandbox_may(&pa_thread_self, PA_CALLS_READ);
+}
+
 size_t pa_peek(void *to, uintptr_t from, size_t bytes)
 {
 	size_t done = 0;
-	if (from < PA_PAGE_BYTES || from >= PA_ADDRESS_LIMIT)
+	if (from < PA_PAGE_BYTES || from >= PA_ADDRESS_LIMIT || !may_ask())
 		return 0;
 	if (bytes > PA_ADDRESS_LIMIT - from)
 		bytes = PA_ADDRESS_LIMIT - from;
@@ -55,7 +61,7 @@ size_t pa_peek(void *to, uintptr_t from, size_t bytes)
 bool pa_peek_is_readable(uintptr_t lo, uintptr_t hi)
 {
 	unsigned char resident[PA_PEEK_PAGES];
-	if (hi - lo > sizeof(resident) * PA_PAGE_BYTES ||
+	if (hi - lo > sizeof(resident) * PA_PAGE_BYTES || !may_ask() ||
 	    pa_regs_syscall(SYS_mincore, (long)lo, (long)(hi - lo), (long)resident, 0) != 0)
 		return false;
 	for (; lo < hi; lo += PA_PAGE_BYTES)

@@ -13,8 +13,9 @@
 
 /*
  * Copies bytes from there, as far as they can be read. Returns how many those are: less than asked
- * for where a page is missing or not readable, 0 where the kernel refuses (seccomp(2), a kernel
- * without CROSS_MEMORY_ATTACH). Two system calls for 16 KiB, 0.6 us.
+ * for where a page is missing or not readable, 0 where the kernel refuses (a kernel without
+ * CROSS_MEMORY_ATTACH), or a sandbox forbids to ask it (sandbox.h). Two system calls for 16 KiB,
+ * 0.6 us.
  */
 PA_SIGNAL size_t pa_peek(void *to, uintptr_t from, size_t bytes);
 

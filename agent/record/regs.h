@@ -7,6 +7,7 @@
 #ifndef PA_REGS_H
 #define PA_REGS_H
 
+#include <linux/audit.h>
 #include <signal.h>
 #include <sys/auxv.h>
 #include <sys/syscall.h>
@@ -37,6 +38,9 @@ struct pa_cursor {
  * is described as having it there.
  */
 #define PA_RED_ZONE_BYTES 128
+
+/* How seccomp filters know the calls of this architecture. */
+#define PA_REGS_AUDIT_ARCH AUDIT_ARCH_X86_64
 
 /* Addresses of programs are below this; anything above is not a pc or a stack. */
 #define PA_ADDRESS_LIMIT ((uintptr_t)1 << 47)

@@ -31,6 +31,7 @@ struct pa_ring {
 	size_t bytes;      /* mapped in all */
 	uint64_t cells;    /* power of two */
 	char *data;        /* cells * CELL bytes */
+	bool (*may_wake)(void); /* the calling thread may make system calls; NULL: all may */
 	PA_ATOMIC(uint64_t) *control; /* one word a cell: release in publish, acquire in read */
 
 	/* writers */
@@ -85,6 +86,11 @@ PA_INLINE PA_ATOMIC(uint64_t) *control_at(const struct pa_ring *ring, uint64_t p
 PA_INLINE uint64_t cells_of(size_t bytes)
 {
 	return (bytes + CELL - 1) / CELL;
+}
+
+static inline bool can_wake(const struct pa_ring *ring)
+{
+	return !ring->may_wake || ring->may_wake();
 }
 
 struct pa_ring *pa_ring_create(size_t bytes)
@@ -173,7 +179,8 @@ void pa_ring_publish(struct pa_ring *ring, void *record, size_t reserved_bytes, 
 		shrink(ring, position, length, used);
 	pa_store_release(control, control_word(position, used, state));
 
-	if (pa_unlikely(is_quarter_full(ring)) && !pa_load_relaxed(&ring->bell))
+	if (pa_unlikely(is_quarter_full(ring)) && !pa_load_relaxed(&ring->bell) &&
+	    can_wake(ring))
 		pa_ring_kick(ring);
 }
 
@@ -188,7 +195,7 @@ PA_INLINE bool has_room(const struct pa_ring *ring, uint64_t n)
 bool pa_ring_wait_room(struct pa_ring *ring, size_t max_bytes, int64_t timeout_ns)
 {
 	uint64_t n = cells_of(max_bytes);
-	if (n > ring->cells / 2 || !pa_load_relaxed(&ring->reader_alive))
+	if (n > ring->cells / 2 || !pa_load_relaxed(&ring->reader_alive) || !can_wake(ring))
 		return false;
 	int64_t until_ns = pa_clock_mono_ns() + timeout_ns;
 	pa_add_relaxed(&ring->waits, 1);
@@ -199,7 +206,8 @@ bool pa_ring_wait_room(struct pa_ring *ring, size_t max_bytes, int64_t timeout_n
 		uint32_t seen = pa_load_acquire(&ring->room);
 		int64_t left_ns = until_ns - pa_clock_mono_ns();
 		room = has_room(ring, n);
-		if (room || left_ns <= 0 || !pa_load_relaxed(&ring->reader_alive))
+		if (room || left_ns <= 0 || !pa_load_relaxed(&ring->reader_alive) ||
+		    !can_wake(ring))
 			break;
 		pa_ring_kick(ring);
 		pa_futex_wait(&ring->room, seen, left_ns);
@@ -319,6 +327,8 @@ bool pa_ring_wait_done(struct pa_ring *ring, int64_t timeout_ns)
 	uint64_t position = pa_load_acquire(&ring->tail);
 	if (is_done(ring, position))
 		return true;
+	if (!can_wake(ring))
+		return false;
 	int64_t until_ns = pa_clock_mono_ns() + timeout_ns;
 	pa_add_acq_rel(&ring->done_waiting, 1);
 	pa_fence_full();
@@ -348,6 +358,11 @@ void pa_ring_wait_data(struct pa_ring *ring, int64_t timeout_ns)
 		return;
 	pa_futex_wait(&ring->bell, 0, timeout_ns);
 	pa_store_release(&ring->bell, 0);
+}
+
+void pa_ring_ask_writers(struct pa_ring *ring, bool (*may_wake)(void))
+{
+	ring->may_wake = may_wake;
 }
 
 void pa_ring_kick(struct pa_ring *ring)

@@ -175,7 +175,6 @@ static bool send(struct pa_roll_entry *entry, uint64_t word)
 	siginfo_t info = { .si_signo = pa_record.signal, .si_code = SI_QUEUE };
 	info.si_pid = pa_record.pid;
 	info.si_value.sival_ptr = (void *)(uintptr_t)word;
-	pa_store_release(&entry->state, PA_ROLL_ASKED);
 	if (syscall(SYS_rt_tgsigqueueinfo, pa_record.pid, entry->tid, pa_record.signal, &info) == 0)
 		return true;
 	/* EAGAIN: too many signals are queued for this user; there may be room later. */
@@ -212,6 +211,9 @@ static bool ask_one(const struct pa_roll *roll, uint32_t index)
 	case PA_ASLEEP_NOT:
 		break;
 	}
+	/* Before the look: see pa_rollcall_settle. */
+	pa_store_release(&entry->state, PA_ROLL_ASKED);
+	pa_fence_full();
 	/* In a sandbox of its own the return from the handler may be what ends it. */
 	if (pa_tasks_filters(entry->tid) > state.filters || pa_thread_is_deaf(entry->tid)) {
 		pa_store_release(&entry->state, PA_ROLL_SILENT);
@@ -294,6 +296,27 @@ int pa_rollcall_call(struct pa_roll *roll)
 	if (!error)
 		pa_signal_release(all_answered);
 	return error;
+}
+
+static bool is_asked(int32_t tid)
+{
+	if (!pa_load_acquire(&state.generation))
+		return false;
+	for (uint32_t i = 0; i < state.count; i++) {
+		const struct pa_roll_entry *entry = &state.entries[i];
+		if ((!tid || entry->tid == tid) &&
+		    pa_load_acquire(&entry->state) == PA_ROLL_ASKED)
+			return true;
+	}
+	return false;
+}
+
+void pa_rollcall_settle(int32_t tid)
+{
+	int64_t end_ns = pa_clock_mono_ns() + PA_ROLL_PATIENCE_NS;
+	/* Ends: at end_ns. */
+	while (is_asked(tid) && pa_clock_mono_ns() < end_ns)
+		pa_futex_rest(PA_NS_PER_MS);
 }
 
 void pa_rollcall_atfork_child(void)

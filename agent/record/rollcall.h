@@ -67,6 +67,9 @@ PA_SIGNAL bool pa_rollcall_answer(const siginfo_t *info, const ucontext_t *conte
 PA_SIGNAL void pa_rollcall_describe(struct pa_roll_entry *entry, const struct pa_thread *thread,
 	uintptr_t sp);
 
+/* Waits, PA_ROLL_PATIENCE_NS at most, until no signal is on its way to that thread; 0: to any. */
+PA_APP void pa_rollcall_settle(int32_t tid);
+
 /* In a forked child: nobody calls. */
 PA_BOOT void pa_rollcall_atfork_child(void);
 

@@ -5,6 +5,7 @@
 #include "../base/clock.h"
 #include "../base/logarithm.h"
 #include "on.h"
+#include "sandbox.h"
 #include "stack.h"
 
 #include "../base/banned.h"
@@ -30,7 +31,7 @@ static size_t stack_event_bytes(uint32_t depth)
 bool pa_sample_wait_room(void)
 {
 	int64_t now_ns = pa_clock_mono_ns();
-	if (now_ns < pa_load_relaxed(&wait_not_before_ns))
+	if (now_ns < pa_load_relaxed(&wait_not_before_ns) || !pa_sandbox_may_wake())
 		return false;
 	int64_t timeout_ns = pa_ring_was_read(pa_record.ring) ? WAIT_ROOM_NS : WAIT_FIRST_NS;
 	size_t bytes = stack_event_bytes(pa_record.stack_depth);

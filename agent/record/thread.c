@@ -6,10 +6,12 @@
 
 #include "../base/atomic.h"
 #include "../base/clock.h"
+#include "../base/libc.h"
 #include "../base/lock.h"
 #include "on.h"
 #include "peek.h"
 #include "sample.h"
+#include "sandbox.h"
 
 #include "../base/banned.h"
 
@@ -49,11 +51,15 @@ bool pa_thread_copy(int32_t tid, struct pa_thread *copy)
 bool pa_thread_is_deaf(int32_t tid)
 {
 	struct pa_thread copy;
-	return pa_thread_copy(tid, &copy) && pa_load_relaxed(&copy.deaf);
+	uint32_t needs = PA_CALLS_TIMER | PA_CALLS_RETURN;
+	return pa_load_relaxed(&pa_sandbox_all) & needs || (pa_thread_copy(tid, &copy) &&
+		(pa_load_relaxed(&copy.deaf) || pa_load_relaxed(&copy.denied) & needs));
 }
 
 static int32_t own_tid(void)
 {
+	if (!pa_sandbox_may(&pa_thread_self, PA_CALLS_WHO))
+		return pa_libc_tid();
 	return (int32_t)syscall(SYS_gettid);
 }
 

@@ -40,6 +40,8 @@ struct pa_thread {
 	PA_ATOMIC(uint8_t) deaf; /* its alternate stack has no room for our signal; written by the
 	                            thread, read by the agent from a copy */
 	int32_t tid;
+	PA_ATOMIC(uint32_t) denied; /* enum pa_calls that hooks must not make on it, by
+	                               record/sandbox.c; as deaf */
 	uint32_t tick_slot;  /* record/tick.c: own timer's slot + 1, 0 = none */
 	uint64_t random;     /* state of the generator; 0 = not seeded */
 	uintptr_t stack_lo, stack_hi; /* [lo, hi) is this thread's own stack, or its upper part: all

@@ -12,6 +12,7 @@
 #include "labels.h"
 #include "on.h"
 #include "sample.h"
+#include "sandbox.h"
 #include "signal.h"
 #include "tasks.h"
 
@@ -187,11 +188,8 @@ static void arm_existing(void *unused, int32_t tid)
 }
 
 /* Who has a tick pending gets it at the end of a system call in here at the latest. */
-void pa_tick_thread_deaf(struct pa_thread *thread)
+static void drop_timer(int32_t tid)
 {
-	int32_t tid = pa_thread_tid(thread);
-	pa_store_relaxed(&thread->deaf, 1);
-	pa_fence_full();
 	if (!pa_load_acquire(&pa_on->cpu))
 		return;
 	for (uint32_t i = 0; i < SLOTS; i++) {
@@ -204,6 +202,14 @@ void pa_tick_thread_deaf(struct pa_thread *thread)
 		if (found == tid || !found)
 			return;
 	}
+}
+
+void pa_tick_thread_deaf(struct pa_thread *thread)
+{
+	int32_t tid = pa_thread_tid(thread);
+	pa_store_relaxed(&thread->deaf, 1);
+	pa_fence_full();
+	drop_timer(tid);
 }
 
 static bool have_slots(void)
@@ -260,8 +266,8 @@ void pa_tick_stop(void)
 
 void pa_tick_thread_begin(struct pa_thread *thread)
 {
-	/* It may have the filter of its creator, which may not allow what follows. */
-	if (pa_load_relaxed(&state.confined)) {
+	/* It has the filters of its creator, which may not allow what follows. */
+	if (pa_load_relaxed(&state.confined) || !pa_sandbox_may(thread, PA_CALLS_TIMER)) {
 		PA_COUNT_EVENT(timers_failed);
 		return;
 	}
@@ -289,10 +295,8 @@ static uint64_t residue(const struct pa_thread *thread)
 	return due > (int64_t)thread->ticks_seen ? (uint64_t)due - thread->ticks_seen : 0;
 }
 
-void pa_tick_thread_end(struct pa_thread *thread)
+static void charge_residue(struct pa_thread *thread)
 {
-	if (!thread->tick_slot)
-		return;
 	delete_timer(&state.slots[thread->tick_slot - 1]);
 	thread->tick_slot = 0;
 	if (!pa_load_relaxed(&pa_on->cpu))
@@ -300,6 +304,33 @@ void pa_tick_thread_end(struct pa_thread *thread)
 	uint64_t ticks = residue(thread);
 	if (ticks)
 		record_tick(thread, ticks, NULL);
+}
+
+void pa_tick_thread_end(struct pa_thread *thread)
+{
+	if (thread->tick_slot && pa_sandbox_may(thread, PA_CALLS_TIMER | PA_CALLS_WHO))
+		charge_residue(thread);
+	thread->tick_slot = 0;
+}
+
+void pa_tick_thread_confined(struct pa_thread *thread)
+{
+	if (thread->tick_slot) {
+		charge_residue(thread);
+		PA_COUNT_EVENT(timers_failed);
+	} else {
+		drop_timer(pa_thread_tid(thread));
+	}
+}
+
+void pa_tick_all_confined(void)
+{
+	for (uint32_t i = 0; i < SLOTS && pa_load_acquire(&pa_on->cpu); i++) {
+		if (!pa_load_relaxed(&state.slots[i].timer))
+			continue;
+		delete_timer(&state.slots[i]);
+		PA_COUNT_EVENT(timers_failed);
+	}
 }
 
 void pa_tick_atfork_child(void)

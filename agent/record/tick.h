@@ -37,4 +37,10 @@ PA_BOOT void pa_tick_atfork_child(void);
 /* No tick comes to the calling thread from here on; it is counted as without a timer. */
 PA_APP void pa_tick_thread_deaf(struct pa_thread *thread);
 
+/* Before the calling thread enters a sandbox: as above; what it has used so far is charged. */
+PA_APP void pa_tick_thread_confined(struct pa_thread *thread);
+
+/* Before all threads do: deletes all timers. */
+PA_APP void pa_tick_all_confined(void);
+
 #endif

@@ -7,6 +7,7 @@
 
 #include "../base/clock.h"
 #include "sample.h"
+#include "sandbox.h"
 
 #include "../base/banned.h"
 
@@ -142,7 +143,8 @@ bool pa_tracing_block(struct pa_thread *thread, enum pa_tracing_wait wait, const
 	thread->trace_frame = frame;
 	struct pa_event event =
 		event_of(thread, pa_tracing_word(PA_TRACING_BLOCK, wait), object, number);
-	pa_regs_syscall(SYS_prctl, PR_GET_NAME, (long)event.name, 0, 0);
+	if (pa_sandbox_may(thread, PA_CALLS_WHO))
+		pa_regs_syscall(SYS_prctl, PR_GET_NAME, (long)event.name, 0, 0);
 	record_stack(thread, &event, caller);
 	if (barrier)
 		publish_release(object, number);

@@ -1,0 +1,54 @@
+/*
+ * Threads that are in a seccomp sandbox, or about to enter one: which system calls hooks must not
+ * make on them. The hooks of prctl and syscall say so before the kernel does, so that a filter
+ * which ends its thread for a call never sees one of ours. A thread that is made in a sandbox is in
+ * it, too.
+ *
+ * What is not seen: filters that are put on by a system call instruction of the program's own.
+ *
+ * Context: PA_APP, on the thread itself; questions in any.
+ */
+#ifndef PA_SANDBOX_H
+#define PA_SANDBOX_H
+
+#include <linux/filter.h>
+
+#include "calls.h"
+#include "thread.h"
+
+/* What a thread may not do although the program put the filter on another one (TSYNC); relaxed. */
+extern PA_ATOMIC(uint32_t) pa_sandbox_all PA_HIDDEN;
+
+/* May the calling thread make all of these calls (enum pa_calls)? self: its own. */
+PA_INLINE bool pa_sandbox_may(const struct pa_thread *self, uint32_t calls)
+{
+	uint32_t denied = pa_load_relaxed(&self->denied) | pa_load_relaxed(&pa_sandbox_all);
+	return pa_likely(!(denied & calls));
+}
+
+/* A step into a sandbox that the program wants to make. */
+struct pa_sandbox_step {
+	const struct sock_fprog *filter; /* NULL: strict mode */
+	bool all_threads;
+	uint32_t had, had_all; /* to go back to */
+	uint32_t denied;       /* enum pa_calls */
+};
+
+/*
+ * Around the step: enter before the kernel is asked, stay_out when it refused. From enter on, no
+ * call is made that the filter does not allow, no timer of ours runs on the thread, and no signal
+ * of ours is on its way to it. errno kept.
+ */
+PA_APP void pa_sandbox_enter(struct pa_sandbox_step *step, struct pa_thread *self);
+PA_APP void pa_sandbox_stay_out(const struct pa_sandbox_step *step, struct pa_thread *self);
+
+/* What the filter makes impossible, of enum pa_calls. An unreadable one: everything. */
+PA_APP uint32_t pa_sandbox_denied(const struct sock_fprog *filter);
+
+/* PA_CALLS_WAKE, for the ring. */
+PA_SIGNAL bool pa_sandbox_may_wake(void);
+
+/* In a new thread, before anything else: what its creator could not do. */
+PA_APP void pa_sandbox_inherit(struct pa_thread *self, uint32_t denied);
+
+#endif

@@ -1,0 +1,112 @@
+/*
+ * prctl and syscall: the doors by which a program changes what it may do. Of what passes here only
+ * a few calls are looked at; all others are jumped on with registers and stack as they came.
+ *
+ * To look at one more: name it in is_watched or is_watched_option, and say in watch() what is to be
+ * done before and after it.
+ */
+#include <errno.h>
+#include <linux/seccomp.h>
+#include <sys/prctl.h>
+#include <sys/syscall.h>
+
+#include "../agent/record/on.h"
+#include "../agent/record/sandbox.h"
+#include "real.h"
+
+#include "../agent/base/banned.h"
+
+/* A system call of up to five arguments, by the function that the program chose. */
+struct call {
+	long number, a, b, c, d, e;
+	bool by_prctl;
+};
+
+static long make(const struct call *call)
+{
+	if (call->by_prctl)
+		return PA_REAL(prctl)(call->a, call->b, call->c, call->d, call->e);
+	return PA_REAL(syscall)(call->number, call->a, call->b, call->c, call->d, call->e, 0);
+}
+
+/* ---- seccomp ---- */
+
+/* True when the call puts a filter on; not when it asks what the kernel can do. */
+static bool enters_sandbox(const struct call *call, struct pa_sandbox_step *step)
+{
+	bool by_prctl = call->number == SYS_prctl;
+	bool strict = by_prctl ? call->b == SECCOMP_MODE_STRICT
+		: call->a == SECCOMP_SET_MODE_STRICT;
+	bool filters = by_prctl ? call->b == SECCOMP_MODE_FILTER
+		: call->a == SECCOMP_SET_MODE_FILTER;
+	const struct sock_fprog *filter = (const struct sock_fprog *)call->c;
+	*step = (struct pa_sandbox_step){
+		.filter = strict ? NULL : filter,
+		.all_threads = !by_prctl && call->b & SECCOMP_FILTER_FLAG_TSYNC,
+	};
+	return strict || (filters && filter);
+}
+
+static long seccomp(const struct call *call)
+{
+	struct pa_thread *self = &pa_thread_self;
+	struct pa_sandbox_step step;
+	if (!enters_sandbox(call, &step))
+		return make(call);
+	pa_sandbox_enter(&step, self);
+	long result = make(call);
+	/* Above 0: the thread that TSYNC failed at. */
+	if (result != 0 && (step.all_threads || result < 0))
+		pa_sandbox_stay_out(&step, self);
+	return result;
+}
+
+/* ---- all ---- */
+
+static long watch(const struct call *call)
+{
+	if (!pa_load_acquire(&pa_on->booted) || pa_thread_self.role == PA_ROLE_AGENT)
+		return make(call);
+	return seccomp(call);
+}
+
+PA_INLINE bool is_watched_option(long option)
+{
+	return option == PR_SET_SECCOMP;
+}
+
+static PA_SLOW long prctl_slow(long option, long a, long b, long c, long d)
+{
+	PA_CALM_FLAGS();
+	const struct call call = { SYS_prctl, option, a, b, c, d, .by_prctl = true };
+	return watch(&call);
+}
+
+int pa_variadic_prctl(long option, long a, long b, long c, long d)
+{
+	if (pa_unlikely(is_watched_option((int)option)))
+		return (int)prctl_slow(option, a, b, c, d);
+	return PA_REAL(prctl)(option, a, b, c, d);
+}
+
+PA_INLINE bool is_watched(long number, long first)
+{
+	return number == SYS_seccomp || (number == SYS_prctl && is_watched_option((int)first));
+}
+
+static PA_SLOW long syscall_slow(long number, long a, long b, long c, long d, long e)
+{
+	PA_CALM_FLAGS();
+	const struct call call = { number, a, b, c, d, e, false };
+	return watch(&call);
+}
+
+/* The seventh parameter lies on the stack and stays there: the jump leaves it where libc's function
+ * looks for it. */
+long pa_variadic_syscall(long number, long a, long b, long c, long d, long e)
+{
+	if (pa_unlikely(is_watched(number, a)))
+		return syscall_slow(number, a, b, c, d, e);
+	long (*jump)(long, long, long, long, long, long) = (void *)PA_REAL(syscall);
+	return jump(number, a, b, c, d, e);
+}

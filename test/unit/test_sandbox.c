@@ -1,0 +1,112 @@
+#include "agent/record/sandbox.h"
+
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+
+#include <cmocka.h>
+#include <linux/seccomp.h>
+#include <sys/mman.h>
+#include <unistd.h>
+
+#include "agent/record/on.h"
+
+#define LOAD BPF_STMT(BPF_LD | BPF_W | BPF_ABS, offsetof(struct seccomp_data, nr))
+#define RETURN(verdict) BPF_STMT(BPF_RET | BPF_K, (verdict))
+
+static uint32_t denied_when(int number, uint32_t verdict, uint32_t otherwise)
+{
+	struct sock_filter code[] = {
+		LOAD,
+		BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, number, 0, 1),
+		RETURN(verdict),
+		RETURN(otherwise),
+	};
+	const struct sock_fprog program = { PA_COUNT(code), code };
+	return pa_sandbox_denied(&program);
+}
+
+static void filter_that_allows_all_denies_nothing(void **unused)
+{
+	(void)unused;
+	assert_int_equal(denied_when(-1, SECCOMP_RET_KILL, SECCOMP_RET_ALLOW), 0);
+	assert_int_equal(denied_when(-1, SECCOMP_RET_KILL, SECCOMP_RET_LOG), 0);
+}
+
+static void call_that_ends_the_thread_is_denied_for_what_needs_it(void **unused)
+{
+	(void)unused;
+	uint32_t denied = denied_when(SYS_timer_create, SECCOMP_RET_KILL, SECCOMP_RET_ALLOW);
+	assert_int_equal(denied, PA_CALLS_TIMER);
+	denied = denied_when(SYS_rt_tgsigqueueinfo, SECCOMP_RET_TRAP, SECCOMP_RET_ALLOW);
+	assert_int_equal(denied, PA_CALLS_ROLL);
+	denied = denied_when(SYS_rt_sigreturn, SECCOMP_RET_ERRNO, SECCOMP_RET_ALLOW);
+	assert_int_equal(denied, PA_CALLS_RETURN);
+}
+
+static void refused_call_is_denied_only_where_it_is_needed(void **unused)
+{
+	(void)unused;
+	assert_int_equal(denied_when(SYS_process_vm_readv, SECCOMP_RET_ERRNO, SECCOMP_RET_ALLOW),
+		0);
+	assert_true(denied_when(SYS_futex, SECCOMP_RET_ERRNO, SECCOMP_RET_ALLOW) & PA_CALLS_WAKE);
+}
+
+static void filter_that_cannot_be_read_denies_everything(void **unused)
+{
+	(void)unused;
+	const struct sock_fprog nowhere = { 3, (struct sock_filter *)8 };
+	assert_true(pa_sandbox_denied(&nowhere) & PA_CALLS_LIFE);
+	assert_true(pa_sandbox_denied((const struct sock_fprog *)8) & PA_CALLS_WAKE);
+}
+
+static void step_is_taken_back_when_the_kernel_refuses(void **unused)
+{
+	(void)unused;
+	struct pa_thread *self = &pa_thread_self;
+	struct pa_sandbox_step strict = { .filter = NULL };
+	pa_sandbox_enter(&strict, self);
+	assert_false(pa_sandbox_may(self, PA_CALLS_CLOCK));
+	assert_false(pa_sandbox_may_wake());
+	pa_sandbox_stay_out(&strict, self);
+	assert_true(pa_sandbox_may(self, PA_CALLS_ALL));
+}
+
+static void step_of_all_threads_confines_each(void **unused)
+{
+	(void)unused;
+	struct sock_filter code[] = { RETURN(SECCOMP_RET_KILL) };
+	const struct sock_fprog program = { 1, code };
+	struct pa_sandbox_step step = { .filter = &program, .all_threads = true };
+	struct pa_thread other = { 0 };
+	pa_sandbox_enter(&step, &pa_thread_self);
+	assert_false(pa_sandbox_may(&other, PA_CALLS_MAP));
+	assert_true(pa_sandbox_may(&other, PA_CALLS_CLOCK));
+	pa_sandbox_stay_out(&step, &pa_thread_self);
+	assert_true(pa_sandbox_may(&other, PA_CALLS_ALL));
+}
+
+static void thread_in_a_sandbox_knows_its_id_without_a_call(void **unused)
+{
+	(void)unused;
+	struct pa_thread self = { 0 };
+	pa_sandbox_inherit(&pa_thread_self, PA_CALLS_WHO);
+	pa_thread_meet(&self);
+	pa_sandbox_inherit(&pa_thread_self, 0);
+	assert_int_equal(self.tid, gettid());
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(filter_that_allows_all_denies_nothing),
+		cmocka_unit_test(call_that_ends_the_thread_is_denied_for_what_needs_it),
+		cmocka_unit_test(refused_call_is_denied_only_where_it_is_needed),
+		cmocka_unit_test(filter_that_cannot_be_read_denies_everything),
+		cmocka_unit_test(step_is_taken_back_when_the_kernel_refuses),
+		cmocka_unit_test(step_of_all_threads_confines_each),
+		cmocka_unit_test(thread_in_a_sandbox_knows_its_id_without_a_call),
+	};
+	pa_record.pid = getpid();
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
