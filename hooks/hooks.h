@@ -20,6 +20,7 @@
 #include <signal.h>
 #include <stddef.h>
 #include <sys/epoll.h>
+#include <sys/mman.h>
 #include <sys/select.h>
 #include <sys/socket.h>
 #include <sys/types.h>
@@ -167,6 +168,12 @@
 	PA_HOOK(sigtimedwait, int,                                                                \
 		(const sigset_t *, siginfo_t *, const struct timespec *), true)                   \
 	PA_HOOK(signalfd, int, (int, const sigset_t *, int), true)                                \
+	PA_HOOK(munmap, int, (void *, size_t), true)                                              \
+	PA_HOOK(mprotect, int, (void *, size_t, int), true)                                       \
+	PA_HOOK(madvise, int, (void *, size_t, int), true)                                        \
+	PA_HOOK(mmap, void *, (void *, size_t, int, int, int, off_t), true)                       \
+	PA_HOOK(mmap64, void *, (void *, size_t, int, int, int, off64_t), true)                   \
+	PA_HOOK(mremap, void *, (void *, size_t, size_t, int, ...), true)                         \
 	PA_WAIT_HOOKS(PA_HOOK)
 
 #define PA_HOOKS(PA_HOOK)                                                                         \

@@ -1,0 +1,100 @@
+/*
+ * munmap, mprotect and what else takes memory away, or what can be read of it: where that is part
+ * of the calling thread's own stack (guard pages between coroutines that live there, those of a
+ * Java machine at its end), the stack walk must not load from it any more.
+ *
+ * These are called by allocators before anything is resolved, and in signal handlers: then the
+ * system call itself is made.
+ */
+#include <errno.h>
+#include <stdarg.h>
+#include <sys/mman.h>
+#include <sys/syscall.h>
+
+#include "real.h"
+
+#include "../agent/base/banned.h"
+
+/* madvise(2) since Linux 6.13: pages become as if nothing were mapped there. */
+#define GUARD_INSTALL 102
+
+static long call(long number, const long *arguments)
+{
+	long result = pa_regs_syscall6(number, arguments[0], arguments[1], arguments[2],
+		arguments[3], arguments[4], arguments[5]);
+	if (result >= -4095 && result < 0) {
+		errno = (int)-result;
+		return -1;
+	}
+	return result;
+}
+
+#define CALL(number, ...) call((number), (const long[6]){ __VA_ARGS__ })
+
+PA_INLINE void cut(const void *start, size_t bytes)
+{
+	uintptr_t lo = (uintptr_t)start;
+	uintptr_t hi = bytes > UINTPTR_MAX - lo ? UINTPTR_MAX : lo + bytes;
+	const struct pa_thread *self = &pa_thread_self;
+	if (pa_unlikely(lo < self->stack_hi && hi > self->stack_least))
+		pa_thread_cut_stack(lo, hi);
+}
+
+int munmap(void *start, size_t bytes)
+{
+	cut(start, bytes);
+	if (pa_unlikely(!pa_real.munmap))
+		return (int)CALL(SYS_munmap, (long)start, (long)bytes);
+	return pa_real.munmap(start, bytes);
+}
+
+int mprotect(void *start, size_t bytes, int protection)
+{
+	if (!(protection & PROT_READ))
+		cut(start, bytes);
+	if (pa_unlikely(!pa_real.mprotect))
+		return (int)CALL(SYS_mprotect, (long)start, (long)bytes, protection);
+	return pa_real.mprotect(start, bytes, protection);
+}
+
+int madvise(void *start, size_t bytes, int advice)
+{
+	if (advice == GUARD_INSTALL)
+		cut(start, bytes);
+	if (pa_unlikely(!pa_real.madvise))
+		return (int)CALL(SYS_madvise, (long)start, (long)bytes, advice);
+	return pa_real.madvise(start, bytes, advice);
+}
+
+void *mmap(void *start, size_t bytes, int protection, int flags, int fd, off_t offset)
+{
+	if (flags & MAP_FIXED)
+		cut(start, bytes);
+	if (pa_unlikely(!pa_real.mmap))
+		return (void *)CALL(SYS_mmap, (long)start, (long)bytes, protection, flags, fd,
+			offset);
+	return pa_real.mmap(start, bytes, protection, flags, fd, offset);
+}
+
+void *mmap64(void *start, size_t bytes, int protection, int flags, int fd, off64_t offset)
+{
+	return mmap(start, bytes, protection, flags, fd, offset);
+}
+
+void *mremap(void *start, size_t bytes, size_t new_bytes, int flags, ...)
+{
+	void *to = NULL;
+	if (flags & (MREMAP_FIXED | MREMAP_DONTUNMAP)) {
+		va_list rest;
+		va_start(rest, flags);
+		to = va_arg(rest, void *);
+		va_end(rest);
+	}
+	cut(start, bytes);
+	if (flags & MREMAP_FIXED)
+		cut(to, new_bytes);
+	if (pa_unlikely(!pa_real.mremap))
+		return (void *)CALL(SYS_mremap, (long)start, (long)bytes, (long)new_bytes, flags,
+			(long)to);
+	return pa_real.mremap(start, bytes, new_bytes, flags, to);
+}
