@@ -54,6 +54,28 @@ def test_boost_fibres(case, fibres):
     assert target.finish() == 0 and target.err == ""
 
 
+# A stack walk has memory beside it that cannot be read, or is about to go: see f_gone.c.
+
+@row("F45b", "memory that another thread unmaps, guard pages inside a stack", severity=1,
+     fast=True)
+def test_gone_memory(case):
+    for mode in ("unmapped", "carved"):
+        case.same([program("f_gone"), mode, "1"])
+
+
+@row("F45c", "frame pointers that lead nowhere", severity=1)
+def test_wild_frame_pointers(case):
+    for mode in ("unmapped", "none", "data", "other", "execute"):
+        case.same([program("f_gone"), mode, "3"])
+
+
+@row("F45d", "stacks whose ends nobody tells", severity=1)
+def test_unknown_stacks(case):
+    for mode in ("neighbours", "carved", "pthread", "given", "default", "grown", "handler",
+                 "clone"):
+        case.same([program("f_gone"), mode, "3"])
+
+
 # ------------------------------------------------------------------ many
 
 @row("F46", "20,000 short threads", severity=2)
