@@ -12,8 +12,8 @@
 #   make lint       layers, exports, undefined symbols, headers, shell scripts
 #   make demo       a redis-server under the agent, profiled
 #   make bench      what the agent costs, against the bare program
-#   make install    PREFIX=/usr/local DESTDIR=
-#   make clean
+#   make install    PREFIX=/usr/local DESTDIR=: the two objects, and pprofagent.h
+#   make clean      not what scripts/third_party has built: that is in ~/.cache/pprofagent
 #
 # V=1 shows the commands; TESTS='test_ring test_env' runs only those unit tests;
 # PYTEST='-k heap' goes to pytest, E2E=test/e2e/test_cpu.py names files.
