@@ -22,6 +22,7 @@
 #include "apart.h"
 #include "base/arena.h"
 #include "base/clock.h"
+#include "base/launchers.h"
 #include "base/limits.h"
 #include "base/lock.h"
 #include "base/say.h"
@@ -247,9 +248,8 @@ static PA_ENTRY void before_fork(void)
 	if (forking.depth++ > 0)
 		return;
 	pa_process_hold_signals(&forking.hold);
-	bool stray = pa_hold_is_stray();
 	forking.load_held = pa_hold_loader(FORK_LOAD_WAIT_NS);
-	forking.tables_held = !stray && state.bridge.atfork.prepare &&
+	forking.tables_held = !pa_hold_is_stray() && state.bridge.atfork.prepare &&
 		state.bridge.atfork.prepare(FORK_TABLES_WAIT_NS);
 	forking.heap_was_on = pa_load_relaxed(&pa_on->heap);
 }
@@ -449,14 +449,14 @@ static void fill_bridge(void)
 }
 
 /* True when this process is to be profiled. */
-static bool read_settings(void)
+static bool read_settings(char *const *argv)
 {
 	char path[PATH_BYTES];
 	const char *name = program_name(path, sizeof(path));
 	pa_env_read(&state.settings, environ, name);
-	if (!state.settings.enabled || state.settings.launcher || !pa_limits_leave_room())
-		return false;
-	if (state.settings.child && !state.settings.children)
+	const struct pa_settings *now = &state.settings;
+	if (!now->enabled || now->launcher || pa_launchers_one_thread(argv) ||
+	    !pa_limits_leave_room() || (now->child && !now->children))
 		return false;
 	pa_exitfiles_boot(&state.settings, name);
 	/* As `go test -blockprofile`: whoever wants the file wants something in it. */
@@ -467,11 +467,11 @@ static bool read_settings(void)
 	return true;
 }
 
-__attribute__((constructor)) static void boot1(void)
+__attribute__((constructor)) static void boot1(int argc __attribute__((unused)), char **argv)
 {
 	int saved_errno = errno;
 	pa_hooks_boot(&state.bridge);
-	if (!pa_watched() && read_settings() && find_core() && set_up_record()) {
+	if (!pa_watched() && read_settings(argv) && find_core() && set_up_record()) {
 		fill_bridge();
 		if (state.settings.children)
 			pa_children_mark(false);

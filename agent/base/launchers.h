@@ -15,4 +15,8 @@ PA_BOOT bool pa_launchers_have(const char *programs, const char *exe);
 /* It starts several programs at once, as a pipeline does. */
 PA_BOOT bool pa_launchers_is_shell(const char *exe);
 
+/* By its arguments, it makes sure that it has one thread and that its children have: whoever names
+ * it, it must not have ours. */
+PA_BOOT bool pa_launchers_one_thread(char *const *argv);
+
 #endif

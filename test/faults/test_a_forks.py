@@ -103,3 +103,13 @@ def test_message_queue(case):
 def test_all_keys(case, how):
     _, under = case.same([program("f_keys"), how])
     assert under.out == b"1024 keys, 4096 destroyed, 0 wrong\n"
+
+
+@row("F34", "processes of browsers that make sure that they have one thread", severity=1,
+     naive="2", fast=True)
+@pytest.mark.parametrize("arguments", ["--type=zygote", "--type=gpu-process --lang=en",
+                                       "-contentproc 1 forkserver"])
+def test_one_thread(case, arguments):
+    _, under = case.same([program("f_onethread"), *arguments.split()],
+                         settings={"programs": "f_onethread"})
+    assert under.out == b"threads 1, in the child 1\n"
