@@ -16,13 +16,7 @@
 
 #include "../agent/base/banned.h"
 
-/*
- * While a process has one thread, libc's fork takes no locks, and works in a signal handler that
- * came in the middle of malloc: crash reporters do that. Our threads made it take malloc's lock,
- * which this very thread holds. The child may call only what handlers may, and is not profiled;
- * what fork handlers do was never safe there.
- */
-static bool would_wait_for_itself(void)
+bool pa_hooks_would_wait_for_itself(void)
 {
 	return pa_load_acquire(&pa_on->booted) && pa_process_is_alone() &&
 		pa_handler_cut_into(pa_real_allocator);
@@ -32,7 +26,7 @@ PA_ENTRY pid_t fork(void)
 {
 	PA_CALM_FLAGS();
 	struct pa_hold hold;
-	if (pa_unlikely(would_wait_for_itself()))
+	if (pa_unlikely(pa_hooks_would_wait_for_itself()))
 		return _Fork();
 	pa_process_hold_fork(&hold);
 	pid_t pid = PA_REAL(fork)();
@@ -86,7 +80,7 @@ PA_ENTRY pid_t _Fork(void)
 {
 	PA_CALM_FLAGS();
 	struct pa_hold hold;
-	pa_process_hold(&hold, !would_wait_for_itself());
+	pa_process_hold(&hold, !pa_hooks_would_wait_for_itself());
 	pid_t pid = PA_REAL(_Fork)();
 	if (pid == 0)
 		pa_process_copied(&hold);
@@ -121,7 +115,7 @@ PA_ENTRY int clone(int (*run)(void *), void *stack, int flags, void *arg, ...)
 	if (flags & CLONE_VM || !run || !stack)
 		return PA_REAL(clone)(run, stack, flags, arg, parent_tid, tls, child_tid);
 	struct copy copy = { .run = run, .arg = arg };
-	pa_process_hold(&copy.hold, !would_wait_for_itself());
+	pa_process_hold(&copy.hold, !pa_hooks_would_wait_for_itself());
 	int pid = PA_REAL(clone)(run_copy, stack, flags, &copy, parent_tid, tls, child_tid);
 	pa_process_release(&copy.hold);
 	return pid;

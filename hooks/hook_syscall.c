@@ -1,16 +1,20 @@
 /*
- * prctl and syscall: the doors by which a program changes what it may do. Of what passes here only
- * a few calls are looked at; all others are jumped on with registers and stack as they came.
+ * prctl and syscall: the doors by which a program changes what it may do, or copies itself. Of what
+ * passes here only a few calls are looked at; all others are jumped on with registers and stack as
+ * they came.
  *
  * To look at one more: name it in is_watched or is_watched_option, and say in watch() what is to be
  * done before and after it.
  */
 #include <errno.h>
+#include <linux/sched.h>
 #include <linux/seccomp.h>
 #include <sys/prctl.h>
 #include <sys/syscall.h>
 
 #include "../agent/record/on.h"
+#include "../agent/record/process.h"
+#include "../agent/record/regs.h"
 #include "../agent/record/sandbox.h"
 #include "real.h"
 
@@ -61,13 +65,49 @@ static long seccomp(const struct call *call)
 	return result;
 }
 
+/* ---- copies of the process ---- */
+
+/*
+ * True when the call makes a child that has a copy of this memory and goes on on its copy of this
+ * stack. One that has the memory itself must not come back from here before its parent.
+ */
+static PA_NOINLINE bool copies(long number, long a, long b)
+{
+	if (number == SYS_clone)
+		return !(a & CLONE_VM) && !b;
+	if (number != SYS_clone3)
+		return number == SYS_fork;
+	const struct clone_args *args = (const struct clone_args *)a;
+	const size_t least = 64; /* CLONE_ARGS_SIZE_VER0 */
+	return (size_t)b >= least && pa_regs_readable((uintptr_t)&args->flags) &&
+		pa_regs_readable((uintptr_t)&args->stack) && !(args->flags & CLONE_VM) &&
+		!args->stack;
+}
+
+static long copy(const struct call *call)
+{
+	struct pa_hold hold;
+	pa_process_hold(&hold, !pa_hooks_would_wait_for_itself());
+	long pid = make(call);
+	if (pid == 0)
+		pa_process_copied(&hold);
+	else
+		pa_process_release(&hold);
+	return pid;
+}
+
+PA_INLINE bool is_clone(long number)
+{
+	return number == SYS_clone || number == SYS_fork || number == SYS_clone3;
+}
+
 /* ---- all ---- */
 
 static long watch(const struct call *call)
 {
 	if (!pa_load_acquire(&pa_on->booted) || pa_thread_self.role == PA_ROLE_AGENT)
 		return make(call);
-	return seccomp(call);
+	return is_clone(call->number) ? copy(call) : seccomp(call);
 }
 
 PA_INLINE bool is_watched_option(long option)
@@ -106,6 +146,8 @@ static PA_SLOW long syscall_slow(long number, long a, long b, long c, long d, lo
 long pa_variadic_syscall(long number, long a, long b, long c, long d, long e)
 {
 	if (pa_unlikely(is_watched(number, a)))
+		return syscall_slow(number, a, b, c, d, e);
+	if (pa_unlikely(is_clone(number)) && copies(number, a, b))
 		return syscall_slow(number, a, b, c, d, e);
 	long (*jump)(long, long, long, long, long, long) = (void *)PA_REAL(syscall);
 	return jump(number, a, b, c, d, e);

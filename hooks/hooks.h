@@ -227,4 +227,12 @@ PA_APP void pa_hooks_note_exit(struct pa_thread *self); /* errno kept */
 PA_APP bool pa_hooks_have_key(void);
 PA_APP void pa_hooks_thread_exits(void *self); /* what happens then; a struct pa_thread */
 
+/*
+ * hook_fork.c. While a process has one thread, libc's fork takes no locks, and works in a signal
+ * handler that came in the middle of malloc: crash reporters do that. Our threads made it take
+ * malloc's lock, which this very thread holds then. The child may call only what handlers may, and
+ * is not profiled; what fork handlers do was never safe there.
+ */
+PA_APP bool pa_hooks_would_wait_for_itself(void);
+
 #endif

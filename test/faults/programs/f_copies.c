@@ -2,8 +2,8 @@
  * Copies of the process that no fork handler sees being made, while the agent starts and works:
  * each takes the loader's lock, allocates, and leaves by exit().
  *
- *   f_copies clone|_Fork|syscall MS [DELAY_US]    for MS milliseconds; with a delay in a forked
- *                                                 child that has lived so long
+ *   f_copies clone|_Fork|syscall|clone3 MS [DELAY_US]
+ *                        for MS milliseconds; with a delay in a forked child that has lived so long
  */
 #include <dlfcn.h>
 #include <sched.h>
@@ -35,8 +35,11 @@ static pid_t copy(const char *how)
 	pid_t pid;
 	if (!strcmp(how, "clone"))
 		return clone(child, stack + sizeof(stack), SIGCHLD, NULL);
+	unsigned long long args[8] = { [4] = SIGCHLD };
 	if (!strcmp(how, "_Fork"))
 		pid = _Fork();
+	else if (!strcmp(how, "clone3"))
+		pid = (pid_t)syscall(SYS_clone3, args, sizeof(args));
 	else
 		pid = (pid_t)syscall(SYS_clone, SIGCHLD, NULL, NULL, NULL, NULL);
 	if (pid == 0)
