@@ -2,6 +2,7 @@
 import re
 import subprocess
 from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 
 import pytest
 
@@ -101,3 +102,43 @@ def test_ticks(case, tmp_path):
 @row("F134b", "the same for 10,000 samples", severity=1, modes=("idle", "fire"))
 def test_many_ticks(case, tmp_path):
     assert tick_for(case, tmp_path, 25) > 10000
+
+
+# ------------------------------------------------------------------ where there is no hook
+
+def moments(outcome):
+    return dict(re.findall(r"^(\w+(?: ends)?)\b(.*)$", outcome.out.decode(), re.M))
+
+
+@row("F135", "the first calls, children and ends of processes in every state", severity=1,
+     fast=True)
+def test_life(case, tmp_path):
+    """Children write their profiles when they end: in the state in which they were made."""
+    settings = {**SAMPLED, "cpuprofile": tmp_path / "%p", "heapprofile": tmp_path / "%p.heap"}
+    bare = at_once(lambda state: moments(case.bare([program("f_state_life"), state])), STATES)
+
+    def check_life(state):
+        under = case.under([program("f_state_life"), state], 60, settings=settings)
+        return under, moments(under)
+    for state, wanted, (under, got) in zip(STATES, bare, at_once(check_life, STATES)):
+        # What does not work there without an agent need not work with one.
+        other = {name: f"{text} -> {got.get(name)}" for name, text in wanted.items()
+                 if text == bare[0][name] and got.get(name) != text}
+        assert under.status == 0 and not other, f"{state}: {other} {under}"
+        assert len(wanted) > 8, wanted
+
+
+@row("F136", "every function of pprofagent.h in every state of its caller", severity=1,
+     modes=("full",), fast=True)
+def test_api(case):
+    text = (Path(__file__).parents[2] / "agent/pprofagent.h").read_text()
+    struct = re.search(r"struct pprofagent_api \{(.*?)\n\};", text, re.S).group(1)
+    names = set(re.findall(r"\(\*(\w+)\)\((?!const char \*key, const char)", struct))
+
+    def call(state):
+        return case.under([program("f_state_api"), state], 60, settings={"flight": "1M"})
+    for state, under in zip(STATES, at_once(call, STATES)):
+        got = results(under.out)
+        assert under.status == 0, f"{state}: {under}"
+        assert set(got) == names, f"f_state_api.c and pprofagent.h: {names ^ set(got)}"
+        assert set(got.values()) == {"0"}, f"{state}: {got}"
