@@ -88,13 +88,14 @@ PIC := -fPIC -fvisibility=hidden -fno-lto
 # SIGFPE where it traps them; vector and x87 registers may hold what is its own.
 # gcc: copies by loops, not by string instructions, which take longer to start than the copies of
 # structs that we make. And a function that aligns its stack has no second return address there,
-# see PA_SLOW; clang has none anyway.
+# see PA_SLOW; clang has none anyway. Neither holds in code that is made small.
 # hooks/ defines malloc: the compiler may not reason about it. Hot hooks keep no frame; the slow
 # halves that look at their caller get one by asking for it.
 CODE_AGENT := $(PIC) -ftls-model=initial-exec -fno-stack-protector -U_FORTIFY_SOURCE
 CODE = $(CODE_AGENT)
-$(OBJ_AGENT): CODE += -mgeneral-regs-only $(if $(findstring clang,$(CC)),,\
-	-mstringop-strategy=unrolled_loop -maccumulate-outgoing-args)
+CODE_GCC := $(if $(findstring clang,$(CC)),,-mstringop-strategy=unrolled_loop \
+	-maccumulate-outgoing-args $(if $(filter -Os -Oz,$(OPT) $(CPPFLAGS) $(CFLAGS)),-O2))
+$(OBJ_AGENT): CODE += -mgeneral-regs-only $(CODE_GCC)
 $(B)/obj/hooks/%.o: CODE += -fno-builtin -foptimize-sibling-calls
 
 # The core. No initial-exec: it is opened while the program runs, and what is left of static TLS is
@@ -178,7 +179,7 @@ unit: $(UNIT_PLAIN) $(UNIT_INSIDE)
 	$(Q)scripts/unit $^
 
 # Tests of what only code that is compiled in this way keeps.
-$(B)/unit/obj/test_regs.o $(B)/unit/obj/main_test_regs.o: GUEST += $(GUEST_GCC)
+$(B)/unit/obj/test_regs.o $(B)/unit/obj/main_test_regs.o: CODE += $(CODE_GCC)
 
 # A fresh archive each time: ar would keep the members of files that are gone.
 $(B)/libunits.a: $(OBJ_UNITS)

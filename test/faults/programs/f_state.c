@@ -12,14 +12,19 @@
 #include <malloc.h>
 #include <poll.h>
 #include <pthread.h>
+#include <pty.h>
+#include <sched.h>
 #include <semaphore.h>
 #include <signal.h>
 #include <stdbool.h>
 #include <stdlib.h>
 #include <sys/epoll.h>
+#include <sys/mman.h>
+#include <sys/prctl.h>
 #include <sys/select.h>
 #include <sys/signalfd.h>
 #include <sys/socket.h>
+#include <sys/syscall.h>
 #include <sys/wait.h>
 #include <threads.h>
 #include <time.h>
@@ -27,7 +32,7 @@
 
 #include "state.h"
 
-extern int __poll_chk(), __ppoll_chk();
+extern int __poll_chk(), __ppoll_chk(), __register_atfork();
 extern ssize_t __read_chk(), __recv_chk(), __recvfrom_chk();
 
 #define MS 1000
@@ -106,90 +111,34 @@ static long free_by(const char *name)
 static long do_free_sized(void) { return free_by("free_sized"); }
 static long do_free_aligned_sized(void) { return free_by("free_aligned_sized"); }
 
-/* ---- threads and processes ---- */
+#define PAGES 8192
 
-static void *run(void *arg)
+static void *map_by(void *function)
 {
-	uint32_t mxcsr;
-	uint16_t control;
-	__asm__ volatile("stmxcsr %0\n\tfnstcw %1" : "=m"(mxcsr), "=m"(control));
-	bool aligned = ((uintptr_t)__builtin_frame_address(0) & 15) == 0;
-	bool same = (mxcsr | 0x3f) == (state->mxcsr | 0x3f) && control == state->control;
-	feholdexcept(&(fenv_t){ 0 });
-	*(long *)arg = !aligned + 2 * !same + 4 * (errno != 0);
-	return NULL;
+	return (void *)CALL(function, NULL, PAGES, PROT_READ | PROT_WRITE,
+		MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
 }
 
-static int run_c11(void *arg)
+static long check_map(void *function)
 {
-	run(arg);
-	return 0;
+	void *pages = map_by(function);
+	return pages == MAP_FAILED || !is_filled(pages, 0, PAGES) || munmap(pages, PAGES);
 }
 
-static long do_pthread_create(void)
+static long do_mmap(void) { return check_map(mmap); }
+static long do_mmap64(void) { return check_map(mmap64); }
+static long do_munmap(void) { return CALL(munmap, map_by(mmap), PAGES); }
+static long do_mprotect(void) { return CALL(mprotect, map_by(mmap), PAGES, PROT_NONE); }
+static long do_madvise(void) { return CALL(madvise, map_by(mmap), PAGES, MADV_DONTNEED); }
+
+static long do_mremap(void)
 {
-	pthread_t thread;
-	long result = 99;
-	if (CALL(pthread_create, &thread, NULL, run, &result) == 0)
-		pthread_join(thread, NULL);
-	return result;
+	void *pages = memset(map_by(mmap), 7, PAGES);
+	pages = (void *)CALL(mremap, pages, PAGES, 64 * PAGES, MREMAP_MAYMOVE);
+	return pages == MAP_FAILED || !is_filled(pages, 7, PAGES) || munmap(pages, 64 * PAGES);
 }
 
-static long do_thrd_create(void)
-{
-	thrd_t thread;
-	long result = 99;
-	if (CALL(thrd_create, &thread, run_c11, &result) == thrd_success)
-		thrd_join(thread, NULL);
-	return result;
-}
-
-static long status_of(pid_t pid)
-{
-	int status = -1;
-	waitpid(pid, &status, 0);
-	return status;
-}
-
-static long leave_by(void *function)
-{
-	pid_t pid = fork();
-	if (pid == 0)
-		CALL(function, 5);
-	return status_of(pid) == 5 << 8 ? 0 : 1;
-}
-
-static long do__exit(void) { return leave_by(_exit); }
-static long do__Exit(void) { return leave_by(_Exit); }
-
-static long do_fork(void)
-{
-	pid_t pid = (pid_t)CALL(fork);
-	if (pid == 0) {
-		bool good = !*left && use(CALL(malloc, 1000), 1000) == 0 && !*left;
-		_exit(good ? 6 : 7);
-	}
-	return status_of(pid) == 6 << 8 ? 0 : 1;
-}
-
-static long do_daemon(void)
-{
-	int ends[2];
-	char good = 0;
-	pipe(ends);
-	pid_t pid = fork();
-	if (pid == 0) {
-		long result = CALL(daemon, 1, 1);
-		good = result == 0 && !*left ? 'y' : 'n';
-		write(ends[1], &good, 1);
-		_exit(0);
-	}
-	close(ends[1]);
-	bool ended = status_of(pid) == 0;
-	read(ends[0], &good, 1);
-	close(ends[0]);
-	return !ended || good != 'y';
-}
+#include "state_processes.h"
 
 /* ---- modules ---- */
 
@@ -423,7 +372,7 @@ static long do_sem_clockwait(void) { return lock("sem", sem_clockwait, NULL, NUL
 
 #include "state_waits.h"
 
-/* One line each: its name, and do_NAME() above or in state_waits.h. */
+/* One line each: its name, and do_NAME() above or in the files that are included. */
 static const struct row {
 	const char *name;
 	long (*run)(void);
@@ -449,7 +398,10 @@ static const struct row {
 	ROW(pselect), ROW(epoll_wait), ROW(epoll_pwait), ROW(recv), ROW(__recv_chk),
 	ROW(recvfrom), ROW(__recvfrom_chk), ROW(recvmsg), ROW(accept), ROW(accept4), ROW(read),
 	ROW(__read_chk), ROW(nanosleep), ROW(clock_nanosleep), ROW(thrd_sleep), ROW(usleep),
-	ROW(sleep),
+	ROW(mmap), ROW(mmap64), ROW(munmap), ROW(mprotect), ROW(madvise), ROW(mremap), ROW(sleep),
+	ROW(_Fork), ROW(forkpty), ROW(clone), ROW(__register_atfork),
+	ROW(pthread_key_create), ROW(tss_create), ROW(prctl), ROW(syscall),
+	ROW(pthread_attr_setsigmask_np), ROW(pthread_attr_getsigmask_np),
 };
 
 static void run_row(const struct row *row)
