@@ -342,6 +342,15 @@ static bool is_sigreturn(uintptr_t pc)
 	return false;
 }
 
+/*
+ * True when a return address is the first instruction of a function, behind no other: no call
+ * returns there. makecontext puts that of libc's __start_context below a coroutine's first frame.
+ */
+static bool is_entered_by_return(uintptr_t pc, bool leaf)
+{
+	return !leaf && pa_cfi_find(&state.cfi, pc) == 0 && state.cfi.start == pc;
+}
+
 struct pa_rule pa_unwind_learn(uintptr_t pc, bool leaf)
 {
 	if (!state.space)
@@ -352,6 +361,8 @@ struct pa_rule pa_unwind_learn(uintptr_t pc, bool leaf)
 	 */
 	uintptr_t ip = leaf ? pc : pc - 1;
 	int error = pa_cfi_find(&state.cfi, ip);
+	if (error == -ENOENT && is_entered_by_return(pc, leaf))
+		return of_kind(PA_RULE_END);
 	if (error == -ENOENT)
 		return of_kind(is_sigreturn(pc) ? PA_RULE_SIGNAL : PA_RULE_CHAIN);
 	if (error)

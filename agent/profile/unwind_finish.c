@@ -199,7 +199,9 @@ static bool is_return_address(uintptr_t pc)
 	if (pa_prologue_call_before(pc, &call))
 		return true;
 	enum pa_rule_kind kind = pa_unwind_learn(pc, false).kind;
-	return kind == PA_RULE_SIGNAL || kind == PA_RULE_END;
+	/* A pointer to a function looks like the latter. */
+	return kind == PA_RULE_SIGNAL ||
+		(kind == PA_RULE_END && pa_cfi_find(&state.cfi, pc - 1) == 0);
 }
 
 /* Appends frames to pcs until the stack ends, breaks or is too deep. */

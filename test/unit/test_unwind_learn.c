@@ -383,9 +383,29 @@ static void lying_headers_never_crash(void **arg)
 	image_drop(image);
 }
 
+static void nothing(void)
+{
+}
+
+static void first_function_of_a_context_ends_the_stack(void **arg)
+{
+	(void)arg;
+	static char stack[16384];
+	ucontext_t context;
+	getcontext(&context);
+	context.uc_stack.ss_sp = stack;
+	context.uc_stack.ss_size = sizeof(stack);
+	context.uc_link = NULL;
+	makecontext(&context, nothing, 0);
+	uintptr_t pc = *(uintptr_t *)context.uc_mcontext.gregs[REG_RSP];
+	assert_int_equal(pa_unwind_learn(pc, false).kind, PA_RULE_END);
+	assert_int_not_equal(pa_unwind_learn(pc, true).kind, PA_RULE_END);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(first_function_of_a_context_ends_the_stack),
 		cmocka_unit_test(leaf_has_the_row_of_its_own_pc),
 		cmocka_unit_test(return_address_has_the_row_before_it),
 		cmocka_unit_test(call_that_does_not_return_keeps_its_function),
