@@ -18,11 +18,30 @@ _Static_assert(sizeof(struct pa_arena_chunk) % ALIGNMENT == 0, "the first object
 
 static struct {
 	PA_ATOMIC(size_t) mapped_bytes; /* statistics only */
+	PA_ATOMIC(uintptr_t) placed_bytes; /* that were asked for so far; relaxed */
 } state;
+
+/*
+ * Where mappings of ours are asked for: a range in which nothing else is on any usual layout, from
+ * a place on that differs by process, and by who asks (this file is in both of our objects). Where
+ * there is something, the kernel chooses.
+ */
+#define PLACES_LO ((uintptr_t)0x300000000000)
+#define PLACES_BITS 41
+#define GOLDEN ((uint64_t)0x9e3779b97f4a7c15)
 
 static size_t page_up(size_t bytes)
 {
 	return PA_ALIGN_UP(bytes, PA_PAGE_BYTES);
+}
+
+PA_SIGNAL void *pa_map_place(size_t bytes)
+{
+	uint64_t page = ((uintptr_t)&state >> PA_PAGE_SHIFT) * GOLDEN >>
+		(64 - PLACES_BITS + PA_PAGE_SHIFT);
+	uintptr_t at = pa_add_relaxed(&state.placed_bytes, page_up(bytes));
+	at &= ((uintptr_t)1 << PLACES_BITS) - 1;
+	return (void *)(PLACES_LO + (page << PA_PAGE_SHIFT) + at);
 }
 
 PA_APP void *pa_map(size_t bytes)
@@ -32,8 +51,8 @@ PA_APP void *pa_map(size_t bytes)
 
 	if (bytes == 0 || bytes > PTRDIFF_MAX)
 		return NULL;
-	memory = mmap(NULL, page_up(bytes), PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS,
-		-1, 0);
+	memory = mmap(pa_map_place(bytes), page_up(bytes), PROT_READ | PROT_WRITE,
+		MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
 	errno = saved;
 	if (memory == MAP_FAILED)
 		return NULL;

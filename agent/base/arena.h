@@ -32,6 +32,12 @@ PA_AGENT char *pa_arena_strndup(struct pa_arena *arena, const char *text, size_t
 /* Gives all memory back to the kernel; pointers into the arena die. */
 PA_AGENT void pa_arena_free(struct pa_arena *arena);
 
+/*
+ * An address to ask mmap for. A program that unmaps a part of its memory and maps it again at the
+ * same place must not find us there, or take away what is ours.
+ */
+PA_SIGNAL void *pa_map_place(size_t bytes);
+
 /* Zeroed pages straight from the kernel, NULL on failure; counted in pa_map_bytes(). */
 PA_APP void *pa_map(size_t bytes);
 PA_APP void pa_unmap(void *memory, size_t bytes);

@@ -278,6 +278,36 @@ static void end_unsized(struct pa_symbols_table *table)
 	}
 }
 
+/* Lets the entry at root sink until none below it is larger. */
+static void sift_down(struct pa_symbols_entry *entries, size_t root, size_t count)
+{
+	for (size_t child; (child = 2 * root + 1) < count; root = child) {
+		struct pa_symbols_entry entry = entries[root];
+
+		if (child + 1 < count && by_address(&entries[child], &entries[child + 1]) < 0)
+			child++;
+		if (by_address(&entry, &entries[child]) >= 0)
+			return;
+		entries[root] = entries[child];
+		entries[child] = entry;
+	}
+}
+
+/* In place: libc's qsort would map memory for a copy, and that where the program has just unmapped
+ * some, which it may be about to map again. */
+static void sort_entries(struct pa_symbols_entry *entries, size_t count)
+{
+	for (size_t root = count / 2; root-- > 0;)
+		sift_down(entries, root, count);
+	for (size_t last = count; last-- > 1;) {
+		struct pa_symbols_entry largest = entries[0];
+
+		entries[0] = entries[last];
+		entries[last] = largest;
+		sift_down(entries, 0, last);
+	}
+}
+
 PA_AGENT void pa_symbols_table_finish(struct pa_symbols_table *table)
 {
 	size_t used, all = table->capacity * sizeof(*table->entries);
@@ -286,7 +316,7 @@ PA_AGENT void pa_symbols_table_finish(struct pa_symbols_table *table)
 		pa_symbols_table_free(table);
 		return;
 	}
-	qsort(table->entries, table->count, sizeof(*table->entries), by_address);
+	sort_entries(table->entries, table->count);
 	thin_out(table);
 	end_unsized(table);
 	/* The rest of the pages was room for what is no function. */

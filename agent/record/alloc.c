@@ -3,6 +3,7 @@
 #include <errno.h>
 #include <sys/mman.h>
 
+#include "../base/arena.h"
 #include "../base/clock.h"
 #include "on.h"
 #include "sample.h"
@@ -65,7 +66,8 @@ static place *level_at(int level, bool create)
 	place *places = pa_load_acquire(&state.levels[level]);
 	if (places || !create || !pa_sandbox_may(&pa_thread_self, PA_CALLS_MAP))
 		return places;
-	place *fresh = mmap(NULL, level_bytes(level), PROT_READ | PROT_WRITE,
+	size_t bytes = level_bytes(level);
+	place *fresh = mmap(pa_map_place(bytes), bytes, PROT_READ | PROT_WRITE,
 		MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
 	if (fresh == MAP_FAILED)
 		return NULL;
@@ -73,7 +75,7 @@ static place *level_at(int level, bool create)
 		pa_add_relaxed(&state.level_count, 1);
 		return fresh;
 	}
-	munmap(fresh, level_bytes(level));
+	munmap(fresh, bytes);
 	return places;
 }
 

@@ -8,6 +8,7 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 
+#include "../base/arena.h"
 #include "../base/clock.h"
 #include "../base/lock.h"
 #include "asleep.h"
@@ -123,7 +124,8 @@ static bool have_entries(void)
 {
 	if (state.entries)
 		return true;
-	void *memory = mmap(NULL, PA_ROLL_MAX * sizeof(struct pa_roll_entry),
+	const size_t bytes = PA_ROLL_MAX * sizeof(struct pa_roll_entry);
+	void *memory = mmap(pa_map_place(bytes), bytes,
 		PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
 	if (memory == MAP_FAILED)
 		return false;

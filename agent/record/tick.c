@@ -7,6 +7,7 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "../base/arena.h"
 #include "../base/clock.h"
 #include "../base/lock.h"
 #include "labels.h"
@@ -220,7 +221,7 @@ static bool have_slots(void)
 		madvise(state.slots, bytes, MADV_DONTNEED);
 		return true;
 	}
-	void *memory = mmap(NULL, bytes, PROT_READ | PROT_WRITE,
+	void *memory = mmap(pa_map_place(bytes), bytes, PROT_READ | PROT_WRITE,
 		MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
 	if (memory == MAP_FAILED)
 		return false;

@@ -3,6 +3,7 @@
 #include <stddef.h>
 #include <stdint.h>
 #include <cmocka.h>
+#include <sys/mman.h>
 
 #include <errno.h>
 #include <string.h>
@@ -169,9 +170,28 @@ static void map_fails_with_null_and_keeps_errno(void **unused)
 	assert_int_equal(pa_map_bytes(), before);
 }
 
+/* A program that maps again what it has unmapped must not find us there. */
+static void mappings_are_not_put_into_holes(void **unused)
+{
+	(void)unused;
+	const size_t bytes = 64 << 10;
+	char *hole = mmap(NULL, 3 * bytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1,
+		0);
+	assert_ptr_not_equal(hole, MAP_FAILED);
+	munmap(hole + bytes, bytes);
+	for (int i = 0; i < 100; i++) {
+		void *memory = pa_map(bytes / 4);
+		assert_true((char *)memory < hole || (char *)memory >= hole + 3 * bytes);
+		if (i % 2)
+			pa_unmap(memory, bytes / 4);
+	}
+	munmap(hole, 3 * bytes);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(mappings_are_not_put_into_holes),
 		cmocka_unit_test(objects_are_zeroed_aligned_and_apart),
 		cmocka_unit_test(no_bytes_are_still_an_object_of_their_own),
 		cmocka_unit_test(chunks_double_from_64_kib_to_1_mib),
