@@ -403,7 +403,7 @@ static bool set_up_record(void)
 	pa_record.signal = settings->signal;
 	pa_record.pid = getpid();
 	set_stack_bounds();
-	pa_signal_boot(state.bridge.sigaction);
+	pa_hooks_signal_boot();
 	pa_spawn_boot(&state.bridge, &state.load_lock);
 	pa_hold_boot(&state.load_lock);
 	pa_thread_meet(&pa_thread_self);

@@ -163,6 +163,17 @@
 	PA_HOOK(sigaction, int, (int, const struct sigaction *, struct sigaction *), true)        \
 	PA_HOOK(sigaltstack, int, (const stack_t *, stack_t *), true)                             \
 	PA_HOOK(signal, sighandler_t, (int, sighandler_t), true)                                  \
+	PA_HOOK(bsd_signal, sighandler_t, (int, sighandler_t), true)                              \
+	PA_HOOK(ssignal, sighandler_t, (int, sighandler_t), true)                                 \
+	PA_HOOK(sysv_signal, sighandler_t, (int, sighandler_t), true)                             \
+	PA_HOOK(__sysv_signal, sighandler_t, (int, sighandler_t), true)                           \
+	PA_HOOK(__sigaction, int, (int, const struct sigaction *, struct sigaction *), true)      \
+	PA_HOOK(sigset, sighandler_t, (int, sighandler_t), true)                                  \
+	PA_HOOK(sigignore, int, (int), true)                                                      \
+	PA_HOOK(sighold, int, (int), true)                                                        \
+	PA_HOOK(sigrelse, int, (int), true)                                                       \
+	PA_HOOK(siginterrupt, int, (int, int), true)                                              \
+	PA_HOOK(sigpending, int, (sigset_t *), true)                                              \
 	PA_HOOK(sigwait, int, (const sigset_t *, int *), true)                                    \
 	PA_HOOK(sigwaitinfo, int, (const sigset_t *, siginfo_t *), true)                          \
 	PA_HOOK(sigtimedwait, int,                                                                \

@@ -14,6 +14,10 @@ PA_BOOT void pa_hooks_boot(struct pa_bridge *bridge);
  * Any thread; takes effect soon. */
 PA_APP void pa_hooks_watch(bool on);
 
+/* Boots record/signal.c. Takes our signal out of the calling thread's mask when the process was
+ * started with all blocked: threads inherit that. */
+PA_BOOT void pa_hooks_signal_boot(void);
+
 /* pthread_create without our wrapper: 0 or an error number. */
 PA_APP int pa_hooks_thread_create(pthread_t *thread, const pthread_attr_t *attr,
 	void *(*run)(void *), void *arg);

@@ -6,7 +6,6 @@
 
 #include "../base/clock.h"
 #include "../base/lock.h"
-#include "../base/quiet.h"
 #include "asleep.h"
 #include "on.h"
 #include "regs.h"
@@ -26,34 +25,13 @@
 
 static struct {
 	struct pa_lock lock;        /* take, release; PA_LOCK_SIGNAL */
-	pa_sigaction_fn *sigaction;
 	bool fsgsbase;
 	size_t frame_bytes;         /* of the kernel's for a signal, at most */
 	unsigned takers;            /* guard: lock */
 	bool unanswered;            /* a signal of ours may be on its way still; guard: lock */
-	PA_ATOMIC(uint32_t) active; /* our handler is installed; release / acquire */
 	PA_ATOMIC(uint32_t) kept;   /* the default action would end the program; relaxed */
 	PA_ATOMIC(uint32_t) taken;  /* the program uses the signal itself; relaxed */
-	PA_ATOMIC(uint32_t) handled; /* the program has a handler for it; relaxed */
-	struct sigaction program;   /* what the program has, or wants, for our signal */
 } state = { .lock = PA_LOCK_INIT(PA_LOCK_SIGNAL) };
-
-void pa_signal_boot(pa_sigaction_fn *real_sigaction)
-{
-	state.sigaction = real_sigaction;
-	state.fsgsbase = pa_regs_fsgsbase();
-	state.frame_bytes = getauxval(AT_MINSIGSTKSZ);
-}
-
-/* A signal of this number that is not ours: somebody else's, for the program. */
-static void forward(int signal, siginfo_t *info, void *context)
-{
-	const struct sigaction *action = &state.program;
-	if (action->sa_flags & SA_SIGINFO)
-		action->sa_sigaction(signal, info, context);
-	else if (action->sa_handler != SIG_DFL && action->sa_handler != SIG_IGN)
-		action->sa_handler(signal);
-}
 
 static void on_signal(int signal, siginfo_t *info, void *context)
 {
@@ -71,7 +49,14 @@ static void on_signal(int signal, siginfo_t *info, void *context)
 	if (ours)
 		pa_asleep_hide_interruption(context);
 	else
-		forward(signal, info, context);
+		pa_disposition_forward(signal, info, context);
+}
+
+void pa_signal_boot(pa_sigaction_fn *real_sigaction)
+{
+	state.fsgsbase = pa_regs_fsgsbase();
+	state.frame_bytes = getauxval(AT_MINSIGSTKSZ);
+	pa_disposition_boot(real_sigaction, on_signal);
 }
 
 void pa_signal_is_taken(void)
@@ -89,33 +74,9 @@ size_t pa_signal_stack_bytes(void)
 	return state.frame_bytes + HANDLER_BYTES;
 }
 
-void pa_signal_is_handled(bool handled)
-{
-	pa_store_relaxed(&state.handled, handled);
-}
-
 bool pa_signal_is_of_program(void)
 {
-	return pa_load_relaxed(&state.taken) || pa_load_relaxed(&state.handled);
-}
-
-/* 0 or -errno. */
-static int install(void)
-{
-	if (pa_load_relaxed(&state.taken))
-		return -EADDRINUSE;
-	struct sigaction action = { .sa_flags = SA_SIGINFO | SA_RESTART | SA_ONSTACK };
-	action.sa_sigaction = on_signal;
-	pa_quiet_fill(&action.sa_mask);
-	if (state.sigaction(pa_record.signal, NULL, &state.program) != 0)
-		return -errno;
-	if (state.program.sa_flags & SA_SIGINFO ||
-	    (state.program.sa_handler != SIG_DFL && state.program.sa_handler != SIG_IGN))
-		return -EADDRINUSE;
-	if (state.sigaction(pa_record.signal, &action, NULL) != 0)
-		return -errno;
-	pa_store_release(&state.active, 1);
-	return 0;
+	return pa_load_relaxed(&state.taken) || pa_disposition_is_handled();
 }
 
 /* ---- the way back ---- */
@@ -164,28 +125,27 @@ static bool have_all_met(void)
 }
 
 /*
- * Back to the program's disposition. Through SIG_IGN, which drops what is still pending anywhere:
- * a signal of ours that met the default action would end the program. It stays ignored when a
- * tracer keeps a thread stopped.
+ * Back to the program's disposition, when none of ours is pending anywhere: a signal of ours that
+ * met the default action would end the program.
  */
-static void give_back(bool may_be_held)
+static void give_back(void)
 {
-	struct sigaction ignore = { .sa_handler = SIG_IGN };
-	state.sigaction(pa_record.signal, &ignore, NULL);
-	bool met = !pa_load_relaxed(&state.kept) && (!may_be_held || have_all_met());
-	pa_store_release(&state.active, 0);
-	bool ignores = !(state.program.sa_flags & SA_SIGINFO) &&
-		state.program.sa_handler == SIG_IGN;
-	bool kills = !(state.program.sa_flags & SA_SIGINFO) &&
-		state.program.sa_handler == SIG_DFL;
-	if (!ignores && (met || !kills))
-		state.sigaction(pa_record.signal, &state.program, NULL);
+	if (state.unanswered)
+		pa_disposition_drop_pending();
+	if (state.unanswered && !have_all_met())
+		return;
+	state.unanswered = false;
+	pa_disposition_restore(pa_load_relaxed(&state.kept));
 }
 
 int pa_signal_take(void)
 {
 	pa_lock(&state.lock);
-	int error = state.takers ? 0 : install();
+	int error = 0;
+	if (pa_load_relaxed(&state.taken))
+		error = state.takers ? 0 : -EADDRINUSE;
+	else if (!state.takers)
+		error = pa_disposition_install();
 	if (!error)
 		state.takers++;
 	pa_unlock(&state.lock);
@@ -196,23 +156,9 @@ void pa_signal_release(bool all_answered)
 {
 	pa_lock(&state.lock);
 	state.unanswered |= !all_answered;
-	if (--state.takers == 0) {
-		give_back(state.unanswered);
-		state.unanswered = false;
-	}
+	if (--state.takers == 0)
+		give_back();
 	pa_unlock(&state.lock);
-}
-
-bool pa_signal_sigaction(const struct sigaction *action, struct sigaction *old)
-{
-	if (!pa_load_acquire(&state.active))
-		return false;
-	struct sigaction had = state.program;
-	if (action)
-		state.program = *action;
-	if (old)
-		*old = had;
-	return true;
 }
 
 void pa_signal_atfork_child(void)
@@ -221,6 +167,5 @@ void pa_signal_atfork_child(void)
 	state.takers = 0;
 	state.unanswered = false;
 	pa_store_relaxed(&state.kept, 0); /* timers are not inherited */
-	if (pa_load_relaxed(&state.active))
-		give_back(false); /* we are alone, and not stopped */
+	pa_disposition_atfork_child();
 }

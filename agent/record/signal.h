@@ -11,9 +11,9 @@
 #include <signal.h>
 
 #include "../base/base.h"
+#include "disposition.h"
 
-/* How record/ changes a disposition without meeting the program's hooks. Set at boot. */
-typedef int pa_sigaction_fn(int, const struct sigaction *, struct sigaction *);
+/* real_sigaction: how record/ changes a disposition without meeting the program's hooks. */
 PA_BOOT void pa_signal_boot(pa_sigaction_fn *real_sigaction);
 
 /*
@@ -24,18 +24,12 @@ PA_AGENT int pa_signal_take(void);
 /*
  * After the last one the signal is the program's again, and none of ours is pending anywhere.
  * Unless all that were sent have been answered this waits for threads in the hands of a tracer, at
- * most a second; if one stays there the signal is left ignored.
+ * most a second; if one stays there our handler stays too, and passes on what is not ours.
  */
 PA_AGENT void pa_signal_release(bool all_answered);
 
 /* Signals of ours will come for ever: they are ignored from now on, where they would kill. */
 PA_SIGNAL void pa_signal_keep(void);
-
-/*
- * The program asks for sigaction on our signal while it is in use: its wish is kept and comes true
- * when it is released. False: not in use, do the real call.
- */
-PA_APP bool pa_signal_sigaction(const struct sigaction *action, struct sigaction *old);
 
 /* The program uses our signal by name (blocks it, waits for it): nobody will take it. */
 PA_SIGNAL void pa_signal_is_taken(void);
@@ -43,10 +37,7 @@ PA_SIGNAL void pa_signal_is_taken(void);
 /* The bytes that an alternate stack has to have for our signal: the kernel's frame, our handler. */
 PA_SIGNAL size_t pa_signal_stack_bytes(void);
 
-/* The program has set a handler for our signal, or taken it away again. */
-PA_APP void pa_signal_is_handled(bool handled);
-
-/* One of both: the signal is to be left in every mask of the program. */
+/* That, or it has a handler that is meant for it: the signal is to be left in every mask. */
 PA_SIGNAL bool pa_signal_is_of_program(void);
 
 /* In a forked child: the disposition goes back at once. */

@@ -24,6 +24,12 @@
  * /proc/self/task agree on one place. Places are never reused within a profile.
  */
 #define SLOTS 65536u
+
+/* How long stop waits for threads that make or delete their timer: a few system calls, unless the
+ * thread is stopped there. */
+#define OTHERS_PATIENCE_NS PA_NS_PER_S
+#define OTHERS_LOOK_NS (PA_NS_PER_MS / 10)
+
 struct slot {
 	PA_ATOMIC(int32_t) tid;   /* 0 free; claimed by CAS */
 	PA_ATOMIC(int32_t) timer; /* kernel's timer id + 1; 0 none. Who swaps it out deletes it. */
@@ -37,6 +43,8 @@ static struct {
 	int32_t filters;     /* seccomp filters of who starts; guard: lock */
 	PA_ATOMIC(int32_t) room; /* timers that may still be made; relaxed */
 	PA_ATOMIC(uint32_t) confined; /* a thread has more: it may start others; relaxed */
+	/* Threads that make or delete their own timer now: stop waits for them; acq_rel. */
+	PA_ATOMIC(uint32_t) busy;
 } state = { .lock = PA_LOCK_INIT(PA_LOCK_CONFIG) };
 
 /* The thread CPU clock of any tid: the kernel's MAKE_THREAD_CPUCLOCK(tid, CPUCLOCK_SCHED). */
@@ -188,11 +196,19 @@ static void arm_existing(void *unused, int32_t tid)
 		delete_timer(slot);
 }
 
-/* Who has a tick pending gets it at the end of a system call in here at the latest. */
-static void drop_timer(int32_t tid)
+static void enter(void)
 {
-	if (!pa_load_acquire(&pa_on->cpu))
-		return;
+	pa_add_acq_rel(&state.busy, 1);
+	pa_fence_full(); /* against stop, which switches off and then looks at busy */
+}
+
+static void leave(void)
+{
+	pa_sub_acq_rel(&state.busy, 1);
+}
+
+static void delete_timer_of(int32_t tid)
+{
 	for (uint32_t i = 0; i < SLOTS; i++) {
 		struct slot *slot = &state.slots[((uint32_t)tid + i) & (SLOTS - 1)];
 		int32_t found = pa_load_acquire(&slot->tid);
@@ -205,12 +221,36 @@ static void drop_timer(int32_t tid)
 	}
 }
 
+/* Who has a tick pending gets it at the end of a system call in here at the latest. */
+static void drop_timer(int32_t tid)
+{
+	enter();
+	if (pa_load_acquire(&pa_on->cpu))
+		delete_timer_of(tid);
+	leave();
+}
+
 void pa_tick_thread_deaf(struct pa_thread *thread)
 {
 	int32_t tid = pa_thread_tid(thread);
 	pa_store_relaxed(&thread->deaf, 1);
 	pa_fence_full();
 	drop_timer(tid);
+}
+
+/* A timer that is being made or deleted while sampling stops may tick once more. */
+static void await_others(void)
+{
+	int64_t end_ns = pa_clock_mono_ns() + OTHERS_PATIENCE_NS;
+	pa_fence_full();
+	/* Ends: at end_ns. */
+	while (pa_load_acquire(&state.busy)) {
+		if (pa_clock_mono_ns() >= end_ns) {
+			pa_signal_keep();
+			return;
+		}
+		pa_futex_rest(OTHERS_LOOK_NS); /* no wake: a sandbox may forbid it */
+	}
 }
 
 static bool have_slots(void)
@@ -259,10 +299,23 @@ void pa_tick_stop(void)
 		pa_store_release(&pa_on->cpu, 0);
 		for (uint32_t i = 0; i < SLOTS; i++)
 			delete_timer(&state.slots[i]);
+		await_others();
 		pa_signal_release(false); /* timers do not tell who has had their ticks */
 		state.running = false;
 	}
 	pa_unlock(&state.lock);
+}
+
+static void begin(struct pa_thread *thread, struct slot *slot)
+{
+	thread->ticks_seen = 0;
+	thread->tick_base_ns = pa_clock_thread_cpu_ns();
+	thread->tick_first_ns = random_phase(thread);
+	thread->tick_slot = (uint32_t)(slot - state.slots) + 1;
+	if (!arm(slot, thread->tid, first_tick(thread->tick_first_ns))) {
+		thread->tick_slot = 0;
+		PA_COUNT_EVENT(timers_failed);
+	}
 }
 
 void pa_tick_thread_begin(struct pa_thread *thread)
@@ -272,17 +325,11 @@ void pa_tick_thread_begin(struct pa_thread *thread)
 		PA_COUNT_EVENT(timers_failed);
 		return;
 	}
-	struct slot *slot = claim_slot(thread->tid);
-	if (!slot)
-		return;
-	thread->ticks_seen = 0;
-	thread->tick_base_ns = pa_clock_thread_cpu_ns();
-	thread->tick_first_ns = random_phase(thread);
-	thread->tick_slot = (uint32_t)(slot - state.slots) + 1;
-	if (!arm(slot, thread->tid, first_tick(thread->tick_first_ns))) {
-		thread->tick_slot = 0;
-		PA_COUNT_EVENT(timers_failed);
-	}
+	enter();
+	struct slot *slot = pa_load_acquire(&pa_on->cpu) ? claim_slot(thread->tid) : NULL;
+	if (slot)
+		begin(thread, slot);
+	leave();
 }
 
 /* Ticks due by the thread's CPU time that the timer did not deliver: the kernel looks at CPU timers
@@ -298,7 +345,9 @@ static uint64_t residue(const struct pa_thread *thread)
 
 static void charge_residue(struct pa_thread *thread)
 {
+	enter();
 	delete_timer(&state.slots[thread->tick_slot - 1]);
+	leave();
 	thread->tick_slot = 0;
 	if (!pa_load_relaxed(&pa_on->cpu))
 		return;
@@ -326,18 +375,21 @@ void pa_tick_thread_confined(struct pa_thread *thread)
 
 void pa_tick_all_confined(void)
 {
+	enter();
 	for (uint32_t i = 0; i < SLOTS && pa_load_acquire(&pa_on->cpu); i++) {
 		if (!pa_load_relaxed(&state.slots[i].timer))
 			continue;
 		delete_timer(&state.slots[i]);
 		PA_COUNT_EVENT(timers_failed);
 	}
+	leave();
 }
 
 void pa_tick_atfork_child(void)
 {
 	pa_lock_reset(&state.lock);
 	state.running = false;
+	pa_store_relaxed(&state.busy, 0);
 	/* The slots name timers of the parent: ids that mean nothing here. */
 	if (state.slots)
 		madvise(state.slots, SLOTS * sizeof(struct slot), MADV_DONTNEED);

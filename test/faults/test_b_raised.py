@@ -1,5 +1,6 @@
 """B: signals that the agent's own calls would raise, and threads that take none."""
 import re
+import socket
 import time
 
 import pytest
@@ -54,6 +55,29 @@ def test_trapping_filter(case):
     assert target.out.endswith("lived\n")
 
 
+# ------------------------------------------------------------------ the disposition, at any moment
+
+PROFILE = (b"GET /debug/pprof/profile?seconds=10 HTTP/1.1\r\nHost: localhost\r\n\r\n")
+
+
+def begin_and_leave(target, count):
+    """CPU profiles whose clients leave: they begin and end as often as there can be."""
+    for _ in range(count):
+        with socket.create_connection(("127.0.0.1", target.port)) as client:
+            client.sendall(PROFILE)
+            time.sleep(0.03)  # the profile is on, whether it took any tick or not
+
+
+@row("F40", "disposition set while profiles begin and end", severity=1)
+def test_disposition_race(case):
+    target = case.start([program("f_disposition")], cpu_hz=1000)
+    target.expect("ready")
+    with case.fire(target, ("/goroutine?debug=2", "/heap")):
+        begin_and_leave(target, 100)
+    assert target.finish() == 0 and target.err == ""
+    assert target.out == "ready\nalive\n"
+
+
 # ------------------------------------------------------------------ threads that take no signal
 
 @row("F38", "threads of the kernel", severity=3, fast=True)
@@ -72,7 +96,7 @@ def test_kernel_threads(case):
     assert target.finish() == 0 and target.err == ""
 
 
-MASKED = ("attributes", "default", "ignore")
+MASKED = ("attributes", "inherited", "unblock", "block", "default", "ignore", "handler")
 
 
 @row("F39", "signals blocked or set one by one, or by attributes", severity=2, fast=True)

@@ -77,11 +77,10 @@ static void wish_of_the_program_comes_true_after_release(void **unused)
 {
 	(void)unused;
 	struct sigaction own = { .sa_handler = own_handler }, old;
-	assert_false(pa_signal_sigaction(&own, NULL));
 	assert_int_equal(pa_signal_take(), 0);
-	assert_true(pa_signal_sigaction(&own, &old));
+	assert_int_equal(pa_disposition_change(&own, &old), 0);
 	assert_ptr_equal(old.sa_handler, SIG_DFL);
-	assert_true(pa_signal_sigaction(NULL, &old));
+	assert_int_equal(pa_disposition_change(NULL, &old), 0);
 	assert_ptr_equal(old.sa_handler, own_handler);
 	pa_signal_release(true);
 	assert_ptr_equal(disposition().sa_handler, own_handler);
@@ -92,9 +91,7 @@ static void signals_of_others_go_to_the_programs_handler(void **unused)
 	(void)unused;
 	struct sigaction own = { .sa_handler = own_handler };
 	assert_int_equal(pa_signal_take(), 0);
-	raise(pa_record.signal);
-	assert_int_equal(pa_load_relaxed(&calls), 0);
-	assert_true(pa_signal_sigaction(&own, NULL));
+	assert_int_equal(pa_disposition_change(&own, NULL), 0);
 	raise(pa_record.signal);
 	assert_int_equal(pa_load_relaxed(&calls), 1);
 	pa_signal_release(true);
@@ -169,7 +166,10 @@ static void release_in_a_tracee(int sent)
 		_exit(1);
 	while (!pa_load_acquire(&tid))
 		;
-	syscall(SYS_tgkill, getpid(), pa_load_acquire(&tid), pa_record.signal);
+	siginfo_t info = { .si_signo = pa_record.signal, .si_code = SI_QUEUE };
+	info.si_pid = getpid();
+	info.si_value.sival_ptr = (void *)((uintptr_t)1 << 32); /* of an earlier roll */
+	syscall(SYS_rt_tgsigqueueinfo, getpid(), pa_load_acquire(&tid), pa_record.signal, &info);
 	if (read(sent, &word, 1) != 1)
 		_exit(2);
 	pa_signal_release(false);
@@ -186,6 +186,7 @@ static void signal_in_the_hands_of_a_tracer_ends_nobody(void **unused)
 	assert_int_equal(pipe(go), 0);
 	pid_t child = fork(), stopped;
 	if (child == 0) {
+		pa_record.pid = getpid();
 		prctl(PR_SET_PDEATHSIG, SIGKILL);
 		raise(SIGSTOP);
 		release_in_a_tracee(go[0]);
@@ -211,10 +212,11 @@ static void signal_in_the_hands_of_a_tracer_ends_nobody(void **unused)
 static void signal_is_of_the_program_while_it_handles_it(void **unused)
 {
 	(void)unused;
+	const struct sigaction own = { .sa_handler = own_handler };
 	assert_false(pa_signal_is_of_program());
-	pa_signal_is_handled(true);
+	assert_int_equal(pa_disposition_change(&own, NULL), 0);
 	assert_true(pa_signal_is_of_program());
-	pa_signal_is_handled(false);
+	assert_int_equal(pa_disposition_change(&none, NULL), 0);
 	assert_false(pa_signal_is_of_program());
 }
 
