@@ -20,6 +20,7 @@
 
 #include "agent.h"
 #include "apart.h"
+#include "aside.h"
 #include "base/arena.h"
 #include "base/clock.h"
 #include "base/launchers.h"
@@ -41,6 +42,7 @@
 #include "children.h"
 #include "exitfiles.h"
 #include "hold.h"
+#include "place.h"
 #include "spawn.h"
 #include "watched.h"
 #include "whole.h"
@@ -49,7 +51,6 @@ extern void *__libc_stack_end; /* ld.so: where the main thread's stack began */
 extern char **environ;
 extern const char __ehdr_start[] PA_HIDDEN; /* the linker's: where this object begins */
 
-#define PATH_BYTES 4096
 #define CORE_NAME "libpprofagent-core.so"
 
 /*
@@ -74,13 +75,14 @@ typedef int core_main_fn(struct pa_bridge *);
 static struct {
 	struct pa_settings settings;
 	struct pa_bridge bridge;
-	char core_path[PATH_BYTES];
+	char core_path[PA_PLACE_BYTES];
 	core_main_fn *core_main;     /* set once, on the agent's thread; inherited by children */
 	struct pa_lock load_lock;    /* held while the loader or libc works for us */
 	struct pa_hook_status hooks[HOOKS_MAX]; /* as found when the core was opened */
 	size_t hook_count;
 	bool start_pending;          /* in a forked child: the agent's thread is to start again */
 	PA_ATOMIC(uint32_t) core_ready; /* bridge.api can be called; futex; release in _is_ready */
+	PA_ATOMIC(uint32_t) over;       /* it will not be ready again; release in _is_over */
 } state = { .load_lock = PA_LOCK_INIT(PA_LOCK_LOAD) };
 
 /*
@@ -155,7 +157,9 @@ static size_t hook_status(struct pa_hook_status *out, size_t max)
 static void *run_agent(void *unused)
 {
 	(void)unused;
+	pa_aside_arrive();
 	state.bridge.files_private = pa_apart_leave();
+	pa_aside_have_bell(state.bridge.files_private);
 	pa_ring_reader(pa_record.ring, true);
 	if (!pa_exitfiles_want_cpu())
 		pa_ring_wait_data(pa_record.ring, is_child() ? CHILD_DELAY_NS : FIRST_DELAY_NS);
@@ -163,9 +167,7 @@ static void *run_agent(void *unused)
 		state.core_main = open_core();
 	if (state.core_main)
 		state.core_main(&state.bridge);
-	/* Nobody reads: hooks stop recording, writers stop waiting. */
-	pa_store_relaxed(&pa_on->heap, 0);
-	pa_ring_reader(pa_record.ring, false);
+	pa_agent_is_over();
 	return NULL;
 }
 
@@ -207,6 +209,20 @@ static void core_is_ready(void)
 	pa_futex_wake(&state.core_ready, INT32_MAX);
 }
 
+void pa_agent_core_is_away(void)
+{
+	pa_store_release(&state.core_ready, 0);
+}
+
+/* Nobody reads: hooks stop recording, writers stop waiting. */
+void pa_agent_is_over(void)
+{
+	pa_store_release(&state.over, 1);
+	pa_store_relaxed(&pa_on->heap, 0);
+	set_contend_rates(0, 0);
+	pa_ring_reader(pa_record.ring, false);
+}
+
 const struct pa_bridge *pa_agent_core(int64_t timeout_ns)
 {
 	int64_t end_ns = pa_clock_mono_ns() + timeout_ns;
@@ -215,7 +231,7 @@ const struct pa_bridge *pa_agent_core(int64_t timeout_ns)
 	/* Ends: at end_ns. */
 	while (!pa_load_acquire(&state.core_ready)) {
 		int64_t left_ns = end_ns - pa_clock_mono_ns();
-		if (left_ns <= 0)
+		if (left_ns <= 0 || pa_load_acquire(&state.over))
 			return NULL;
 		pa_ring_kick(pa_record.ring);
 		pa_futex_wait(&state.core_ready, 0, left_ns);
@@ -282,6 +298,9 @@ static PA_ENTRY void after_fork_child(void)
 	pa_signal_atfork_child();
 	pa_exitfiles_atfork_child();
 	pa_store_relaxed(&state.core_ready, 0);
+	pa_store_relaxed(&state.over, 0);
+	state.bridge.returned = false;
+	pa_aside_atfork_child();
 	pa_rollcall_atfork_child();
 	pa_labels_atfork_child();
 	pa_thread_atfork_child();
@@ -342,42 +361,6 @@ PA_ENTRY void pa_process_exits(void)
 
 /* ---- boot1 ---- */
 
-/* Basename of the executable; "" when unknown. A file that was replaced while we start has a mark
- * behind its name. */
-static const char *program_name(char *path, size_t size)
-{
-	static const char mark[] = " (deleted)";
-	const ssize_t mark_length = sizeof(mark) - 1;
-	ssize_t length = readlink("/proc/self/exe", path, size - 1);
-	if (length > mark_length && !memcmp(path + length - mark_length, mark, mark_length))
-		length -= mark_length;
-	path[length > 0 ? length : 0] = '\0';
-	char *slash = strrchr(path, '/');
-	return slash ? slash + 1 : path;
-}
-
-/* The core lies beside us. Absolute, since the program may change its directory before we look. */
-static bool find_core(void)
-{
-	Dl_info self;
-	if (!dladdr((void *)&state, &self) || !self.dli_fname)
-		return false;
-	size_t at = 0;
-	if (self.dli_fname[0] != '/') {
-		if (!getcwd(state.core_path, PATH_BYTES / 2))
-			return false;
-		at = strlen(state.core_path);
-		state.core_path[at++] = '/';
-	}
-	const char *slash = strrchr(self.dli_fname, '/');
-	size_t directory = slash ? (size_t)(slash - self.dli_fname) + 1 : 0;
-	if (at + directory + sizeof(CORE_NAME) > PATH_BYTES)
-		return false;
-	memcpy(state.core_path + at, self.dli_fname, directory);
-	memcpy(state.core_path + at + directory, CORE_NAME, sizeof(CORE_NAME));
-	return true;
-}
-
 /* Its limit may change, and something else may be mapped below: what is below here is proven when
  * the thread comes there. */
 static void set_stack_bounds(void)
@@ -406,6 +389,7 @@ static bool set_up_record(void)
 	pa_hooks_signal_boot();
 	pa_spawn_boot(&state.bridge, &state.load_lock);
 	pa_hold_boot(&state.load_lock);
+	pa_aside_boot(&state.bridge, run_agent);
 	pa_thread_meet(&pa_thread_self);
 	return true;
 }
@@ -451,8 +435,8 @@ static void fill_bridge(void)
 /* True when this process is to be profiled. */
 static bool read_settings(char *const *argv)
 {
-	char path[PATH_BYTES];
-	const char *name = program_name(path, sizeof(path));
+	char path[PA_PLACE_BYTES];
+	const char *name = pa_place_program(path, sizeof(path));
 	pa_env_read(&state.settings, environ, name);
 	const struct pa_settings *now = &state.settings;
 	if (!now->enabled || now->launcher || pa_launchers_one_thread(argv) ||
@@ -471,7 +455,8 @@ __attribute__((constructor)) static void boot1(int argc __attribute__((unused)),
 {
 	int saved_errno = errno;
 	pa_hooks_boot(&state.bridge);
-	if (!pa_watched() && read_settings(argv) && find_core() && set_up_record()) {
+	if (!pa_watched() && read_settings(argv) && pa_place_core(state.core_path, CORE_NAME) &&
+		set_up_record()) {
 		fill_bridge();
 		if (state.settings.children)
 			pa_children_mark(false);

@@ -1,5 +1,6 @@
 #include "apart.h"
 
+#include <errno.h>
 #include <fcntl.h>
 #include <linux/close_range.h>
 #include <sched.h>
@@ -65,6 +66,9 @@ static bool copy_descriptors(void)
 bool pa_apart_leave(void)
 {
 	bool is_private = copy_first_word() || copy_descriptors();
-	unshare(CLONE_FS); /* chroot and chdir of the program are not ours; may be forbidden */
+	/* chroot and chdir of the program are not ours. A directory of its own, it may remove or
+	 * unmount, and ours would keep it busy. May be forbidden. */
+	if (unshare(CLONE_FS) == 0 && chdir("/") != 0)
+		errno = 0;
 	return is_private;
 }

@@ -7,6 +7,7 @@
 #include <string.h>
 #include <sys/prctl.h>
 
+#include "aside.h"
 #include "base/quiet.h"
 #include "record/process.h"
 #include "record/thread.h"
@@ -30,6 +31,7 @@ void pa_spawn_boot(const struct pa_bridge *bridge, struct pa_lock *loader)
 struct trampoline {
 	void *(*run)(void *);
 	void *arg;
+	uint32_t turn; /* see base/seat.h */
 	char name[PA_THREAD_NAME_BYTES];
 };
 
@@ -73,6 +75,16 @@ bool pa_process_is_alone(void)
 		__atomic_load_n(count, __ATOMIC_ACQUIRE) <= 1 + pa_thread_expected_agents();
 }
 
+/* Where run never comes back from: asked to leave, the thread jumps out of it. */
+PA_NOINLINE static void *run_seated(const struct trampoline *start)
+{
+	struct pa_seat *seat = pa_aside_sit(start->turn);
+	/* Without one it could not be told when to go. */
+	if (!seat)
+		return NULL;
+	return __builtin_setjmp(seat->way_out) == 0 ? start->run(start->arg) : NULL;
+}
+
 static void *run_agent_thread(void *given)
 {
 	/* A new thread inherits them, and the program forked with what it likes. */
@@ -85,9 +97,10 @@ static void *run_agent_thread(void *given)
 	state.bridge->memory.free(given);
 	leave_realtime();
 	prctl(PR_SET_NAME, start.name);
-	void *result = start.run(start.arg);
+	void *result = run_seated(&start);
 	pa_thread_end_agent();
 	count_again();
+	pa_aside_rise();
 	return result;
 }
 
@@ -115,7 +128,7 @@ static int create_agent_thread(pthread_t *thread, const pthread_attr_t *attr,
 	struct trampoline *start = state.bridge->memory.malloc(sizeof(*start));
 	if (!start)
 		return ENOMEM;
-	*start = (struct trampoline){ .run = run, .arg = arg };
+	*start = (struct trampoline){ .run = run, .arg = arg, .turn = pa_aside_turn() };
 	strncpy(start->name, name, sizeof(start->name) - 1);
 	int error = create_masked(thread, attr, start);
 	if (error)

@@ -156,6 +156,8 @@
 	PA_HOOK(dlopen, void *, (const char *, int), true)                                        \
 	PA_HOOK(dlmopen, void *, (long, const char *, int), true)                                 \
 	PA_HOOK(dlclose, int, (void *), true)                                                     \
+	PA_HOOK(unshare, int, (int), false)                                                       \
+	PA_HOOK(setns, int, (int, int), false)                                                    \
 	PA_HOOK(sigprocmask, int, (int, const sigset_t *, sigset_t *), true)                      \
 	PA_HOOK(pthread_sigmask, int, (int, const sigset_t *, sigset_t *), true)                  \
 	PA_HOOK(pthread_attr_setsigmask_np, int, (pthread_attr_t *, const sigset_t *), true)      \

@@ -8,6 +8,7 @@
 #include <unistd.h>
 
 #include "clock.h"
+#include "seat.h"
 
 #ifdef PA_DEBUG
 #include <assert.h>
@@ -77,6 +78,7 @@ PA_AGENT void pa_lock(struct pa_lock *lock)
 	check_order(lock);
 	if (pa_unlikely(!take_free(lock)))
 		take_slow(lock, -1);
+	pa_seat_hold();
 	note_held(lock);
 }
 
@@ -90,8 +92,10 @@ PA_APP bool pa_lock_timed(struct pa_lock *lock, int64_t timeout_ns)
 	taken = take_free(lock);
 	if (!taken && timeout_ns > 0)
 		taken = take_slow(lock, timeout_ns < longest ? timeout_ns : longest);
-	if (taken)
+	if (taken) {
+		pa_seat_hold();
 		note_held(lock);
+	}
 	return taken;
 }
 
@@ -106,6 +110,7 @@ PA_AGENT void pa_unlock(struct pa_lock *lock)
 	before = pa_swap_acq_rel(&lock->word, FREE);
 	if (pa_unlikely(before == WAITED))
 		pa_futex_wake(&lock->word, 1);
+	pa_seat_let_go();
 }
 
 PA_BOOT void pa_lock_reset(struct pa_lock *lock)
@@ -125,8 +130,10 @@ PA_APP void pa_futex_wait(PA_ATOMIC(uint32_t) *word, uint32_t expected, int64_t 
 		timeout.tv_nsec = timeout_ns % PA_NS_PER_S;
 		limit = &timeout;
 	}
+	pa_seat_sleep(word);
 	/* A relative FUTEX_WAIT counts on CLOCK_MONOTONIC: futex(2). */
 	syscall(SYS_futex, word, FUTEX_WAIT_PRIVATE, expected, limit, NULL, 0);
+	pa_seat_wake();
 	errno = saved;
 }
 

@@ -4,6 +4,7 @@
 
 #include "../base/clock.h"
 #include "../base/lock.h"
+#include "../base/seat.h"
 #include "copy.h"
 #include "core.h"
 #include "cpu.h"
@@ -23,6 +24,7 @@ struct slot {
 	enum pa_request_op op;
 	enum pa_kind_id kind;
 	int64_t argument;
+	bool of_program; /* a thread of the program asks */
 	uint64_t tail; /* the ring's when it was asked */
 	int error;
 	/* The collector's until DONE, then the asker's. Published before it is filled, so that a
@@ -44,12 +46,13 @@ static struct slot *claim(void)
 	return NULL;
 }
 
-/* False when the time was up, and the slot is the collector's. */
+/* False when the time was up, or the collector has left: the slot is the collector's. */
 static bool wait_done(struct slot *slot)
 {
 	int64_t deadline_ns = pa_clock_mono_ns() + PA_REQUESTS_TIMEOUT_NS;
 	int64_t left_ns = PA_REQUESTS_TIMEOUT_NS;
-	while (pa_load_acquire(&slot->state) == PENDING && left_ns > 0) {
+	while (pa_load_acquire(&slot->state) == PENDING && left_ns > 0 &&
+		!pa_seat_must_go()) {
 		pa_futex_wait(&slot->state, PENDING, left_ns);
 		left_ns = deadline_ns - pa_clock_mono_ns();
 	}
@@ -67,6 +70,7 @@ int pa_requests_ask(enum pa_request_op op, enum pa_kind_id kind, int64_t argumen
 	slot->op = op;
 	slot->kind = kind;
 	slot->argument = argument;
+	slot->of_program = pa_core_bridge->seat && !pa_core_bridge->seat();
 	slot->tail = tail;
 	pa_store_relaxed(&slot->snapshot, NULL);
 	pa_store_release(&slot->state, PENDING);
@@ -197,6 +201,18 @@ bool pa_requests_answer(void)
 			left = true;
 	}
 	return left;
+}
+
+void pa_requests_forget_agents(void)
+{
+	for (size_t i = 0; i < SLOTS; i++) {
+		struct slot *slot = &state.slots[i];
+		uint32_t now = pa_load_acquire(&slot->state);
+		if (slot->of_program || (now != PENDING && now != DONE && now != ABANDONED))
+			continue;
+		drop_snapshot(slot);
+		pa_store_release(&slot->state, FREE);
+	}
 }
 
 void pa_requests_atfork_child(void)

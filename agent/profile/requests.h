@@ -42,6 +42,9 @@ PA_AGENT int pa_requests_ask(enum pa_request_op op, enum pa_kind_id kind, int64_
 /* Does what can be done now. True when requests are left that wait for records to be read. */
 PA_AGENT bool pa_requests_answer(void);
 
+/* Those of our threads who asked are gone; the program's still wait. */
+PA_AGENT void pa_requests_forget_agents(void);
+
 /* In a forked child: those who asked are gone. */
 PA_BOOT void pa_requests_atfork_child(void);
 

@@ -18,6 +18,7 @@
 static struct {
 	/* A CPU profile is being taken, or is about to; acq_rel by CAS. */
 	PA_ATOMIC(uint32_t) cpu_busy;
+	bool cpu_of_program; /* it is no request's; written by the one who is busy */
 } state;
 
 struct pa_snapshot *pa_snapshot_take(enum pa_kind_id kind)
@@ -71,6 +72,8 @@ int pa_snapshot_cpu_start(unsigned rate_hz)
 		return -EINVAL;
 	if (!pa_cas_acq_rel(&state.cpu_busy, &expected, 1))
 		return -EBUSY;
+	state.cpu_of_program = pa_core_bridge->cpu_from_start ||
+		(pa_core_bridge->seat && !pa_core_bridge->seat());
 	int error = begin_cpu(rate_hz);
 	if (error)
 		pa_store_release(&state.cpu_busy, 0);
@@ -83,6 +86,16 @@ struct pa_snapshot *pa_snapshot_cpu_stop(void)
 	struct pa_snapshot *snapshot = end_cpu();
 	pa_store_release(&state.cpu_busy, 0);
 	return snapshot;
+}
+
+void pa_snapshot_aside(void)
+{
+	if (!state.cpu_of_program && pa_load_acquire(&state.cpu_busy)) {
+		pa_core_bridge->tick_stop();
+		pa_cpu_end();
+		pa_store_release(&state.cpu_busy, 0);
+	}
+	pa_snapshot_record_aside();
 }
 
 void pa_snapshot_atfork_child(void)

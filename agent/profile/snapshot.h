@@ -121,6 +121,10 @@ PA_INLINE size_t pa_snapshot_count_of(const struct pa_kind *kind)
 					  : pa_snapshot_count(kind->id);
 }
 
+/* Our threads were away: whoever of them took a CPU profile or watched a kind is gone. The
+ * program's own CPU profile goes on. */
+PA_AGENT void pa_snapshot_aside(void);
+
 /* In a forked child: no CPU profile is being taken, nobody watches, nobody calls the roll. */
 PA_BOOT void pa_snapshot_atfork_child(void);
 

@@ -189,6 +189,13 @@ void pa_snapshot_record_trace(bool on)
 	pa_unlock(&state.lock);
 }
 
+void pa_snapshot_record_aside(void)
+{
+	pa_store_relaxed(&state.block_watchers, 0);
+	pa_store_relaxed(&state.mutex_watchers, 0);
+	pa_core_bridge->contend_rates(block_rate_ns(), pa_snapshot_record_fraction());
+}
+
 void pa_snapshot_record_atfork_child(void)
 {
 	pa_lock_reset(&state.lock);

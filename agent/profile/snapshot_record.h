@@ -12,6 +12,9 @@
 /* One in so many ends of contended critical sections is recorded now; 0: none. No lock. */
 PA_AGENT uint64_t pa_snapshot_record_fraction(void);
 
+/* Who watched is gone. */
+PA_AGENT void pa_snapshot_record_aside(void);
+
 /* In a forked child: nobody watches, nobody calls the roll. The recording side is as the settings
  * say. */
 PA_BOOT void pa_snapshot_record_atfork_child(void);

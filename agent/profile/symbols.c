@@ -6,6 +6,7 @@
 
 #include "../base/arena.h"
 #include "../base/clock.h"
+#include "../base/seat.h"
 #include "symbols_load.h"
 #include "symbols_memory.h"
 #include "symbols_names.h"
@@ -296,6 +297,7 @@ PA_AGENT uint32_t pa_symbols_lookup(const struct pa_loc *loc, struct pa_frame *f
 	struct pa_frame found[PA_SYMBOLS_INLINE_MAX];
 	uint32_t count = 0;
 
+	pa_seat_mind(); /* nothing is half done here, and a profile has thousands of these */
 	if (max == 0 || loc->pc == PA_PSEUDO_NONE)
 		return 0;
 	if (loc->pc < PA_PSEUDO_LIMIT) {

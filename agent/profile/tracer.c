@@ -283,6 +283,15 @@ struct pa_tracer_item *pa_tracer_flight_copy(size_t *count, size_t *bytes)
 	return copy;
 }
 
+void pa_tracer_aside(void)
+{
+	if (!pa_load_acquire(&state.taken))
+		return;
+	pa_snapshot_record_trace(state.flight != NULL);
+	pa_store_release(&state.live, 0);
+	pa_tracer_end();
+}
+
 void pa_tracer_atfork_child(void)
 {
 	pa_store_relaxed(&state.taken, 0);

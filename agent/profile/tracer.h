@@ -84,6 +84,9 @@ PA_AGENT void pa_tracer_flight_boot(size_t bytes);
  */
 PA_AGENT struct pa_tracer_item *pa_tracer_flight_copy(size_t *count, size_t *bytes);
 
+/* Who took the trace is gone: it ends. The flight recorder goes on. */
+PA_AGENT void pa_tracer_aside(void);
+
 /* In a forked child: no trace is being taken; the flight recorder begins anew. */
 PA_BOOT void pa_tracer_atfork_child(void);
 

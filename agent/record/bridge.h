@@ -16,6 +16,7 @@
 #include "../base/atomic.h"
 #include "../base/base.h"
 #include "../base/env.h"
+#include "../base/seat.h"
 #include "custom.h"
 #include "event.h"
 #include "frames.h"
@@ -163,12 +164,17 @@ struct pa_bridge {
 	/* Waits for threads of ours that are just being started: nobody knows them yet. */
 	void (*await_agent_threads)(int64_t timeout_ns);
 
+	/* Where the agent's threads sit, and the calling thread's seat: for pa_seat_boot. */
+	struct pa_seat_table *seats;
+	struct pa_seat *(*seat)(void);
+
 	/* Bytes mapped by libpprofagent.so itself. */
 	size_t (*memory_bytes)(void);
 
 	bool cpu_from_start; /* a CPU profile is to be taken until the process ends */
 	bool files_private; /* the agent's threads have a descriptor table of their own */
 	bool forked;        /* this process was forked from one with the agent */
+	bool returned;      /* our threads were away, see aside.h: some state is left of theirs */
 	/* CLOCK_MONOTONIC: no port before. Children wait, so that the sed of a script never has one
 	 * and a parent that is starting itself comes first. */
 	int64_t serve_from_ns;
@@ -196,6 +202,10 @@ struct pa_bridge {
 		/* The rates in the settings have changed. */
 		void (*rates_changed)(void);
 	} api;
+
+	/* Filled by the core before it starts to work. PA_AGENT: all of our threads but the calling
+	 * one are gone, in the middle of what they were at; tables stay. */
+	void (*aside)(void);
 
 	/* Filled by the core before it starts to work; called by agent.c around fork. */
 	struct {

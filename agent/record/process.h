@@ -65,6 +65,15 @@ PA_APP void pa_process_hold(struct pa_hold *hold, bool waits);
 PA_APP void pa_process_release(const struct pa_hold *hold);
 PA_APP void pa_process_copied(const struct pa_hold *hold);
 
+/*
+ * Before a call that our threads are in the way of: they end. They are gone when this returns, or
+ * 100 ms are over: then the call goes on all the same. True: pa_process_come_back is to be called
+ * after it, on the same thread. False: nothing happened (there is no agent here, or another thread
+ * of the program is at it). errno kept by both.
+ */
+PA_APP bool pa_process_step_aside(void);
+PA_APP void pa_process_come_back(void);
+
 /* The program has one thread; ours do not count. False when libc does not tell. */
 PA_SIGNAL bool pa_process_is_alone(void);
 

@@ -5,6 +5,7 @@
 
 #include "../base/clock.h"
 #include "../base/lock.h"
+#include "../base/seat.h"
 
 #include "../base/banned.h"
 
@@ -338,7 +339,8 @@ bool pa_ring_wait_done(struct pa_ring *ring, int64_t timeout_ns)
 		uint32_t seen = pa_load_acquire(&ring->done_turn);
 		int64_t left_ns = until_ns - pa_clock_mono_ns();
 		done = is_done(ring, position);
-		if (done || left_ns <= 0 || !pa_load_relaxed(&ring->reader_alive))
+		if (done || left_ns <= 0 || !pa_load_relaxed(&ring->reader_alive) ||
+			pa_seat_must_go())
 			break;
 		pa_ring_kick(ring);
 		pa_futex_wait(&ring->done_turn, seen, left_ns);

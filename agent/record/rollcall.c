@@ -11,6 +11,7 @@
 #include "../base/arena.h"
 #include "../base/clock.h"
 #include "../base/lock.h"
+#include "../base/seat.h"
 #include "asleep.h"
 #include "labels.h"
 #include "on.h"
@@ -235,7 +236,7 @@ static bool wait_answers(uint32_t asked, int32_t window)
 		int64_t now_ns = pa_clock_mono_ns();
 		if (seen != before)
 			end_ns = now_ns + PA_ROLL_PATIENCE_NS;
-		if (now_ns >= end_ns)
+		if (now_ns >= end_ns || pa_seat_must_go())
 			return false;
 		before = seen;
 		pa_futex_wait(&state.answers, seen, end_ns - now_ns);

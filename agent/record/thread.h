@@ -21,6 +21,7 @@ enum pa_role {
 struct pa_contend_slot;
 struct pa_tracing_place;
 struct pa_labels;
+struct pa_seat;
 
 /* What a hook on the thread's stack waits for. Read by our signal handler on the same thread. */
 struct pa_wait {
@@ -58,6 +59,7 @@ struct pa_thread {
 	uintptr_t trace_frame;   /* record/tracing.c: of the hook whose wait is told; 0: none */
 	struct pa_tracing_place *trace_place; /* where that wait is counted, or NULL */
 	const struct pa_labels *labels; /* record/labels.h; NULL: none */
+	struct pa_seat *seat; /* base/seat.h: of a thread of ours; NULL: none */
 };
 
 extern PA_TLS struct pa_thread pa_thread_self PA_HIDDEN;

@@ -7,6 +7,7 @@
 #include "../base/arena.h"
 #include "../base/clock.h"
 #include "../base/lock.h"
+#include "../profile/core.h"
 
 #define PLACES (1 + PA_COLLECT_QUEUE)
 
@@ -30,6 +31,7 @@ struct pa_job {
 	PA_ATOMIC(uint32_t) to_render; /* futex: bumped when taken or left changes */
 	int error;                     /* of run; written before done, read after it */
 	int64_t waited_ns;             /* render thread: in front of a full buffer */
+	bool of_program;               /* submitted by a thread of the program */
 	char buffer[];
 };
 
@@ -41,6 +43,7 @@ static struct {
 	uint32_t places; /* taken: jobs until both sides are done with them */
 	uint32_t count;  /* jobs at work and waiting */
 	struct pa_job *jobs[PLACES]; /* the first is the one at work */
+	struct pa_job *taken[PLACES]; /* who has the places */
 	/* futexes, bumped under the lock */
 	PA_ATOMIC(uint32_t) arrivals;   /* acq_rel, for the render thread */
 	PA_ATOMIC(uint32_t) departures; /* acq_rel, for those who wait for a place */
@@ -55,6 +58,7 @@ void pa_collect_reset(void)
 	state.count = 0;
 	pa_store_relaxed(&state.claimed, 0);
 	memset(state.jobs, 0, sizeof(state.jobs));
+	memset(state.taken, 0, sizeof(state.taken));
 }
 
 /* All who sleep: one that gave up just now must not be the only one woken. */
@@ -70,12 +74,23 @@ static void destroy(struct pa_job *job)
 	pa_unmap(job, JOB_BYTES);
 }
 
+static void change_taken_locked(const struct pa_job *from, struct pa_job *to)
+{
+	for (size_t i = 0; i < PLACES; i++) {
+		if (state.taken[i] == from) {
+			state.taken[i] = to;
+			return;
+		}
+	}
+}
+
 static void disown(struct pa_job *job)
 {
 	if (pa_add_acq_rel(&job->owners, -1u) != 1)
 		return;
 	pa_lock(&state.lock);
 	state.places--;
+	change_taken_locked(job, NULL);
 	bump(&state.departures);
 	pa_unlock(&state.lock);
 	destroy(job);
@@ -89,6 +104,7 @@ static bool enqueue(struct pa_job *job)
 	bool room = state.places < PLACES;
 	if (room) {
 		state.places++;
+		change_taken_locked(NULL, job);
 		state.jobs[state.count++] = job;
 		bump(&state.arrivals);
 	}
@@ -138,6 +154,7 @@ int pa_collect_submit(const struct pa_job_work *work, int64_t wait_ns, struct pa
 		return -ENOMEM;
 	}
 	job->work = *work;
+	job->of_program = pa_core_bridge && pa_core_bridge->seat && !pa_core_bridge->seat();
 	pa_store_relaxed(&job->owners, 2);
 	for (;;) {
 		uint32_t before = pa_load_acquire(&state.departures);
@@ -152,6 +169,47 @@ int pa_collect_submit(const struct pa_job_work *work, int64_t wait_ns, struct pa
 	}
 	*out = job;
 	return 0;
+}
+
+static bool is_queued_locked(const struct pa_job *job)
+{
+	for (uint32_t i = 0; i < state.count; i++) {
+		if (state.jobs[i] == job)
+			return true;
+	}
+	return false;
+}
+
+/* A job of which one side, or both, will never be heard of again. */
+static void abandon(struct pa_job *job, bool queued)
+{
+	if (queued) {
+		job->error = -ECANCELED;
+		pa_store_release(&job->done, 1);
+		bump(&job->to_worker);
+		disown(job);
+	}
+	if (!job->of_program)
+		disown(job);
+}
+
+void pa_collect_abandon(void)
+{
+	struct pa_job *jobs[PLACES];
+	bool queued[PLACES];
+
+	pa_lock(&state.lock);
+	for (size_t i = 0; i < PLACES; i++) {
+		jobs[i] = state.taken[i];
+		queued[i] = jobs[i] && is_queued_locked(jobs[i]);
+	}
+	state.count = 0;
+	pa_unlock(&state.lock);
+	pa_store_release(&state.claimed, 0);
+	for (size_t i = 0; i < PLACES; i++) {
+		if (jobs[i])
+			abandon(jobs[i], queued[i]);
+	}
 }
 
 /* ---- the worker's side ---- */

@@ -76,6 +76,10 @@ PA_AGENT bool pa_collect_claim(void);
 /* The render thread. */
 PA_AGENT void pa_collect_run(void) __attribute__((noreturn));
 
+/* The threads of ours that had jobs or did them are gone; those of the program go on waiting, and
+ * hear of their jobs that they were given up. */
+PA_AGENT void pa_collect_abandon(void);
+
 /* In a forked child: the threads of the parent are gone, and so are all jobs. */
 PA_BOOT void pa_collect_reset(void);
 

@@ -8,10 +8,10 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <string.h>
-#include <time.h>
 #include <unistd.h>
 
 #include "../base/clock.h"
+#include "../base/lock.h"
 #include "../base/say.h"
 #include "../profile/core.h"
 #include "../profile/drain.h"
@@ -41,12 +41,18 @@
 static struct {
 	struct pa_listen listener;
 	struct pa_guard guard;
+	struct sockaddr_in before; /* where it listened before our threads were away; port 0: not */
 } state = { .listener.fd = -1 };
+
+static const struct sockaddr_in no_address;
 
 static bool may_say(const struct pa_bridge *bridge)
 {
 	const struct pa_settings *settings = bridge->settings;
 	bool first = !settings->child && !settings->of_shell && !bridge->forked;
+	/* It was said at the start; the program may have made something else of stderr since. */
+	if (bridge->returned)
+		return false;
 
 	return settings->log == PA_LOG_INFO || (first && settings->log == PA_LOG_ERROR);
 }
@@ -71,13 +77,6 @@ static void leave_stderr(void)
 		close(null);
 }
 
-static void rest(int64_t ns)
-{
-	const struct timespec pause = { .tv_sec = ns / PA_NS_PER_S, .tv_nsec = ns % PA_NS_PER_S };
-
-	clock_nanosleep(CLOCK_MONOTONIC, 0, &pause, NULL);
-}
-
 static bool open_port(const struct pa_bridge *bridge)
 {
 	const struct pa_settings *settings = bridge->settings;
@@ -86,6 +85,7 @@ static bool open_port(const struct pa_bridge *bridge)
 		.files_private = bridge->files_private,
 		.retries = bridge->forked ? CHILD_RETRIES : 0,
 		.retry_ns = CHILD_RETRY_NS,
+		.again = state.before.sin_port ? &state.before : NULL,
 	};
 
 	/* Not after the retries: they take seconds. */
@@ -136,7 +136,7 @@ static bool start_server(void)
 		if (pa_http_start(&state.listener, &state.guard) == 0)
 			return true;
 		turn_away();
-		rest(START_PAUSE_NS);
+		pa_futex_rest(START_PAUSE_NS);
 	}
 	return false;
 }
@@ -146,7 +146,7 @@ static void *run_server(void *unused)
 	(void)unused;
 	int64_t early_ns = pa_core_bridge->serve_from_ns - pa_clock_mono_ns();
 	if (early_ns > 0)
-		rest(early_ns);
+		pa_futex_rest(early_ns);
 	if (!open_port(pa_core_bridge))
 		return NULL;
 	pa_gate_init(state.listener.fd, pa_core_bridge->files_private);
@@ -174,17 +174,24 @@ static void close_inherited(void)
 /*
  * In a forked child everything of the parent's server is dead. Its sockets are in a descriptor
  * table that the child does not have; where there are no such tables the listening one is closed.
+ * So it is after our threads were away, but that symbols stay.
  */
 static void forget_parent(const struct pa_bridge *bridge)
 {
-	if (bridge->forked && !bridge->files_private)
+	const bool new_process = bridge->forked && !bridge->returned;
+
+	if ((bridge->forked || bridge->returned) && !bridge->files_private)
 		close_inherited();
-	if (bridge->forked)
+	if (new_process)
 		pa_symbols_reset();
+	state.before = new_process ? no_address : state.listener.bound;
 	state.listener = (struct pa_listen){ .fd = -1 };
 	pa_guest_init();
 	pa_gate_init(-1, true);
-	pa_collect_reset();
+	if (bridge->returned)
+		pa_collect_abandon();
+	else
+		pa_collect_reset();
 	pa_profiles_reset();
 	pa_clients_reset();
 	pa_guesses_reset();
@@ -208,6 +215,7 @@ PA_EXPORT int pa_core_main(struct pa_bridge *bridge)
 		return -EINVAL;
 	}
 	pa_core_bridge = bridge;
+	pa_seat_boot(bridge->seats, bridge->seat);
 	forget_parent(bridge);
 	if (bridge->files_private)
 		pa_maps_hold_root();

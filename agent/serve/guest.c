@@ -12,6 +12,7 @@
 #include <unistd.h>
 
 #include "../base/clock.h"
+#include "../base/lock.h"
 #include "../profile/core.h"
 #include "gate.h"
 #include "listen.h"
@@ -108,7 +109,6 @@ static void choose_stack(const pthread_attr_t *given, pthread_attr_t *attr)
 int pthread_create(pthread_t *thread, const pthread_attr_t *attr, void *(*run)(void *),
 	void *arg)
 {
-	const struct timespec pause = { .tv_nsec = THREAD_PAUSE_NS };
 	pthread_attr_t chosen;
 	int error = EAGAIN;
 
@@ -116,11 +116,56 @@ int pthread_create(pthread_t *thread, const pthread_attr_t *attr, void *(*run)(v
 	/* A server without its accepting thread would never answer, and civetweb does not look. */
 	for (int i = 0; error == EAGAIN && pa_core_bridge && i < THREAD_TRIES; i++) {
 		if (i)
-			clock_nanosleep(CLOCK_MONOTONIC, 0, &pause, NULL);
+			pa_futex_rest(THREAD_PAUSE_NS);
 		error = pa_core_bridge->thread_create(thread, &chosen, run, arg);
 	}
 	pthread_attr_destroy(&chosen);
 	return error;
+}
+
+/*
+ * Conditions: a word that counts its signals. Those of libc would keep a thread that is asked to
+ * leave; only civetweb uses them here.
+ */
+static PA_ATOMIC(uint32_t) *word_of(pthread_cond_t *cond)
+{
+	return (PA_ATOMIC(uint32_t) *)(void *)cond;
+}
+
+int pthread_cond_init(pthread_cond_t *cond, const pthread_condattr_t *attr)
+{
+	(void)attr;
+	memset(cond, 0, sizeof(*cond));
+	return 0;
+}
+
+int pthread_cond_destroy(pthread_cond_t *cond)
+{
+	(void)cond;
+	return 0;
+}
+
+int pthread_cond_wait(pthread_cond_t *cond, pthread_mutex_t *mutex)
+{
+	uint32_t seen = pa_load_acquire(word_of(cond));
+
+	pthread_mutex_unlock(mutex);
+	pa_futex_wait(word_of(cond), seen, -1);
+	return pthread_mutex_lock(mutex);
+}
+
+int pthread_cond_signal(pthread_cond_t *cond)
+{
+	pa_add_acq_rel(word_of(cond), 1);
+	pa_futex_wake(word_of(cond), 1);
+	return 0;
+}
+
+int pthread_cond_broadcast(pthread_cond_t *cond)
+{
+	pa_add_acq_rel(word_of(cond), 1);
+	pa_futex_wake(word_of(cond), INT32_MAX);
+	return 0;
 }
 
 /* ---- sockets ---- */

@@ -10,6 +10,7 @@
  * malloc and its family: the allocator behind our hooks; before the bridge is set a small static
  *     area, recognised for ever.
  * sigaction, signal: SIGPIPE is never touched. pthread_create: a thread of the agent.
+ * pthread_cond_init, _wait ...: a thread that waits can be asked to leave (base/seat.h).
  * socket, bind, listen, setsockopt: hand out the socket that listen.c made, and leave it alone.
  * accept, poll: on that socket, go through the gate.
  * accept4, open, pipe, pipe2: close-on-exec, descriptors >= 100 where possible.

@@ -12,12 +12,18 @@
 #include "../base/clock.h"
 #include "../base/lock.h"
 #include "../base/say.h"
+#include "../base/seat.h"
 #include "../profile/core.h"
 #include "owner.h"
 
 #define BACKLOG 128
 #define OWNER_NS (300 * PA_NS_PER_MS)
 #define REFUSED_NS (100 * PA_NS_PER_MS)
+
+/* More than any wait of ours, or of the server's, is for. */
+#define POLLS_MAX 128
+
+static const struct timespec soon = { .tv_nsec = PA_NS_PER_MS };
 
 int pa_listen_raise(int fd, bool files_private)
 {
@@ -30,12 +36,36 @@ int pa_listen_raise(int fd, bool files_private)
 	return raised;
 }
 
+/* What wakes a thread that is to leave is polled as well. */
+static int poll_and_mind(struct pollfd *fds, nfds_t count, const struct timespec *timeout)
+{
+	struct pollfd all[POLLS_MAX + 1];
+	int bell = count <= POLLS_MAX ? pa_seat_bell() : -1;
+
+	if (bell < 0) {
+		int ready = ppoll(fds, count, timeout, NULL);
+		pa_seat_mind();
+		return ready;
+	}
+	if (count)
+		memcpy(all, fds, count * sizeof(*fds));
+	all[count] = (struct pollfd){ .fd = bell, .events = POLLIN };
+	int ready = ppoll(all, count + 1, timeout, NULL);
+	pa_seat_mind();
+	/* It may not leave now: what it holds it gives back soon. */
+	if (ready > 0 && all[count].revents)
+		return ppoll(fds, count, &soon, NULL);
+	if (count)
+		memcpy(fds, all, count * sizeof(*fds));
+	return ready;
+}
+
 int pa_listen_wait(struct pollfd *fds, nfds_t count, int64_t timeout_ns)
 {
 	const struct timespec timeout = { .tv_sec = timeout_ns / PA_NS_PER_S,
 		.tv_nsec = timeout_ns % PA_NS_PER_S };
 
-	int ready = ppoll(fds, count, timeout_ns < 0 ? NULL : &timeout, NULL);
+	int ready = poll_and_mind(fds, count, timeout_ns < 0 ? NULL : &timeout);
 	if (ready >= 0 || timeout_ns == 0)
 		return ready;
 	bool longer = timeout_ns < 0 || timeout_ns > REFUSED_NS;
@@ -117,10 +147,10 @@ static int try_address(struct sockaddr_in address, bool files_private, struct pa
 
 static void rest(int64_t ns)
 {
-	struct timespec left = { .tv_sec = ns / PA_NS_PER_S, .tv_nsec = ns % PA_NS_PER_S };
+	int64_t end_ns = pa_clock_mono_ns() + ns;
 
-	while (clock_nanosleep(CLOCK_MONOTONIC, 0, &left, &left) == EINTR)
-		;
+	for (int64_t left_ns = ns; left_ns > 0; left_ns = end_ns - pa_clock_mono_ns())
+		pa_futex_rest(left_ns);
 }
 
 static int try_again(const struct sockaddr_in *address, const struct pa_listen_policy *policy,
@@ -178,7 +208,10 @@ int pa_listen_open(const struct pa_settings *settings, const struct pa_listen_po
 			say_failure(settings, gai_strerror(unknown));
 		return -EADDRNOTAVAIL;
 	}
-	int error = try_again(&wanted, policy, out);
+	int error = policy->again ? try_address(*policy->again, policy->files_private, out)
+				  : -EADDRINUSE;
+	if (error)
+		error = try_again(&wanted, policy, out);
 	if (error == -EADDRINUSE) {
 		struct sockaddr_in any = { .sin_family = AF_INET };
 		any.sin_addr.s_addr = htonl(INADDR_LOOPBACK);

@@ -22,6 +22,7 @@ struct pa_listen_policy {
 	bool files_private; /* the descriptor table is ours, its low numbers too */
 	unsigned retries;   /* more tries while the address is in use */
 	int64_t retry_ns;   /* from one try to the next */
+	const struct sockaddr_in *again; /* where it was served before: tried first; or NULL */
 };
 
 struct pa_listen {

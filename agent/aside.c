@@ -1,0 +1,175 @@
+#include "aside.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <linux/futex.h>
+#include <sys/eventfd.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+#include "agent.h"
+#include "base/clock.h"
+#include "base/lock.h"
+#include "record/on.h"
+#include "record/process.h"
+#include "record/thread.h"
+#include "spawn.h"
+
+/* What a call of the program may be delayed by. */
+#define ASIDE_NS (100 * PA_NS_PER_MS)
+/* How often those who sleep are woken meanwhile. */
+#define LOOK_NS (100000)
+#define LATE_LOOK_NS (5 * PA_NS_PER_MS)
+
+#define BELL_FD_MIN 100
+
+static struct {
+	struct pa_seat_table table;
+	struct pa_bridge *bridge;
+	void *(*run)(void *);
+	PA_ATOMIC(uint32_t) away; /* from step_aside to come_back; acq_rel by CAS */
+	PA_ATOMIC(uint32_t) unsettled; /* somebody was sent away since the last arrival; acq_rel */
+} state = { .table.bell = -1 };
+
+static struct pa_seat *find(void)
+{
+	return pa_thread_self.seat;
+}
+
+void pa_aside_boot(struct pa_bridge *bridge, void *(*run)(void *))
+{
+	state.bridge = bridge;
+	state.run = run;
+	bridge->seats = &state.table;
+	bridge->seat = find;
+	pa_seat_boot(&state.table, find);
+}
+
+uint32_t pa_aside_turn(void)
+{
+	const struct pa_seat *seat = find();
+	return seat ? pa_load_acquire(&seat->turn) : pa_load_acquire(&state.table.turn);
+}
+
+struct pa_seat *pa_aside_sit(uint32_t turn)
+{
+	pa_thread_self.seat = pa_seat_take(&state.table, turn, pa_thread_self.tid);
+	return pa_thread_self.seat;
+}
+
+void pa_aside_rise(void)
+{
+	struct pa_seat *seat = find();
+	pa_thread_self.seat = NULL;
+	if (seat)
+		pa_store_release(&seat->left, 1);
+}
+
+void pa_aside_have_bell(bool files_private)
+{
+	/* In the program's table it might be closed, and another file have its number. */
+	int bell = files_private ? eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK) : -1;
+	pa_store_release(&state.table.bell, bell);
+}
+
+/* ---- going ---- */
+
+static bool is_gone(int32_t tid)
+{
+	int saved_errno = errno;
+	bool gone = syscall(SYS_tgkill, pa_record.pid, tid, 0) != 0 && errno == ESRCH;
+	errno = saved_errno;
+	return gone;
+}
+
+/* True when the kernel knows none of those who sit here since an earlier turn. */
+static bool are_seats_empty(void)
+{
+	uint32_t turn = pa_load_acquire(&state.table.turn);
+	bool empty = true;
+	for (int i = 0; i < PA_SEATS; i++) {
+		struct pa_seat *seat = &state.table.seats[i];
+		int32_t tid = pa_load_acquire(&seat->tid);
+		if (!tid || pa_load_acquire(&seat->turn) == turn)
+			continue;
+		if (!is_gone(tid))
+			empty = false;
+		else
+			pa_cas_acq_rel(&seat->tid, &tid, 0);
+	}
+	return empty;
+}
+
+/* Each thread that has no seat yet was created by one that had. */
+static bool are_all_gone(void)
+{
+	return are_seats_empty() && !pa_thread_expected_agents() && are_seats_empty();
+}
+
+static void wake_all(void)
+{
+	uint32_t turn = pa_load_acquire(&state.table.turn);
+	for (int i = 0; i < PA_SEATS; i++) {
+		struct pa_seat *seat = &state.table.seats[i];
+		uintptr_t word = pa_load_acquire(&seat->word);
+		if (word && pa_load_acquire(&seat->turn) != turn)
+			pa_futex_wake((PA_ATOMIC(uint32_t) *)word, INT32_MAX);
+	}
+}
+
+bool pa_process_step_aside(void)
+{
+	uint32_t here = 0;
+	if (!pa_load_acquire(&pa_on->booted) || pa_record.pid != getpid() ||
+	    !pa_cas_acq_rel(&state.away, &here, 1))
+		return false;
+	pa_agent_core_is_away();
+	pa_store_release(&state.unsettled, 1);
+	pa_add_acq_rel(&state.table.turn, 1);
+	pa_fence_full(); /* against a thread that says where it sleeps and then looks at the turn */
+	int64_t end_ns = pa_clock_mono_ns() + ASIDE_NS;
+	/* Ends: at end_ns. */
+	do {
+		wake_all();
+		if (are_all_gone())
+			break;
+		pa_futex_rest(LOOK_NS);
+	} while (pa_clock_mono_ns() < end_ns);
+	return true;
+}
+
+void pa_process_come_back(void)
+{
+	int saved_errno = errno;
+	/* Of the turn that is now: it belongs to none of those who were sent away. */
+	if (pa_spawn(state.run, NULL, "pprofagent") != 0)
+		pa_agent_is_over();
+	pa_store_release(&state.away, 0);
+	errno = saved_errno;
+}
+
+/* ---- coming back ---- */
+
+void pa_aside_arrive(void)
+{
+	if (!pa_load_acquire(&state.unsettled))
+		return;
+	/* Ends: with the last of them; they do not wait for long, but may be at work. */
+	while (wake_all(), !are_all_gone())
+		pa_futex_rest(LATE_LOOK_NS);
+	pa_store_release(&state.unsettled, 0);
+	pa_store_release(&state.table.bell, -1);
+	if (state.bridge->aside)
+		state.bridge->aside();
+	state.bridge->returned = true;
+}
+
+void pa_aside_atfork_child(void)
+{
+	for (int i = 0; i < PA_SEATS; i++)
+		pa_store_relaxed(&state.table.seats[i].tid, 0);
+	pa_store_relaxed(&state.table.bell, -1);
+	pa_store_relaxed(&state.away, 0);
+	pa_store_relaxed(&state.unsettled, 0);
+	pa_thread_self.seat = NULL;
+}

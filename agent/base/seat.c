@@ -1,0 +1,111 @@
+#include "seat.h"
+
+#include <errno.h>
+#include <unistd.h>
+
+static struct {
+	struct pa_seat_table *table;
+	struct pa_seat *(*find)(void);
+} state;
+
+PA_BOOT void pa_seat_boot(struct pa_seat_table *table, struct pa_seat *(*find)(void))
+{
+	state.table = table;
+	state.find = find;
+}
+
+static struct pa_seat *own(void)
+{
+	return state.find ? state.find() : NULL;
+}
+
+PA_AGENT struct pa_seat *pa_seat_take(struct pa_seat_table *table, uint32_t turn, int32_t tid)
+{
+	for (int i = 0; i < PA_SEATS; i++) {
+		struct pa_seat *seat = &table->seats[i];
+		int32_t before = pa_load_acquire(&seat->tid);
+		if ((before && !pa_load_acquire(&seat->left)) ||
+		    !pa_cas_acq_rel(&seat->tid, &before, tid))
+			continue;
+		pa_store_release(&seat->turn, turn);
+		pa_store_release(&seat->word, 0);
+		pa_store_release(&seat->left, 0);
+		seat->held = 0;
+		return seat;
+	}
+	return NULL;
+}
+
+/* Others of ours may sleep in poll: the first to leave wakes them. */
+static void ring_bell(void)
+{
+	const uint64_t one = 1;
+	int bell = pa_load_acquire(&state.table->bell);
+	if (bell >= 0 && write(bell, &one, sizeof(one)) < 0)
+		errno = 0;
+}
+
+static bool must_go(const struct pa_seat *seat)
+{
+	return pa_load_acquire(&seat->turn) != pa_load_acquire(&state.table->turn);
+}
+
+static void mind(struct pa_seat *seat)
+{
+	if (pa_likely(!must_go(seat)) || seat->held)
+		return;
+	pa_store_release(&seat->word, 0);
+	ring_bell();
+	__builtin_longjmp(seat->way_out, 1);
+}
+
+PA_APP void pa_seat_mind(void)
+{
+	struct pa_seat *seat = own();
+	if (seat)
+		mind(seat);
+}
+
+PA_APP bool pa_seat_must_go(void)
+{
+	const struct pa_seat *seat = own();
+	return seat && must_go(seat);
+}
+
+PA_APP void pa_seat_hold(void)
+{
+	struct pa_seat *seat = own();
+	if (seat)
+		seat->held++;
+}
+
+PA_APP void pa_seat_let_go(void)
+{
+	struct pa_seat *seat = own();
+	if (seat && seat->held)
+		seat->held--;
+}
+
+PA_APP void pa_seat_sleep(const void *word)
+{
+	struct pa_seat *seat = own();
+	if (!seat)
+		return;
+	pa_store_release(&seat->word, (uintptr_t)word);
+	pa_fence_full(); /* against the one who changes the turn and then looks for words */
+	mind(seat);
+}
+
+PA_APP void pa_seat_wake(void)
+{
+	struct pa_seat *seat = own();
+	if (!seat)
+		return;
+	pa_store_release(&seat->word, 0);
+	mind(seat);
+}
+
+PA_APP int pa_seat_bell(void)
+{
+	return own() ? pa_load_acquire(&state.table->bell) : -1;
+}

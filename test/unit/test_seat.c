@@ -1,0 +1,166 @@
+/* Seats: who may be asked to leave does so at its next wait, and not while it holds something. */
+#include <pthread.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <string.h>
+#include <sys/eventfd.h>
+#include <unistd.h>
+
+#include <cmocka.h>
+
+#include "../../agent/base/clock.h"
+#include "../../agent/base/lock.h"
+#include "../../agent/base/seat.h"
+
+static struct pa_seat_table table;
+static __thread struct pa_seat *own;
+static struct pa_lock lock = PA_LOCK_INIT(PA_LOCK_COLLECT);
+static PA_ATOMIC(uint32_t) word, steps;
+
+static struct pa_seat *find(void)
+{
+	return own;
+}
+
+static int set_up(void **unused)
+{
+	(void)unused;
+	memset(&table, 0, sizeof(table));
+	pa_store_relaxed(&table.bell, -1);
+	pa_seat_boot(&table, find);
+	pa_store_relaxed(&steps, 0);
+	return 0;
+}
+
+__attribute__((noinline)) static void sit_and(void (*work)(void))
+{
+	own = pa_seat_take(&table, pa_load_acquire(&table.turn), (int32_t)gettid());
+	if (own && __builtin_setjmp(own->way_out) == 0)
+		work();
+	pa_store_release(&own->left, 1);
+	own = NULL;
+}
+
+static void sleep_for_ever(void)
+{
+	for (;;)
+		pa_futex_wait(&word, 0, -1);
+}
+
+static void *run_sleeper(void *unused)
+{
+	sit_and(sleep_for_ever);
+	return unused;
+}
+
+/* Until it sleeps, and then until it was woken and left. */
+static void send_away(pthread_t thread)
+{
+	while (!pa_load_acquire(&table.seats[0].word))
+		sched_yield();
+	pa_add_acq_rel(&table.turn, 1);
+	while (!pa_load_acquire(&table.seats[0].left)) {
+		pa_futex_wake(&word, INT32_MAX);
+		pa_futex_rest(100000);
+	}
+	pthread_join(thread, NULL);
+}
+
+static void sleeper_that_is_asked_leaves(void **unused)
+{
+	(void)unused;
+	pthread_t thread;
+	assert_int_equal(pthread_create(&thread, NULL, run_sleeper, NULL), 0);
+	send_away(thread);
+	assert_true(pa_load_acquire(&table.seats[0].word) == 0);
+}
+
+static void hold_and_mind(void)
+{
+	pa_lock(&lock);
+	pa_add_acq_rel(&table.turn, 1);
+	assert_true(pa_seat_must_go());
+	pa_seat_mind();
+	pa_futex_rest(1);
+	pa_add_acq_rel(&steps, 1);
+	pa_unlock(&lock);
+	pa_seat_mind();
+	pa_add_acq_rel(&steps, 1);
+}
+
+static void holder_of_a_lock_stays_until_it_gave_it_back(void **unused)
+{
+	(void)unused;
+	sit_and(hold_and_mind);
+	assert_int_equal(pa_load_acquire(&steps), 1);
+	assert_true(pa_lock_timed(&lock, 0));
+	pa_unlock(&lock);
+}
+
+static void mind_only(void)
+{
+	pa_seat_mind();
+	pa_add_acq_rel(&steps, 1);
+}
+
+static void thread_of_this_turn_stays(void **unused)
+{
+	(void)unused;
+	pa_add_acq_rel(&table.turn, 1);
+	sit_and(mind_only);
+	assert_int_equal(pa_load_acquire(&steps), 1);
+}
+
+static void thread_without_a_seat_passes_through(void **unused)
+{
+	(void)unused;
+	pa_add_acq_rel(&table.turn, 1);
+	assert_false(pa_seat_must_go());
+	pa_seat_mind();
+	pa_futex_rest(1);
+	assert_int_equal(pa_seat_bell(), -1);
+}
+
+static void leave_now(void)
+{
+	pa_add_acq_rel(&table.turn, 1);
+	pa_seat_mind();
+}
+
+static void who_leaves_rings_for_those_who_poll(void **unused)
+{
+	(void)unused;
+	uint64_t rung = 0;
+	int bell = eventfd(0, EFD_NONBLOCK);
+	pa_store_release(&table.bell, bell);
+	sit_and(leave_now);
+	assert_int_equal(read(bell, &rung, sizeof(rung)), sizeof(rung));
+	assert_int_equal(rung, 1);
+	close(bell);
+}
+
+static void seat_of_one_that_left_is_taken_again(void **unused)
+{
+	(void)unused;
+	for (int i = 0; i < 2 * PA_SEATS; i++)
+		sit_and(mind_only);
+	assert_int_equal(pa_load_acquire(&steps), 2 * PA_SEATS);
+	for (int i = 0; i < PA_SEATS; i++)
+		assert_non_null(pa_seat_take(&table, 0, i + 1));
+	assert_null(pa_seat_take(&table, 0, 1));
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test_setup(sleeper_that_is_asked_leaves, set_up),
+		cmocka_unit_test_setup(holder_of_a_lock_stays_until_it_gave_it_back, set_up),
+		cmocka_unit_test_setup(thread_of_this_turn_stays, set_up),
+		cmocka_unit_test_setup(thread_without_a_seat_passes_through, set_up),
+		cmocka_unit_test_setup(who_leaves_rings_for_those_who_poll, set_up),
+		cmocka_unit_test_setup(seat_of_one_that_left_is_taken_again, set_up),
+	};
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
