@@ -41,6 +41,7 @@
 #include "record/tracing.h"
 #include "children.h"
 #include "exitfiles.h"
+#include "follow.h"
 #include "hold.h"
 #include "place.h"
 #include "spawn.h"
@@ -159,6 +160,7 @@ static void *run_agent(void *unused)
 	(void)unused;
 	pa_aside_arrive();
 	state.bridge.files_private = pa_apart_leave();
+	pa_follow_begin(pa_apart_has_root());
 	pa_aside_have_bell(state.bridge.files_private);
 	pa_ring_reader(pa_record.ring, true);
 	if (!pa_exitfiles_want_cpu())

@@ -63,12 +63,20 @@ static bool copy_descriptors(void)
 	return true;
 }
 
+static bool has_root;
+
 bool pa_apart_leave(void)
 {
 	bool is_private = copy_first_word() || copy_descriptors();
 	/* chroot and chdir of the program are not ours. A directory of its own, it may remove or
 	 * unmount, and ours would keep it busy. May be forbidden. */
-	if (unshare(CLONE_FS) == 0 && chdir("/") != 0)
+	has_root = unshare(CLONE_FS) == 0;
+	if (has_root && chdir("/") != 0)
 		errno = 0;
 	return is_private;
+}
+
+bool pa_apart_has_root(void)
+{
+	return has_root;
 }

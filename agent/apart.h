@@ -14,4 +14,7 @@
  */
 PA_AGENT bool pa_apart_leave(void);
 
+/* Root and current directory are not the program's. */
+PA_AGENT bool pa_apart_has_root(void);
+
 #endif

@@ -10,6 +10,7 @@
 #include "agent.h"
 #include "base/clock.h"
 #include "base/lock.h"
+#include "follow.h"
 #include "record/on.h"
 #include "record/process.h"
 #include "record/thread.h"
@@ -43,6 +44,7 @@ void pa_aside_boot(struct pa_bridge *bridge, void *(*run)(void *))
 	bridge->seats = &state.table;
 	bridge->seat = find;
 	pa_seat_boot(&state.table, find);
+	pa_follow_boot(bridge, &state.table);
 }
 
 uint32_t pa_aside_turn(void)
@@ -51,9 +53,15 @@ uint32_t pa_aside_turn(void)
 	return seat ? pa_load_acquire(&seat->turn) : pa_load_acquire(&state.table.turn);
 }
 
-struct pa_seat *pa_aside_sit(uint32_t turn)
+uint32_t pa_aside_followed(void)
 {
-	pa_thread_self.seat = pa_seat_take(&state.table, turn, pa_thread_self.tid);
+	const struct pa_seat *seat = find();
+	return pa_load_acquire(seat ? &seat->followed : &state.table.order);
+}
+
+struct pa_seat *pa_aside_sit(uint32_t turn, uint32_t followed)
+{
+	pa_thread_self.seat = pa_seat_take(&state.table, turn, followed, pa_thread_self.tid);
 	return pa_thread_self.seat;
 }
 
@@ -106,13 +114,11 @@ static bool are_all_gone(void)
 	return are_seats_empty() && !pa_thread_expected_agents() && are_seats_empty();
 }
 
-static void wake_all(void)
+void pa_aside_wake_all(void)
 {
-	uint32_t turn = pa_load_acquire(&state.table.turn);
 	for (int i = 0; i < PA_SEATS; i++) {
-		struct pa_seat *seat = &state.table.seats[i];
-		uintptr_t word = pa_load_acquire(&seat->word);
-		if (word && pa_load_acquire(&seat->turn) != turn)
+		uintptr_t word = pa_load_acquire(&state.table.seats[i].word);
+		if (word)
 			pa_futex_wake((PA_ATOMIC(uint32_t) *)word, INT32_MAX);
 	}
 }
@@ -130,7 +136,7 @@ bool pa_process_step_aside(void)
 	int64_t end_ns = pa_clock_mono_ns() + ASIDE_NS;
 	/* Ends: at end_ns. */
 	do {
-		wake_all();
+		pa_aside_wake_all();
 		if (are_all_gone())
 			break;
 		pa_futex_rest(LOOK_NS);
@@ -155,7 +161,7 @@ void pa_aside_arrive(void)
 	if (!pa_load_acquire(&state.unsettled))
 		return;
 	/* Ends: with the last of them; they do not wait for long, but may be at work. */
-	while (wake_all(), !are_all_gone())
+	while (pa_aside_wake_all(), !are_all_gone())
 		pa_futex_rest(LATE_LOOK_NS);
 	pa_store_release(&state.unsettled, 0);
 	pa_store_release(&state.table.bell, -1);

@@ -28,9 +28,13 @@ PA_AGENT void pa_aside_have_bell(bool files_private);
 
 /* The turn in which the calling thread was created, and a seat in it for a new thread of ours. */
 PA_APP uint32_t pa_aside_turn(void);
-PA_AGENT struct pa_seat *pa_aside_sit(uint32_t turn);
+PA_APP uint32_t pa_aside_followed(void);
+PA_AGENT struct pa_seat *pa_aside_sit(uint32_t turn, uint32_t followed);
 /* The thread ends: the seat is kept until the kernel knows it no more, or another needs it. */
 PA_AGENT void pa_aside_rise(void);
+
+/* Those of ours who sleep on a futex look up. */
+PA_APP void pa_aside_wake_all(void);
 
 /* In a forked child: all seats are free. */
 PA_BOOT void pa_aside_atfork_child(void);

@@ -31,7 +31,7 @@ void pa_spawn_boot(const struct pa_bridge *bridge, struct pa_lock *loader)
 struct trampoline {
 	void *(*run)(void *);
 	void *arg;
-	uint32_t turn; /* see base/seat.h */
+	uint32_t turn, followed; /* see base/seat.h */
 	char name[PA_THREAD_NAME_BYTES];
 };
 
@@ -78,7 +78,7 @@ bool pa_process_is_alone(void)
 /* Where run never comes back from: asked to leave, the thread jumps out of it. */
 PA_NOINLINE static void *run_seated(const struct trampoline *start)
 {
-	struct pa_seat *seat = pa_aside_sit(start->turn);
+	struct pa_seat *seat = pa_aside_sit(start->turn, start->followed);
 	/* Without one it could not be told when to go. */
 	if (!seat)
 		return NULL;
@@ -128,7 +128,9 @@ static int create_agent_thread(pthread_t *thread, const pthread_attr_t *attr,
 	struct trampoline *start = state.bridge->memory.malloc(sizeof(*start));
 	if (!start)
 		return ENOMEM;
-	*start = (struct trampoline){ .run = run, .arg = arg, .turn = pa_aside_turn() };
+	*start = (struct trampoline){
+		.run = run, .arg = arg, .turn = pa_aside_turn(), .followed = pa_aside_followed(),
+	};
 	strncpy(start->name, name, sizeof(start->name) - 1);
 	int error = create_masked(thread, attr, start);
 	if (error)

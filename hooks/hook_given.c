@@ -12,6 +12,8 @@
 #include <errno.h>
 #include <sched.h>
 #include <sys/ioctl.h>
+#include <sys/syscall.h>
+#include <unistd.h>
 
 #include "../agent/record/on.h"
 #include "../agent/record/process.h"
@@ -51,6 +53,7 @@ static bool step_aside(bool wanted)
 
 PA_ENTRY int unshare(int flags)
 {
+	PA_CALM_FLAGS();
 	bool aside = step_aside(flags & (ALONE_FLAGS | PLACE_FLAGS));
 	int result = NEXT(unshare)(flags);
 	if (aside)
@@ -69,10 +72,47 @@ static int namespace_type(int fd, int said)
 
 PA_ENTRY int setns(int fd, int type)
 {
+	PA_CALM_FLAGS();
 	int kinds = namespace_type(fd, type);
 	bool aside = step_aside(kinds & (CLONE_NEWUSER | CLONE_NEWNS | CLONE_NEWTIME));
 	int result = NEXT(setns)(fd, type);
 	if (aside)
+		pa_process_come_back();
+	return result;
+}
+
+/*
+ * What the only thread of the program, or its first, gives up for itself is given up by ours as
+ * well. The first stands for the others, which have each to do it, and ours have no turn of theirs.
+ */
+static bool is_followed(void)
+{
+	return is_watched() && (pa_process_is_alone() || pa_thread_tid(&pa_thread_self) == getpid());
+}
+
+static void follow(const struct pa_given *call)
+{
+	if (is_followed())
+		pa_process_follow(call);
+}
+
+PA_ENTRY int capset(void *header, void *data)
+{
+	PA_CALM_FLAGS();
+	int result = NEXT(capset)(header, data);
+	const struct pa_given call = { SYS_capset, (long)header, (long)data, 0, 0, 0 };
+	if (result == 0)
+		follow(&call);
+	return result;
+}
+
+/* One root for all threads: also that of a program with many. */
+PA_ENTRY int chroot(const char *path)
+{
+	PA_CALM_FLAGS();
+	int result = NEXT(chroot)(path);
+	const struct pa_given call = { SYS_chroot, 0, 0, 0, 0, 0 };
+	if (result == 0 && is_watched() && !pa_process_follow(&call) && pa_process_step_aside())
 		pa_process_come_back();
 	return result;
 }

@@ -158,6 +158,8 @@
 	PA_HOOK(dlclose, int, (void *), true)                                                     \
 	PA_HOOK(unshare, int, (int), false)                                                       \
 	PA_HOOK(setns, int, (int, int), false)                                                    \
+	PA_HOOK(capset, int, (void *, void *), false)                                             \
+	PA_HOOK(chroot, int, (const char *), false)                                               \
 	PA_HOOK(sigprocmask, int, (int, const sigset_t *, sigset_t *), true)                      \
 	PA_HOOK(pthread_sigmask, int, (int, const sigset_t *, sigset_t *), true)                  \
 	PA_HOOK(pthread_attr_setsigmask_np, int, (pthread_attr_t *, const sigset_t *), true)      \

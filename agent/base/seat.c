@@ -19,7 +19,8 @@ static struct pa_seat *own(void)
 	return state.find ? state.find() : NULL;
 }
 
-PA_AGENT struct pa_seat *pa_seat_take(struct pa_seat_table *table, uint32_t turn, int32_t tid)
+PA_AGENT struct pa_seat *pa_seat_take(struct pa_seat_table *table, uint32_t turn, uint32_t followed,
+	int32_t tid)
 {
 	for (int i = 0; i < PA_SEATS; i++) {
 		struct pa_seat *seat = &table->seats[i];
@@ -28,6 +29,7 @@ PA_AGENT struct pa_seat *pa_seat_take(struct pa_seat_table *table, uint32_t turn
 		    !pa_cas_acq_rel(&seat->tid, &before, tid))
 			continue;
 		pa_store_release(&seat->turn, turn);
+		pa_store_release(&seat->followed, followed);
 		pa_store_release(&seat->word, 0);
 		pa_store_release(&seat->left, 0);
 		seat->held = 0;
@@ -45,6 +47,33 @@ static void ring_bell(void)
 		errno = 0;
 }
 
+bool pa_seat_have_followed(void)
+{
+	uint32_t order = pa_load_acquire(&state.table->order);
+	for (int i = 0; i < PA_SEATS; i++) {
+		const struct pa_seat *seat = &state.table->seats[i];
+		if (pa_load_acquire(&seat->tid) && !pa_load_acquire(&seat->left) &&
+		    pa_load_acquire(&seat->followed) != order)
+			return false;
+	}
+	return true;
+}
+
+/* The last one puts the bell away. */
+static void follow(struct pa_seat *seat)
+{
+	uint64_t rung;
+	for (uint32_t next; (next = pa_load_acquire(&seat->followed)) !=
+		pa_load_acquire(&state.table->order);) {
+		state.table->follow(next);
+		pa_store_release(&seat->followed, next + 1);
+	}
+	ring_bell();
+	int bell = pa_load_acquire(&state.table->bell);
+	if (bell >= 0 && pa_seat_have_followed() && read(bell, &rung, sizeof(rung)) < 0)
+		errno = 0;
+}
+
 static bool must_go(const struct pa_seat *seat)
 {
 	return pa_load_acquire(&seat->turn) != pa_load_acquire(&state.table->turn);
@@ -52,6 +81,8 @@ static bool must_go(const struct pa_seat *seat)
 
 static void mind(struct pa_seat *seat)
 {
+	if (pa_unlikely(pa_load_acquire(&seat->followed) != pa_load_acquire(&state.table->order)))
+		follow(seat);
 	if (pa_likely(!must_go(seat)) || seat->held)
 		return;
 	pa_store_release(&seat->word, 0);

@@ -23,6 +23,7 @@ struct pa_seat {
 	PA_ATOMIC(int32_t) tid;    /* who sits here, or sat; 0: nobody; acq_rel by CAS */
 	PA_ATOMIC(uint32_t) turn;  /* in which it was created; release in take, acquire in mind */
 	PA_ATOMIC(uintptr_t) word; /* the futex that it sleeps on; 0: none; release / acquire */
+	PA_ATOMIC(uint32_t) followed; /* orders that it has carried out; release / acquire */
 	PA_ATOMIC(uint32_t) left;  /* it will never touch this seat again; release / acquire */
 	/* the thread's own */
 	uint32_t held; /* locks, and sections that must not be left half done */
@@ -33,16 +34,24 @@ struct pa_seat_table {
 	PA_ATOMIC(uint32_t) turn; /* threads of an earlier one are to leave; acq_rel */
 	PA_ATOMIC(int) bell;      /* eventfd in the agent's own descriptor table, polled with every
 	                             wait for descriptors; -1: none; release / acquire */
+	PA_ATOMIC(uint32_t) order; /* how many were given; each thread carries out all that are
+	                              given in its time; release / acquire */
+	void (*follow)(uint32_t order); /* carries one out, on the calling thread: any wait */
 	struct pa_seat seats[PA_SEATS];
 };
 
 /* Before this nobody has a seat. find: the calling thread's, or NULL; any context. */
 PA_BOOT void pa_seat_boot(struct pa_seat_table *table, struct pa_seat *(*find)(void));
 
-/* A seat for the calling thread, created in that turn; NULL: none is free. */
-PA_AGENT struct pa_seat *pa_seat_take(struct pa_seat_table *table, uint32_t turn, int32_t tid);
+/* A seat for the calling thread, created in that turn after so many orders; NULL: none is free. */
+PA_AGENT struct pa_seat *pa_seat_take(struct pa_seat_table *table, uint32_t turn, uint32_t followed,
+	int32_t tid);
 
-/* The calling thread is asked to leave: does so when it may. */
+/* All who sit have carried out all orders. */
+PA_APP bool pa_seat_have_followed(void);
+
+/* The calling thread is given an order: carries it out. It is asked to leave: does so when it may.
+ */
 PA_APP void pa_seat_mind(void);
 
 /* The calling thread is asked to leave: what it waits for from another of ours will not come. */

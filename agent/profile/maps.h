@@ -65,12 +65,9 @@ PA_AGENT int pa_maps_refresh_from(const char *text, size_t bytes);
 
 /*
  * Opens a regular file for reading, close-on-exec, never blocking. A descriptor or -errno; -EINVAL
- * for what is no such file (devices, FIFOs).
- * pa_maps_hold_root: from now on by today's root directory, so that files stay reachable after the
- * program's chroot. Only for threads whose descriptors the program does not see; again after fork.
+ * for what is no such file (devices, FIFOs). See maps_jail.h.
  */
 PA_AGENT int pa_maps_open(const char *path);
-PA_AGENT void pa_maps_hold_root(void);
 
 /*
  * Copies memory of this process that may vanish at any moment (a library being unloaded).

@@ -1,6 +1,5 @@
 /*
- * What maps.c and symbols.c need from the kernel: files that stay reachable after chroot, and reads
- * of memory that may vanish.
+ * What maps.c and symbols.c need from the kernel: files, and reads of memory that may vanish.
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -12,6 +11,7 @@
 #include "../base/arena.h"
 #include "../record/regs.h"
 #include "maps.h"
+#include "maps_jail.h"
 
 #define CACHE_PAGES 64
 
@@ -21,45 +21,29 @@ struct cache {
 };
 
 static struct {
-	int root;      /* descriptor of "/" + 1; 0 = none */
-	pid_t root_of; /* the process that opened it: a child's descriptors are others */
 	struct cache *cache;
 } state;
 
-PA_AGENT void pa_maps_hold_root(void)
-{
-	if (state.root && state.root_of == getpid())
-		close(state.root - 1);
-	state.root = open("/", O_PATH | O_DIRECTORY | O_CLOEXEC) + 1;
-	state.root_of = getpid();
-}
-
-static int open_file(int directory, const char *path)
+static int open_file(const char *path)
 {
 	/* Not blocking: it may be another one by now. */
 	const int flags = O_RDONLY | O_CLOEXEC | O_NOCTTY | O_NONBLOCK;
-	struct stat stat;
+	struct stat status;
 
-	if (fstatat(directory, path, &stat, 0) != 0)
+	if (stat(path, &status) != 0)
 		return -errno;
 	/* Whoever wrote a path into a file may mean a device, and to open one may do something. */
-	if (!S_ISREG(stat.st_mode))
+	if (!S_ISREG(status.st_mode))
 		return -EINVAL;
-	int fd = openat(directory, path, flags);
+	int fd = open(path, flags);
 	return fd < 0 ? -errno : fd;
 }
 
 PA_AGENT int pa_maps_open(const char *path)
 {
-	int fd = -EBADF;
-
 	if (path[0] != '/')
 		return -EINVAL;
-	if (state.root && state.root_of == getpid())
-		fd = open_file(state.root - 1, path + strspn(path, "/"));
-	if (fd == -EBADF || fd == -ENOTDIR)
-		fd = open_file(AT_FDCWD, path);
-	return fd;
+	return pa_maps_is_jailed() ? pa_maps_open_held(path) : open_file(path);
 }
 
 /* For kernels and sandboxes without process_vm_readv. */

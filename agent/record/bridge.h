@@ -25,7 +25,7 @@
 #include "rollcall.h"
 
 /* Bumped when struct pa_bridge changes: the core refuses another one. */
-#define PA_BRIDGE_VERSION 6
+#define PA_BRIDGE_VERSION 7
 
 /*
  * What was seen and what was lost, by cause. Statistics only: relaxed, written in any context.
@@ -202,6 +202,10 @@ struct pa_bridge {
 		/* The rates in the settings have changed. */
 		void (*rates_changed)(void);
 	} api;
+
+	/* Filled by the core before it starts to work. PA_AGENT: our threads are about to leave the
+	 * files that they know for the program's root; opens what they will need. */
+	void (*jailed)(void);
 
 	/* Filled by the core before it starts to work. PA_AGENT: all of our threads but the calling
 	 * one are gone, in the middle of what they were at; tables stay. */

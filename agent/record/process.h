@@ -74,6 +74,17 @@ PA_APP void pa_process_copied(const struct pa_hold *hold);
 PA_APP bool pa_process_step_aside(void);
 PA_APP void pa_process_come_back(void);
 
+/*
+ * After a system call by which the calling thread gave something up for itself, with its arguments:
+ * our threads make it too. chroot: they go to the program's root, and keep nothing that leads out
+ * of there. They have when this returns, or 100 ms are over. False: not all of them could. errno
+ * kept.
+ */
+struct pa_given {
+	long number, a, b, c, d, e;
+};
+PA_APP bool pa_process_follow(const struct pa_given *call);
+
 /* The program has one thread; ours do not count. False when libc does not tell. */
 PA_SIGNAL bool pa_process_is_alone(void);
 

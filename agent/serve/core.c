@@ -15,7 +15,7 @@
 #include "../base/say.h"
 #include "../profile/core.h"
 #include "../profile/drain.h"
-#include "../profile/maps.h"
+#include "../profile/maps_jail.h"
 #include "../profile/symbols.h"
 #include "../profile/wall.h"
 #include "clients.h"
@@ -186,6 +186,8 @@ static void forget_parent(const struct pa_bridge *bridge)
 		pa_symbols_reset();
 	state.before = new_process ? no_address : state.listener.bound;
 	state.listener = (struct pa_listen){ .fd = -1 };
+	pa_maps_leave_jail();
+	pa_core_bridge->jailed = pa_maps_enter_jail;
 	pa_guest_init();
 	pa_gate_init(-1, true);
 	if (bridge->returned)
@@ -217,8 +219,6 @@ PA_EXPORT int pa_core_main(struct pa_bridge *bridge)
 	pa_core_bridge = bridge;
 	pa_seat_boot(bridge->seats, bridge->seat);
 	forget_parent(bridge);
-	if (bridge->files_private)
-		pa_maps_hold_root();
 	int error = pa_drain_init();
 	bool serving = !error && bridge->settings->serving;
 	int no_server = serving ? bridge->spawn(run_server, NULL, "pprofagent-http") : 0;

@@ -46,10 +46,6 @@ void pa_maps_forget_pages(void)
 {
 }
 
-void pa_maps_hold_root(void)
-{
-}
-
 int pa_maps_open(const char *path)
 {
 	(void)path;

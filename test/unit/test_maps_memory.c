@@ -91,7 +91,7 @@ static void only_files_are_opened(void **unused)
 
 static int in_jail(void)
 {
-	pa_maps_hold_root();
+	pa_maps_enter_jail();
 	if (chroot(directory) != 0 || chdir("/") != 0)
 		return 77;
 	if (access("/proc/self/maps", F_OK) == 0)

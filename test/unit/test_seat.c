@@ -36,7 +36,8 @@ static int set_up(void **unused)
 
 __attribute__((noinline)) static void sit_and(void (*work)(void))
 {
-	own = pa_seat_take(&table, pa_load_acquire(&table.turn), (int32_t)gettid());
+	own = pa_seat_take(&table, pa_load_acquire(&table.turn),
+		pa_load_acquire(&table.order), (int32_t)gettid());
 	if (own && __builtin_setjmp(own->way_out) == 0)
 		work();
 	pa_store_release(&own->left, 1);
@@ -148,8 +149,52 @@ static void seat_of_one_that_left_is_taken_again(void **unused)
 		sit_and(mind_only);
 	assert_int_equal(pa_load_acquire(&steps), 2 * PA_SEATS);
 	for (int i = 0; i < PA_SEATS; i++)
-		assert_non_null(pa_seat_take(&table, 0, i + 1));
-	assert_null(pa_seat_take(&table, 0, 1));
+		assert_non_null(pa_seat_take(&table, 0, 0, i + 1));
+	assert_null(pa_seat_take(&table, 0, 0, 1));
+}
+
+static PA_ATOMIC(uint32_t) carried_out;
+
+static void carry_out(uint32_t order)
+{
+	assert_int_equal(order, pa_load_relaxed(&carried_out));
+	pa_add_acq_rel(&carried_out, 1);
+}
+
+static void sleep_twice_and_end(void)
+{
+	while (pa_load_acquire(&carried_out) < 2)
+		pa_futex_wait(&word, 0, -1);
+}
+
+static void *run_follower(void *unused)
+{
+	sit_and(sleep_twice_and_end);
+	return unused;
+}
+
+static void orders_are_carried_out_once_and_in_turn(void **unused)
+{
+	(void)unused;
+	pthread_t thread;
+	table.follow = carry_out;
+	assert_int_equal(pthread_create(&thread, NULL, run_follower, NULL), 0);
+	while (!pa_load_acquire(&table.seats[0].word))
+		sched_yield();
+	pa_add_acq_rel(&table.order, 1);
+	assert_false(pa_seat_have_followed());
+	while (!pa_seat_have_followed()) {
+		pa_futex_wake(&word, INT32_MAX);
+		pa_futex_rest(100000);
+	}
+	assert_int_equal(pa_load_acquire(&carried_out), 1);
+	pa_add_acq_rel(&table.order, 1);
+	while (!pa_load_acquire(&table.seats[0].left)) {
+		pa_futex_wake(&word, INT32_MAX);
+		pa_futex_rest(100000);
+	}
+	pthread_join(thread, NULL);
+	assert_int_equal(pa_load_acquire(&carried_out), 2);
 }
 
 int main(void)
@@ -160,6 +205,7 @@ int main(void)
 		cmocka_unit_test_setup(thread_of_this_turn_stays, set_up),
 		cmocka_unit_test_setup(thread_without_a_seat_passes_through, set_up),
 		cmocka_unit_test_setup(who_leaves_rings_for_those_who_poll, set_up),
+		cmocka_unit_test_setup(orders_are_carried_out_once_and_in_turn, set_up),
 		cmocka_unit_test_setup(seat_of_one_that_left_is_taken_again, set_up),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
