@@ -48,7 +48,7 @@ static void enter_jail(void)
 		return;
 	if (state.bridge->jailed)
 		state.bridge->jailed();
-	if (syscall(SYS_chroot, "/proc/self/root") == 0 && syscall(SYS_chdir, "/") == 0)
+	if (syscall(SYS_chroot, "/proc/self/" "root") == 0 && syscall(SYS_chdir, "/") == 0)
 		pa_store_release(&state.inside, 1);
 }
 

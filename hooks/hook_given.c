@@ -4,7 +4,8 @@
  * The kernel lets a thread into another user or time namespace only where it is the only one, and
  * into another mount namespace where it shares its directories with no other. While the program has
  * one thread, ours step aside for such a call and come back after it, to where the program is then.
- * With more threads of its own the program would be refused without us as well.
+ * With more threads of its own the program would be refused without us as well. Capabilities and
+ * the like belong to a thread: ours give theirs up after the program's.
  *
  * The real functions are looked up at the first call: most programs never make one.
  */
@@ -13,10 +14,11 @@
 #include <sched.h>
 #include <sys/ioctl.h>
 #include <sys/syscall.h>
-#include <unistd.h>
 
 #include "../agent/record/on.h"
 #include "../agent/record/process.h"
+#include "../agent/record/sandbox.h"
+#include "given.h"
 #include "real.h"
 
 #include "../agent/base/banned.h"
@@ -43,22 +45,15 @@ static void *next(const char *name)
 
 static bool is_watched(void)
 {
-	return pa_load_acquire(&pa_on->booted) && pa_thread_self.role != PA_ROLE_AGENT;
+	return pa_load_acquire(&pa_on->booted) && pa_thread_self.role != PA_ROLE_AGENT &&
+		pa_sandbox_may(&pa_thread_self, PA_CALLS_WAKE);
 }
 
+/* Who comes back is a new thread: a filter of system calls may forbid to make one. */
 static bool step_aside(bool wanted)
 {
-	return wanted && is_watched() && pa_process_is_alone() && pa_process_step_aside();
-}
-
-PA_ENTRY int unshare(int flags)
-{
-	PA_CALM_FLAGS();
-	bool aside = step_aside(flags & (ALONE_FLAGS | PLACE_FLAGS));
-	int result = NEXT(unshare)(flags);
-	if (aside)
-		pa_process_come_back();
-	return result;
+	return wanted && is_watched() && pa_process_is_alone() &&
+		pa_sandbox_may(&pa_thread_self, PA_CALLS_FORK) && pa_process_step_aside();
 }
 
 /* Of a descriptor of one namespace the kernel says what it is; of a process the caller does. */
@@ -70,49 +65,83 @@ static int namespace_type(int fd, int said)
 	return type > 0 ? type : 0;
 }
 
-PA_ENTRY int setns(int fd, int type)
-{
-	PA_CALM_FLAGS();
-	int kinds = namespace_type(fd, type);
-	bool aside = step_aside(kinds & (CLONE_NEWUSER | CLONE_NEWNS | CLONE_NEWTIME));
-	int result = NEXT(setns)(fd, type);
-	if (aside)
-		pa_process_come_back();
-	return result;
-}
-
 /*
  * What the only thread of the program, or its first, gives up for itself is given up by ours as
  * well. The first stands for the others, which have each to do it, and ours have no turn of theirs.
  */
-static bool is_followed(void)
-{
-	return is_watched() && (pa_process_is_alone() || pa_thread_tid(&pa_thread_self) == getpid());
-}
-
 static void follow(const struct pa_given *call)
 {
-	if (is_followed())
+	if (is_watched() && (pa_process_is_alone() ||
+			      pa_thread_tid(&pa_thread_self) == pa_record.pid))
 		pa_process_follow(call);
+}
+
+/* One root for all threads: also that of a program with many. */
+static void follow_root(const struct pa_given *call)
+{
+	if (is_watched() && !pa_process_follow(call) &&
+		pa_sandbox_may(&pa_thread_self, PA_CALLS_FORK) && pa_process_step_aside())
+		pa_process_come_back();
+}
+
+bool pa_given_before(const struct pa_given *call)
+{
+	if (call->number == SYS_unshare)
+		return step_aside(call->a & (ALONE_FLAGS | PLACE_FLAGS));
+	if (call->number == SYS_setns)
+		return step_aside(namespace_type((int)call->a, (int)call->b) &
+			(CLONE_NEWUSER | CLONE_NEWNS | CLONE_NEWTIME));
+	return false;
+}
+
+void pa_given_after(const struct pa_given *call, long result, bool aside)
+{
+	/* What it restricts is inherited, and cannot be asked for a second time: its rules are a
+	 * descriptor of the program's. */
+	if (call->number == SYS_landlock_restrict_self && result == 0)
+		aside = step_aside(true);
+	else if (call->number == SYS_chroot && result == 0)
+		follow_root(call);
+	else if (call->number != SYS_unshare && call->number != SYS_setns && result == 0)
+		follow(call);
+	if (aside)
+		pa_process_come_back();
+}
+
+PA_ENTRY int unshare(int flags)
+{
+	PA_CALM_FLAGS();
+	const struct pa_given call = { .number = SYS_unshare, .a = flags };
+	bool aside = pa_given_before(&call);
+	int result = NEXT(unshare)(flags);
+	pa_given_after(&call, result, aside);
+	return result;
+}
+
+PA_ENTRY int setns(int fd, int type)
+{
+	PA_CALM_FLAGS();
+	const struct pa_given call = { .number = SYS_setns, .a = fd, .b = type };
+	bool aside = pa_given_before(&call);
+	int result = NEXT(setns)(fd, type);
+	pa_given_after(&call, result, aside);
+	return result;
 }
 
 PA_ENTRY int capset(void *header, void *data)
 {
 	PA_CALM_FLAGS();
+	const struct pa_given call = { .number = SYS_capset, .a = (long)header, .b = (long)data };
 	int result = NEXT(capset)(header, data);
-	const struct pa_given call = { SYS_capset, (long)header, (long)data, 0, 0, 0 };
-	if (result == 0)
-		follow(&call);
+	pa_given_after(&call, result, false);
 	return result;
 }
 
-/* One root for all threads: also that of a program with many. */
 PA_ENTRY int chroot(const char *path)
 {
 	PA_CALM_FLAGS();
+	const struct pa_given call = { .number = SYS_chroot };
 	int result = NEXT(chroot)(path);
-	const struct pa_given call = { SYS_chroot, 0, 0, 0, 0, 0 };
-	if (result == 0 && is_watched() && !pa_process_follow(&call) && pa_process_step_aside())
-		pa_process_come_back();
+	pa_given_after(&call, result, false);
 	return result;
 }

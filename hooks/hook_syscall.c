@@ -16,6 +16,7 @@
 #include "../agent/record/process.h"
 #include "../agent/record/regs.h"
 #include "../agent/record/sandbox.h"
+#include "given.h"
 #include "real.h"
 
 #include "../agent/base/banned.h"
@@ -107,12 +108,23 @@ static long watch(const struct call *call)
 {
 	if (!pa_load_acquire(&pa_on->booted) || pa_thread_self.role == PA_ROLE_AGENT)
 		return make(call);
-	return is_clone(call->number) ? copy(call) : seccomp(call);
+	if (is_clone(call->number))
+		return copy(call);
+	bool by_prctl = call->number == SYS_prctl;
+	if (call->number == SYS_seccomp || (by_prctl && call->a == PR_SET_SECCOMP))
+		return seccomp(call);
+	const struct pa_given given = {
+		call->number, call->a, call->b, call->c, call->d, call->e
+	};
+	bool aside = pa_given_before(&given);
+	long result = make(call);
+	pa_given_after(&given, result, aside);
+	return result;
 }
 
 PA_INLINE bool is_watched_option(long option)
 {
-	return option == PR_SET_SECCOMP;
+	return option == PR_SET_SECCOMP || pa_given_is_watched_option(option);
 }
 
 static PA_SLOW long prctl_slow(long option, long a, long b, long c, long d)
@@ -131,7 +143,8 @@ int pa_variadic_prctl(long option, long a, long b, long c, long d)
 
 PA_INLINE bool is_watched(long number, long first)
 {
-	return number == SYS_seccomp || (number == SYS_prctl && is_watched_option((int)first));
+	return number == SYS_seccomp || pa_given_is_watched(number) ||
+		(number == SYS_prctl && is_watched_option((int)first));
 }
 
 static PA_SLOW long syscall_slow(long number, long a, long b, long c, long d, long e)

@@ -479,20 +479,8 @@ static void atfork_child(bool held)
 		abandon_tables();
 }
 
-/* The collector was between two batches. */
-static void aside(void)
-{
-	pa_drain_lock();
-	pa_requests_forget_agents();
-	pa_snapshot_aside();
-	pa_threads_roll_end();
-	pa_drain_unlock();
-	pa_tracer_aside();
-}
-
 int pa_drain_init(void)
 {
-	pa_core_bridge->aside = aside;
 	pa_core_bridge->atfork.prepare = atfork_prepare;
 	pa_core_bridge->atfork.parent = atfork_parent;
 	pa_core_bridge->atfork.child = atfork_child;

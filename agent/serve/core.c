@@ -13,6 +13,7 @@
 #include "../base/clock.h"
 #include "../base/lock.h"
 #include "../base/say.h"
+#include "../profile/away.h"
 #include "../profile/core.h"
 #include "../profile/drain.h"
 #include "../profile/maps_jail.h"
@@ -187,6 +188,7 @@ static void forget_parent(const struct pa_bridge *bridge)
 	state.before = new_process ? no_address : state.listener.bound;
 	state.listener = (struct pa_listen){ .fd = -1 };
 	pa_maps_leave_jail();
+	pa_core_bridge->aside = pa_away_settle;
 	pa_core_bridge->jailed = pa_maps_enter_jail;
 	pa_guest_init();
 	pa_gate_init(-1, true);
