@@ -370,6 +370,7 @@ static long do_sem_wait(void) { return lock("sem", sem_wait, NULL, sem_post, -1)
 static long do_sem_timedwait(void) { return lock("sem", sem_timedwait, NULL, NULL, 0); }
 static long do_sem_clockwait(void) { return lock("sem", sem_clockwait, NULL, NULL, 1); }
 
+#include "state_given.h"
 #include "state_waits.h"
 
 /* One line each: its name, and do_NAME() above or in the files that are included. */

@@ -1,0 +1,37 @@
+"""What a program gives up for itself, and what only a program of one thread may do."""
+import os
+
+import pytest
+
+from kit import program, row
+
+pytestmark = pytest.mark.skipif(os.geteuid() != 0, reason="needs root")
+
+
+@row("F130", "namespaces for programs of one thread", severity=1, fast=True)
+@pytest.mark.parametrize("argv", [["user", "1"], ["alone", "4"], ["mount", "4"]])
+def test_namespaces(case, argv):
+    case.same([program("f_given"), *argv])
+
+
+@row("F130b", "namespaces, one after the other", severity=1)
+@pytest.mark.parametrize("argv", [["alone", "40"], ["mount", "40"]])
+def test_namespaces_again_and_again(case, argv):
+    """Our threads are at any point of their way back when the next one is entered."""
+    case.same([program("f_given"), *argv])
+
+
+@row("F131", "capabilities, new privileges and ids are given up", severity=2, fast=True)
+@pytest.mark.parametrize("what", ["caps", "raw"])
+def test_given_up(case, what):
+    case.same([program("f_given"), what])
+
+
+@row("F132", "no descriptor leads out of a jail", severity=2, fast=True)
+def test_jail(case, tmp_path):
+    case.same([program("f_given"), "jail", tmp_path])
+
+
+@row("F133", "a folder that the program left is not busy", severity=2, fast=True)
+def test_folder(case, tmp_path):
+    case.same([program("f_given"), "busy", tmp_path])
