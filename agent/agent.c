@@ -14,20 +14,17 @@
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/auxv.h>
 #include <sys/syscall.h>
 #include <unistd.h>
 
 #include "agent.h"
 #include "apart.h"
 #include "aside.h"
-#include "base/arena.h"
 #include "base/clock.h"
 #include "base/launchers.h"
 #include "base/limits.h"
 #include "base/lock.h"
 #include "base/say.h"
-#include "record/alloc.h"
 #include "record/contend.h"
 #include "record/custom.h"
 #include "record/labels.h"
@@ -42,13 +39,14 @@
 #include "children.h"
 #include "exitfiles.h"
 #include "follow.h"
+#include "mainstack.h"
+#include "probe.h"
 #include "hold.h"
 #include "place.h"
 #include "spawn.h"
 #include "watched.h"
 #include "whole.h"
 
-extern void *__libc_stack_end; /* ld.so: where the main thread's stack began */
 extern char **environ;
 extern const char __ehdr_start[] PA_HIDDEN; /* the linker's: where this object begins */
 
@@ -77,6 +75,7 @@ static struct {
 	struct pa_settings settings;
 	struct pa_bridge bridge;
 	char core_path[PA_PLACE_BYTES];
+	char **argv;                 /* the program's */
 	core_main_fn *core_main;     /* set once, on the agent's thread; inherited by children */
 	struct pa_lock load_lock;    /* held while the loader or libc works for us */
 	struct pa_hook_status hooks[HOOKS_MAX]; /* as found when the core was opened */
@@ -363,17 +362,6 @@ PA_ENTRY void pa_process_exits(void)
 
 /* ---- boot1 ---- */
 
-/* Its limit may change, and something else may be mapped below: what is below here is proven when
- * the thread comes there. */
-static void set_stack_bounds(void)
-{
-	const uintptr_t most = (uintptr_t)1 << 30;
-	uintptr_t top = (uintptr_t)__libc_stack_end;
-	pa_record.main_stack_hi = top & ~(uintptr_t)7;
-	pa_record.main_stack_lo = (uintptr_t)__builtin_frame_address(0);
-	pa_record.main_stack_least = most < top ? top - most : PA_PAGE_BYTES;
-}
-
 /* False: no memory for the ring, or no page to switch by. */
 static bool set_up_record(void)
 {
@@ -387,19 +375,13 @@ static bool set_up_record(void)
 	pa_record.stack_depth = settings->stack_depth;
 	pa_record.signal = settings->signal;
 	pa_record.pid = getpid();
-	set_stack_bounds();
+	pa_mainstack_measure();
 	pa_hooks_signal_boot();
 	pa_spawn_boot(&state.bridge, &state.load_lock);
 	pa_hold_boot(&state.load_lock);
 	pa_aside_boot(&state.bridge, run_agent);
 	pa_thread_meet(&pa_thread_self);
 	return true;
-}
-
-static size_t memory_bytes(void)
-{
-	return pa_ring_stats(pa_record.ring).size_bytes + (pa_record.frames ? PA_FRAMES_BYTES : 0) +
-		PA_ALLOC_FILTER_BYTES + pa_alloc_set_bytes() + pa_map_bytes();
 }
 
 static void fill_bridge(void)
@@ -430,7 +412,7 @@ static void fill_bridge(void)
 	bridge->hook_status = hook_status;
 	bridge->is_agent_thread = pa_thread_is_agent;
 	bridge->await_agent_threads = pa_thread_await_agents;
-	bridge->memory_bytes = memory_bytes;
+	bridge->memory_bytes = pa_sample_memory_bytes;
 	note_start();
 }
 
@@ -445,6 +427,7 @@ static bool read_settings(char *const *argv)
 	    !pa_limits_leave_room() || (now->child && !now->children))
 		return false;
 	pa_exitfiles_boot(&state.settings, name);
+	state.settings.serving &= pa_sandbox_may(&pa_thread_self, PA_CALLS_SERVE);
 	/* As `go test -blockprofile`: whoever wants the file wants something in it. */
 	if (state.settings.exit_files[PA_EXIT_BLOCK][0] && !state.settings.block_rate_ns)
 		state.settings.block_rate_ns = 1;
@@ -453,16 +436,14 @@ static bool read_settings(char *const *argv)
 	return true;
 }
 
-__attribute__((constructor)) static void boot1(int argc __attribute__((unused)), char **argv)
+static void start_up(bool late)
 {
-	int saved_errno = errno;
-	pa_hooks_boot(&state.bridge);
-	if (!pa_watched() && read_settings(argv) && pa_place_core(state.core_path, CORE_NAME) &&
-		set_up_record()) {
+	if (!pa_watched() && read_settings(state.argv) &&
+		pa_place_core(state.core_path, CORE_NAME) && set_up_record()) {
 		fill_bridge();
-		if (state.settings.children)
+		if (!late && state.settings.children)
 			pa_children_mark(false);
-		else
+		else if (!late)
 			pa_children_leave_preload();
 		pthread_atfork(before_fork, after_fork_parent, after_fork_child);
 		if (pa_exitfiles_wanted() && at_quick_exit(pa_process_exits) != 0)
@@ -473,9 +454,28 @@ __attribute__((constructor)) static void boot1(int argc __attribute__((unused)),
 		pa_spawn(run_agent, NULL, "pprofagent");
 	} else {
 		pa_store_relaxed(&pa_on->inert, 1);
-		if (state.settings.enabled && state.settings.shell && !state.settings.child)
+		if (!late && state.settings.enabled && state.settings.shell &&
+			!state.settings.child)
 			pa_children_mark(true);
 	}
+}
+
+__attribute__((constructor)) static void boot1(int argc __attribute__((unused)), char **argv)
+{
+	int saved_errno = errno;
+	state.argv = argv;
+	pa_hooks_boot(&state.bridge);
+	if (pa_probe_boot())
+		start_up(false);
+	errno = saved_errno;
+}
+
+/* The environment is the program's by now: it stays as it is. */
+void pa_process_proven_slow(bool by_thread)
+{
+	int saved_errno = errno;
+	if (pa_probe_again(by_thread))
+		start_up(true);
 	errno = saved_errno;
 }
 

@@ -9,6 +9,7 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 
+#include "record/sandbox.h"
 #include "record/tasks.h"
 
 /* statfs(2) */
@@ -34,10 +35,16 @@ static void close_copy(void *unused, int32_t fd)
 		close(fd);
 }
 
+static bool may(uint32_t calls)
+{
+	return pa_sandbox_may(&pa_thread_self, calls);
+}
+
 /* A table of our own with the program's first word of descriptors in it. */
 static bool copy_first_word(void)
 {
-	if (syscall(SYS_close_range, WORD_BITS, ~0u, (unsigned)CLOSE_RANGE_UNSHARE) != 0)
+	if (!may(PA_CALLS_RANGE) ||
+	    syscall(SYS_close_range, WORD_BITS, ~0u, (unsigned)CLOSE_RANGE_UNSHARE) != 0)
 		return false;
 	for (int fd = 0; fd < WORD_BITS; fd++)
 		if (fcntl(fd, F_GETFD) >= 0)
@@ -53,7 +60,7 @@ static bool copy_descriptors(void)
 {
 	struct rlimit limit = { .rlim_cur = 1024 };
 	const rlim_t most = 1u << 20;
-	if (unshare(CLONE_FILES) != 0)
+	if (!may(PA_CALLS_TABLE) || unshare(CLONE_FILES) != 0)
 		return false;
 	if (pa_tasks_each_file(close_copy, NULL) == 0)
 		return true;
@@ -70,7 +77,7 @@ bool pa_apart_leave(void)
 	bool is_private = copy_first_word() || copy_descriptors();
 	/* chroot and chdir of the program are not ours. A directory of its own, it may remove or
 	 * unmount, and ours would keep it busy. May be forbidden. */
-	has_root = unshare(CLONE_FS) == 0;
+	has_root = may(PA_CALLS_TABLE) && unshare(CLONE_FS) == 0;
 	if (has_root && chdir("/") != 0)
 		errno = 0;
 	return is_private;

@@ -10,7 +10,7 @@
 #include "base/say.h"
 #include "outfile.h"
 #include "record/on.h"
-#include "record/thread.h"
+#include "record/sandbox.h"
 
 #define PATH_BYTES PA_OUTFILE_PATH_BYTES
 
@@ -99,6 +99,7 @@ void pa_exitfiles_boot(const struct pa_settings *settings, const char *exe)
 		const char *pattern = settings->exit_files[i];
 		/* A child would write over what its parent writes. */
 		bool own = !settings->child || strstr(pattern, "%p");
+		own = own && pa_sandbox_may(&pa_thread_self, PA_CALLS_FILES);
 		state.wanted[i] = *pattern && own && can_be_written(pattern, files[i].title);
 	}
 }

@@ -7,6 +7,7 @@
 #include "base/clock.h"
 #include "record/on.h"
 #include "record/regs.h"
+#include "record/sandbox.h"
 #include "record/thread.h"
 
 /* The longest that a copy of the process waits for our threads to leave the loader. */
@@ -47,6 +48,8 @@ static uint64_t deferrable(void)
 void pa_process_hold_signals(struct pa_hold *hold)
 {
 	uint64_t mask = deferrable();
+	if (!pa_sandbox_may(&pa_thread_self, PA_CALLS_FORK))
+		return;
 	hold->has_mask = pa_regs_syscall(SYS_rt_sigprocmask, SIG_BLOCK, (long)&mask,
 		(long)&hold->mask, sizeof(mask)) == 0;
 }
@@ -92,6 +95,7 @@ void pa_process_hold(struct pa_hold *hold, bool waits)
 		return;
 	hold->alone = pa_process_is_alone();
 	pa_process_hold_signals(hold);
+	waits = waits && pa_sandbox_may_wake();
 	hold->has_loader = waits && pa_lock_timed(state.loader, COPY_WAIT_NS);
 	pa_store_relaxed(&state.copied_still, hold->has_loader);
 }

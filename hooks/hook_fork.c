@@ -33,6 +33,8 @@ PA_ENTRY pid_t fork(void)
 	if (pid == 0)
 		pa_process_forked();
 	pa_process_release_signals(&hold);
+	if (pid > 0)
+		pa_process_proven(false);
 	return pid;
 }
 

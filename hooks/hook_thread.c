@@ -176,6 +176,14 @@ static void conclude(struct start *start, bool created, struct pa_cursor caller)
 		pa_real.free(start);
 }
 
+/* result: of a call that we had no part in. */
+static int proven(int result, int success)
+{
+	if (result == success)
+		pa_process_proven(true);
+	return result;
+}
+
 PA_ENTRY int pthread_create(pthread_t *thread, const pthread_attr_t *attr, void *(*run)(void *),
 	void *arg)
 {
@@ -183,7 +191,7 @@ PA_ENTRY int pthread_create(pthread_t *thread, const pthread_attr_t *attr, void 
 	struct pa_cursor caller = PA_CURSOR_OF_CALLER();
 	struct start *start = prepare(attr, arg, caller);
 	if (!start)
-		return PA_REAL(pthread_create)(thread, attr, run, arg);
+		return proven(PA_REAL(pthread_create)(thread, attr, run, arg), 0);
 	start->run = run;
 	start->serial = pa_tracing_create(&pa_thread_self, run, caller);
 	int error = pa_real.pthread_create(thread, attr, run_thread, start);
@@ -197,7 +205,7 @@ PA_ENTRY int thrd_create(thrd_t *thread, thrd_start_t run, void *arg)
 	struct pa_cursor caller = PA_CURSOR_OF_CALLER();
 	struct start *start = prepare(NULL, arg, caller);
 	if (!start)
-		return PA_REAL(thrd_create)(thread, run, arg);
+		return proven(PA_REAL(thrd_create)(thread, run, arg), thrd_success);
 	start->run_c11 = run;
 	start->serial = pa_tracing_create(&pa_thread_self, run, caller);
 	int result = pa_real.thrd_create(thread, run_thread_c11, start);

@@ -32,6 +32,8 @@ enum pa_calls {
 	PA_CALLS_SERVE = 1 << 13, /* a port */
 	PA_CALLS_ROLL = 1 << 14,  /* thread stacks */
 	PA_CALLS_ALL = (1 << 15) - 1,
+	/* Without these there is nothing to be done. */
+	PA_CALLS_VITAL = PA_CALLS_LIFE | PA_CALLS_MAP | PA_CALLS_WAKE | PA_CALLS_WHO,
 };
 
 /* clang-format off */
@@ -42,6 +44,13 @@ enum pa_calls {
 	X(exit, PA_CALLS_LIFE, false, 0, 0, 0, 0, 0, 0)                                           \
 	X(gettid, PA_CALLS_WHO | PA_CALLS_READ | PA_CALLS_RETURN | PA_CALLS_LIFE, false,          \
 		0, 0, 0, 0, 0, 0)                                                                 \
+	X(geteuid, PA_CALLS_LIFE, true, 0, 0, 0, 0, 0, 0)                                         \
+	X(getgid, PA_CALLS_LIFE, true, 0, 0, 0, 0, 0, 0)                                          \
+	X(getegid, PA_CALLS_LIFE, true, 0, 0, 0, 0, 0, 0)                                         \
+	X(fstatfs, PA_CALLS_LIFE, true, -1, 0, 0, 0, 0, 0)                                        \
+	X(eventfd2, PA_CALLS_LIFE, true, 0, 0xfff, 0, 0, 0, 0)                                    \
+	X(tgkill, PA_CALLS_LIFE, true, -1, -1, 0, 0, 0, 0)                                        \
+	X(chdir, PA_CALLS_LIFE, true, 0, 0, 0, 0, 0, 0)                                           \
 	X(getpid, PA_CALLS_FORK | PA_CALLS_FILES | PA_CALLS_LIFE, true, 0, 0, 0, 0, 0, 0)         \
 	X(prctl, PA_CALLS_WHO | PA_CALLS_RETURN, true, 16 /* PR_GET_NAME */, 0, 0, 0, 0, 0)       \
 	X(prctl, PA_CALLS_LIFE, true, 15 /* PR_SET_NAME */, 0, 0, 0, 0, 0)                        \
@@ -53,7 +62,7 @@ enum pa_calls {
 	X(mprotect, PA_CALLS_LIFE, true, 0, 0, 3, 0, 0, 0)                                        \
 	X(madvise, PA_CALLS_FORK | PA_CALLS_LIFE, true, 0, 0, 4 /* MADV_DONTNEED */, 0, 0, 0)     \
 	X(madvise, PA_CALLS_LIFE, true, 0, 0, 18 /* MADV_WIPEONFORK */, 0, 0, 0)                  \
-	X(rt_sigprocmask, PA_CALLS_READ | PA_CALLS_RETURN | PA_CALLS_LIFE, true,                  \
+	X(rt_sigprocmask, PA_CALLS_READ | PA_CALLS_RETURN | PA_CALLS_FORK | PA_CALLS_LIFE, true,  \
 		-1, 0, 0, 8, 0, 0)                                                                \
 	X(process_vm_readv, PA_CALLS_READ | PA_CALLS_RETURN | PA_CALLS_LIFE, true,                \
 		0, 0, 0, 0, 0, 0)                                                                 \
@@ -103,15 +112,15 @@ enum pa_calls {
 	X(bind, PA_CALLS_SERVE, true, -1, 0, 0, 0, 0, 0)                                          \
 	X(listen, PA_CALLS_SERVE, true, -1, 128, 0, 0, 0, 0)                                      \
 	X(getsockname, PA_CALLS_SERVE, true, -1, 0, 0, 0, 0, 0)                                   \
-	X(ppoll, PA_CALLS_SERVE, true, 0, 0, 0, 0, 4, 0)                                          \
+	X(ppoll, PA_CALLS_SERVE, true, 0, 0, 1, 0, 4, 0)                                          \
 	X(poll, PA_CALLS_SERVE, true, 0, 0, 0, 0, 0, 0)                                           \
 	X(accept4, PA_CALLS_SERVE, true, -1, 0, 0, 0x80000 /* SOCK_CLOEXEC */, 0, 0)              \
 	X(recvfrom, PA_CALLS_SERVE, true, -1, 0, 0, 0, 0, 0)                                      \
 	X(sendto, PA_CALLS_SERVE, true, -1, 0, 0, 0x4000 /* MSG_NOSIGNAL */, 0, 0)                \
 	X(shutdown, PA_CALLS_SERVE, true, -1, 1, 0, 0, 0, 0)                                      \
-	X(dup3, PA_CALLS_SERVE, true, -1, 0, 0x80000, 0, 0, 0)                                    \
+	X(dup3, PA_CALLS_LIFE, true, -1, 0, 0x80000, 0, 0, 0)                                     \
 	X(uname, PA_CALLS_SERVE, true, 0, 0, 0, 0, 0, 0)                                          \
-	X(getuid, PA_CALLS_SERVE, true, 0, 0, 0, 0, 0, 0)                                         \
+	X(getuid, PA_CALLS_LIFE, true, 0, 0, 0, 0, 0, 0)                                         \
 	X(rt_tgsigqueueinfo, PA_CALLS_ROLL, true, -1, -1, 61, 0, 0, 0)
 /* clang-format on */
 

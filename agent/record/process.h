@@ -6,6 +6,7 @@
 #define PA_PROCESS_H
 
 #include "bridge.h"
+#include "sandbox.h"
 
 /* Resolves the real functions and puts those that the bridge offers into it. Safe to call again. */
 PA_BOOT void pa_hooks_boot(struct pa_bridge *bridge);
@@ -87,6 +88,17 @@ PA_APP bool pa_process_follow(const struct pa_given *call);
 
 /* The program has one thread; ours do not count. False when libc does not tell. */
 PA_SIGNAL bool pa_process_is_alone(void);
+
+/*
+ * The program has made a thread or a process: so filters of system calls, if there are any, allow
+ * that, and we may look at the rest. In the program's thread, after the call; errno kept.
+ */
+PA_APP void pa_process_proven_slow(bool by_thread);
+PA_INLINE void pa_process_proven(bool by_thread)
+{
+	if (pa_unlikely(pa_load_relaxed(&pa_sandbox_unproven)))
+		pa_process_proven_slow(by_thread);
+}
 
 /* The process is about to end without its exit handlers. Nothing happens in a child that is not
  * itself profiled, vfork's among them. */

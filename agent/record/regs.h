@@ -39,6 +39,9 @@ struct pa_cursor {
  */
 #define PA_RED_ZONE_BYTES 128
 
+/* Raises SIGTRAP; execution goes on behind it when a handler returns. */
+#define PA_REGS_TRAP() __asm__ volatile("int3")
+
 /* How seccomp filters know the calls of this architecture. */
 #define PA_REGS_AUDIT_ARCH AUDIT_ARCH_X86_64
 

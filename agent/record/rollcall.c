@@ -17,6 +17,7 @@
 #include "on.h"
 #include "peek.h"
 #include "sample.h"
+#include "sandbox.h"
 #include "signal.h"
 #include "tasks.h"
 
@@ -285,7 +286,8 @@ static bool close_roll(const struct pa_roll *roll)
 
 int pa_rollcall_call(struct pa_roll *roll)
 {
-	int error = pa_signal_take();
+	bool may = pa_sandbox_may(&pa_thread_self, PA_CALLS_ROLL | PA_CALLS_RETURN);
+	int error = may ? pa_signal_take() : -EPERM;
 	if (!error) {
 		state.filters = pa_tasks_filters(0);
 		pa_store_release(&state.generation, roll->generation);

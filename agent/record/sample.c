@@ -2,8 +2,10 @@
 
 #include <string.h>
 
+#include "../base/arena.h"
 #include "../base/clock.h"
 #include "../base/logarithm.h"
+#include "alloc.h"
 #include "on.h"
 #include "sandbox.h"
 #include "stack.h"
@@ -130,6 +132,12 @@ bool pa_sample_stack(const struct pa_event *head, const struct pa_thread *thread
 		event->flags |= PA_EVENT_BROKEN;
 	pa_ring_publish(pa_record.ring, event, have, stack_event_bytes(depth));
 	return true;
+}
+
+size_t pa_sample_memory_bytes(void)
+{
+	return pa_ring_stats(pa_record.ring).size_bytes + (pa_record.frames ? PA_FRAMES_BYTES : 0) +
+		PA_ALLOC_FILTER_BYTES + pa_alloc_set_bytes() + pa_map_bytes();
 }
 
 bool pa_sample_plain(const struct pa_event *head, const uintptr_t *pcs, uint32_t count)

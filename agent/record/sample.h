@@ -31,6 +31,9 @@ PA_SIGNAL bool pa_sample_plain(const struct pa_event *head, const uintptr_t *pcs
  */
 PA_APP bool pa_sample_wait_room(void);
 
+/* What is mapped for recording. */
+PA_AGENT size_t pa_sample_memory_bytes(void);
+
 /*
  * Bytes until the next heap sample: exponential with the given mean, as a Poisson process over all
  * allocated bytes wants it. rate 1 or less: 0, every allocation is sampled.

@@ -15,6 +15,7 @@
 #define ON_THEIR_WAY_NS (2 * PA_NS_PER_MS)
 
 PA_ATOMIC(uint32_t) pa_sandbox_all;
+PA_ATOMIC(uint32_t) pa_sandbox_unproven;
 
 static const struct {
 	int number;

@@ -19,6 +19,9 @@
 /* What a thread may not do although the program put the filter on another one (TSYNC); relaxed. */
 extern PA_ATOMIC(uint32_t) pa_sandbox_all PA_HIDDEN;
 
+/* Boot waits for a sign that filters which are in force allow to make a process; relaxed. */
+extern PA_ATOMIC(uint32_t) pa_sandbox_unproven PA_HIDDEN;
+
 /* May the calling thread make all of these calls (enum pa_calls)? self: its own. */
 PA_INLINE bool pa_sandbox_may(const struct pa_thread *self, uint32_t calls)
 {

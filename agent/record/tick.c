@@ -275,6 +275,9 @@ int pa_tick_start(unsigned rate_hz)
 	pa_lock(&state.lock);
 	if (state.running)
 		goto out;
+	error = -EPERM;
+	if (!pa_sandbox_may(&pa_thread_self, PA_CALLS_TIMER | PA_CALLS_RETURN))
+		goto out;
 	error = -ENOMEM;
 	if (!have_slots())
 		goto out;

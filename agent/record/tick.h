@@ -16,7 +16,8 @@
 
 /*
  * Sampling on, at rate_hz (1..1000) ticks a second of CPU time and thread. 0; -EBUSY: on already;
- * -EADDRINUSE: the program has a handler for our signal; -ENOMEM.
+ * -EADDRINUSE: the program has a handler for our signal; -EPERM: filters of system calls forbid it;
+ * -ENOMEM.
  */
 PA_AGENT int pa_tick_start(unsigned rate_hz);
 

@@ -169,6 +169,9 @@ static const char *cpu_refusal(int error)
 	case -EADDRINUSE:
 		return "Could not enable CPU profiling: the program uses the agent's signal "
 		       "(PPROFAGENT_SIGNAL chooses another)";
+	case -EPERM:
+		return "Could not enable CPU profiling: filters of system calls (seccomp) forbid "
+		       "what it needs";
 	case -ENOMEM:
 		return "Could not enable CPU profiling: out of memory";
 	case -ETIMEDOUT:
