@@ -79,10 +79,22 @@ static bool must_go(const struct pa_seat *seat)
 	return pa_load_acquire(&seat->turn) != pa_load_acquire(&state.table->turn);
 }
 
-static void mind(struct pa_seat *seat)
+static void heed(struct pa_seat *seat)
 {
 	if (pa_unlikely(pa_load_acquire(&seat->followed) != pa_load_acquire(&state.table->order)))
 		follow(seat);
+}
+
+PA_APP void pa_seat_heed(void)
+{
+	struct pa_seat *seat = own();
+	if (seat)
+		heed(seat);
+}
+
+static void mind(struct pa_seat *seat)
+{
+	heed(seat);
 	if (pa_likely(!must_go(seat)) || seat->held)
 		return;
 	pa_store_release(&seat->word, 0);

@@ -54,6 +54,9 @@ PA_APP bool pa_seat_have_followed(void);
  */
 PA_APP void pa_seat_mind(void);
 
+/* Carries out orders, but does not leave: for threads at work, at any line of any library. */
+PA_APP void pa_seat_heed(void);
+
 /* The calling thread is asked to leave: what it waits for from another of ours will not come. */
 PA_APP bool pa_seat_must_go(void);
 

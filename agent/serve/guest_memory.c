@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "../base/atomic.h"
+#include "../base/seat.h"
 #include "../profile/core.h"
 
 /* What constructors of libraries may take before the bridge is there; those of today take none. */
@@ -48,6 +49,7 @@ static size_t early_size(const void *block)
 
 void *malloc(size_t bytes)
 {
+	pa_seat_heed(); /* symbols are read for long without a wait, but not without this */
 	return pa_core_bridge ? pa_core_bridge->memory.malloc(bytes) : early_alloc(bytes);
 }
 

@@ -8,13 +8,14 @@ from kit import program, row
 pytestmark = pytest.mark.skipif(os.geteuid() != 0, reason="needs root")
 
 
-@row("F130", "namespaces for programs of one thread", severity=1, fast=True)
+@row("F130", "namespaces for programs of one thread", severity=1, modes=("idle", "full"),
+     fast=True)
 @pytest.mark.parametrize("argv", [["user", "1"], ["alone", "4"], ["mount", "4"]])
 def test_namespaces(case, argv):
     case.same([program("f_given"), *argv])
 
 
-@row("F130b", "namespaces, one after the other", severity=1)
+@row("F130b", "namespaces, one after the other", severity=1, modes=("idle", "full"))
 @pytest.mark.parametrize("argv", [["alone", "40"], ["mount", "40"]])
 def test_namespaces_again_and_again(case, argv):
     """Our threads are at any point of their way back when the next one is entered."""
