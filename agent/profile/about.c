@@ -7,6 +7,7 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 
+#include "../record/tasks.h"
 #include "names.h"
 
 /* Of stat we need no more than the beginning; the others are shorter. */
@@ -16,7 +17,7 @@
 static ssize_t read_file(int32_t tid, const char *file, char text[TEXT_BYTES])
 {
 	char path[64];
-	snprintf(path, sizeof(path), "/proc/self/task/%d/%s", tid, file);
+	snprintf(path, sizeof(path), "/proc/self/task/%d/%s", pa_tasks_shown(tid), file);
 	int fd = pa_maps_open(path);
 	if (fd < 0)
 		return fd;

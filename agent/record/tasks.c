@@ -7,6 +7,8 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 
+#include "../base/atomic.h"
+
 #include "../base/banned.h"
 
 struct directory_entry { /* the kernel's linux_dirent64 */
@@ -59,17 +61,20 @@ static char *append_number(char *at, uint32_t number)
 	return append(at, digit);
 }
 
-/* /proc/self/task/TID/FILE. Returns its end. */
-static char *task_path(char path[PATH_BYTES], int32_t tid, const char *file)
+/* /proc/self/task/TID/FILE, by the number that /proc shows. Returns its end. */
+static char *shown_path(char path[PATH_BYTES], int32_t shown, const char *file)
 {
-	char *at = append_number(append(path, "/proc/self/task/"), (uint32_t)tid);
+	char *at = append_number(append(path, "/proc/self/task/"), (uint32_t)shown);
 	return append(append(at, "/"), file);
 }
 
-bool pa_tasks_read(int32_t tid, const char *file, char *text, size_t size)
+static char *task_path(char path[PATH_BYTES], int32_t tid, const char *file)
 {
-	char path[PATH_BYTES];
-	task_path(path, tid, file);
+	return shown_path(path, pa_tasks_shown(tid), file);
+}
+
+static bool read_path(const char *path, char *text, size_t size)
+{
 	int fd = open(path, O_RDONLY | O_CLOEXEC);
 	if (fd < 0)
 		return false;
@@ -77,6 +82,78 @@ bool pa_tasks_read(int32_t tid, const char *file, char *text, size_t size)
 	close(fd);
 	text[got > 0 ? got : 0] = '\0';
 	return got > 0;
+}
+
+/* ---- a /proc of another pid namespace ---- */
+
+/*
+ * A process in a new pid namespace may still see the outer /proc, which shows other numbers. What
+ * they are in here stands in status, last in the line of NSpid.
+ */
+static bool is_foreign(void)
+{
+	char link[PATH_BYTES];
+	ssize_t length = readlink("/proc/thread-self", link, sizeof(link) - 1);
+	link[length > 0 ? length : 0] = '\0';
+	const char *task = strstr(link, "/task/");
+	return task && atoi(task + strlen("/task/")) != (int)syscall(SYS_gettid);
+}
+
+/* 0: the thread is gone. */
+static int32_t number_in_here(int32_t shown)
+{
+	char path[PATH_BYTES], text[4096];
+	shown_path(path, shown, "status");
+	const char *line = read_path(path, text, sizeof(text)) ? strstr(text, "\nNSpid:") : NULL;
+	if (!line)
+		return 0;
+	int32_t last = 0;
+	for (line += strlen("\nNSpid:"); *line == '\t'; line += strcspn(line, "\t\n"))
+		last = atoi(++line);
+	return last;
+}
+
+/* Where threads were found last: thread | shown << 32, relaxed. A number that is another thread's
+ * by now is found wrong, and looked for again. */
+#define CACHE 1024
+static PA_ATOMIC(uint64_t) cache[CACHE];
+
+struct search {
+	void (*visit)(void *arg, int32_t tid);
+	void *arg;
+	int32_t wanted, shown;
+};
+
+static void translate(void *given, int32_t shown)
+{
+	struct search *search = given;
+	int32_t tid = number_in_here(shown);
+	if (!tid)
+		return;
+	pa_store_relaxed(&cache[(uint32_t)tid % CACHE], (uint64_t)shown << 32 | (uint32_t)tid);
+	if (search->visit)
+		search->visit(search->arg, tid);
+	if (tid == search->wanted)
+		search->shown = shown;
+}
+
+int32_t pa_tasks_shown(int32_t tid)
+{
+	struct search search = { .wanted = tid, .shown = tid };
+	if (!is_foreign())
+		return tid;
+	uint64_t found = pa_load_relaxed(&cache[(uint32_t)tid % CACHE]);
+	if ((uint32_t)found == (uint32_t)tid && number_in_here((int32_t)(found >> 32)) == tid)
+		return (int32_t)(found >> 32);
+	each_number("/proc/self/task", translate, &search, false);
+	return search.shown;
+}
+
+bool pa_tasks_read(int32_t tid, const char *file, char *text, size_t size)
+{
+	char path[PATH_BYTES];
+	task_path(path, tid, file);
+	return read_path(path, text, size);
 }
 
 bool pa_tasks_is_socket(int32_t tid, int fd)
@@ -89,6 +166,9 @@ bool pa_tasks_is_socket(int32_t tid, int fd)
 
 int pa_tasks_each(void (*visit)(void *arg, int32_t tid), void *arg)
 {
+	struct search search = { .visit = visit, .arg = arg };
+	if (is_foreign())
+		return each_number("/proc/self/task", translate, &search, false);
 	return each_number("/proc/self/task", visit, arg, false);
 }
 

@@ -2,7 +2,7 @@
  * The threads of the process, as the kernel lists them: those of pthread_create, of raw clone, and
  * our own.
  *
- * Context: PA_AGENT; opens a file. Used on both sides of the wall, without state.
+ * Context: PA_AGENT; opens a file. Used on both sides of the wall.
  */
 #ifndef PA_TASKS_H
 #define PA_TASKS_H
@@ -11,6 +11,10 @@
 
 /* Calls visit for each thread's id. 0 or -errno. Who comes or goes meanwhile may be missed. */
 PA_AGENT int pa_tasks_each(void (*visit)(void *arg, int32_t tid), void *arg);
+
+/* The number by which /proc shows a thread of ours: another one where it is that of an outer pid
+ * namespace. 1 system call more where it is not. */
+PA_AGENT int32_t pa_tasks_shown(int32_t tid);
 
 /* The same for the calling thread's open descriptors, but for the one that this needs. */
 PA_AGENT int pa_tasks_each_file(void (*visit)(void *arg, int32_t fd), void *arg);

@@ -1,9 +1,13 @@
 """What a program gives up for itself, and what only a program of one thread may do."""
 import os
+import re
 
 import pytest
 
+from harness import PREFIX, request, until, victim
 from kit import program, row
+from profiles import cpu
+from test_g_loading import answers
 
 pytestmark = pytest.mark.skipif(os.geteuid() != 0, reason="needs root")
 
@@ -36,3 +40,18 @@ def test_jail(case, tmp_path):
 @row("F133", "a folder that the program left is not busy", severity=2, fast=True)
 def test_folder(case, tmp_path):
     case.same([program("f_given"), "busy", tmp_path])
+
+
+@row("F134", "a pid namespace whose /proc is the outer one", severity=1, modes=("idle",), fast=True)
+def test_outer_proc(case):
+    """/proc shows other numbers: all threads of the program are there, and none of ours."""
+    spinning = [victim("v_spin"), "60", "30"]
+    target = case.start(["unshare", "--pid", "--fork", *spinning], wait=False)
+    target.expect("ready")
+    until("it answers", lambda: answers(target, "/heap"))
+    profile = cpu(target)
+    assert {s.labels["thread"] for s in profile.samples} == {"spin-0", "spin-1"}
+    text = request(target.port, PREFIX + "/goroutine?debug=2").body.decode()
+    assert len(re.findall(r"^goroutine ", text, re.M)) == 3
+    assert "pprofagent" not in text and "no answer" not in text
+    assert target.finish() == 0 and target.err == ""
