@@ -2,13 +2,11 @@
  * Life of the agent: boot, the agent's thread, fork, exit.
  *
  * boot0: nothing ran yet; hooks pass through to stubs. boot1: the constructor reads the settings,
- * makes ring and cache, switches recording on. boot2: the agent's thread gets a descriptor table of
- * its own, opens libpprofagent-core.so and never comes back.
+ * makes ring and cache, switches recording on. boot2: the agent's thread opens the core, and stays.
  *
- * The thread has its own descriptor table (and current directory) for good reasons: whatever the
- * agent opens, the program's open() still returns the lowest free number, closefrom() and close(0)
- * mean only the program's files, a child inherits nothing of ours, and no listening socket survives
- * a fork.
+ * The thread has its own descriptor table: whatever the agent opens, the program's open() still
+ * returns the lowest free number, closefrom() means only the program's files, a child inherits
+ * nothing of ours, and no listening socket survives a fork.
  */
 #include <dlfcn.h>
 #include <errno.h>
@@ -29,6 +27,7 @@
 #include "record/custom.h"
 #include "record/labels.h"
 #include "record/on.h"
+#include "record/own_memory.h"
 #include "record/process.h"
 #include "record/sample.h"
 #include "record/sandbox.h"
@@ -305,6 +304,7 @@ static PA_ENTRY void after_fork_child(void)
 	pa_rollcall_atfork_child();
 	pa_labels_atfork_child();
 	pa_thread_atfork_child();
+	pa_own_memory_atfork_child();
 	pa_tracing_atfork_child();
 	pa_ring_atfork_child(pa_record.ring);
 	pa_custom_atfork_child();

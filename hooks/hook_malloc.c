@@ -9,6 +9,8 @@
 #include <string.h>
 
 #include "../agent/record/alloc.h"
+#include "../agent/record/own_memory.h"
+#include "own_malloc.h"
 #include "real.h"
 
 #include "../agent/base/banned.h"
@@ -20,13 +22,24 @@ PA_INLINE size_t array_bytes(size_t count, size_t bytes)
 	return __builtin_mul_overflow(count, bytes, &all) ? 0 : all;
 }
 
+/* On a thread of ours, whose countdown is at 0: the agent's own memory is used. */
+PA_INLINE bool is_own_thread(void)
+{
+	if (pa_likely(pa_thread_self.role != PA_ROLE_AGENT))
+		return false;
+	pa_thread_self.heap_left = 0; /* the fast half took the bytes off */
+	return true;
+}
+
 /*
  * Slow half of a function that returns its memory: real call, then the record with the frame of the
  * program's call, which the jump from the fast half left untouched.
  */
-#define RECORD_RESULT(bytes, real_call)                                                           \
+#define RECORD_RESULT(alignment, bytes, real_call)                                                \
 	do {                                                                                      \
 		PA_CALM_FLAGS();                                                                  \
+		if (pa_unlikely(is_own_thread()))                                                 \
+			return pa_own_memory_alloc((alignment), (bytes));                         \
 		struct pa_cursor caller = PA_CURSOR_OF_CALLER();                                  \
 		bool due = pa_alloc_due(&pa_thread_self, (bytes));                                \
 		void *pointer = (real_call);                                                      \
@@ -37,7 +50,7 @@ PA_INLINE size_t array_bytes(size_t count, size_t bytes)
 
 static PA_SLOW void *malloc_slow(size_t bytes)
 {
-	RECORD_RESULT(bytes, pa_real.malloc(bytes));
+	RECORD_RESULT(0, bytes, pa_real.malloc(bytes));
 }
 
 void *malloc(size_t bytes)
@@ -49,7 +62,9 @@ void *malloc(size_t bytes)
 
 static PA_SLOW void *calloc_slow(size_t count, size_t bytes)
 {
-	RECORD_RESULT(array_bytes(count, bytes), pa_real.calloc(count, bytes));
+	if (pa_unlikely(is_own_thread()))
+		return pa_own_malloc.calloc(count, bytes);
+	RECORD_RESULT(0, array_bytes(count, bytes), pa_real.calloc(count, bytes));
 }
 
 void *calloc(size_t count, size_t bytes)
@@ -61,7 +76,7 @@ void *calloc(size_t count, size_t bytes)
 
 static PA_SLOW void *memalign_slow(size_t alignment, size_t bytes)
 {
-	RECORD_RESULT(bytes, pa_real.memalign(alignment, bytes));
+	RECORD_RESULT(alignment, bytes, pa_real.memalign(alignment, bytes));
 }
 
 void *memalign(size_t alignment, size_t bytes)
@@ -73,7 +88,7 @@ void *memalign(size_t alignment, size_t bytes)
 
 static PA_SLOW void *aligned_alloc_slow(size_t alignment, size_t bytes)
 {
-	RECORD_RESULT(bytes, pa_real.aligned_alloc(alignment, bytes));
+	RECORD_RESULT(alignment, bytes, pa_real.aligned_alloc(alignment, bytes));
 }
 
 void *aligned_alloc(size_t alignment, size_t bytes)
@@ -85,7 +100,7 @@ void *aligned_alloc(size_t alignment, size_t bytes)
 
 static PA_SLOW void *valloc_slow(size_t bytes)
 {
-	RECORD_RESULT(bytes, pa_real.valloc(bytes));
+	RECORD_RESULT(PA_PAGE_BYTES, bytes, pa_real.valloc(bytes));
 }
 
 void *valloc(size_t bytes)
@@ -97,7 +112,7 @@ void *valloc(size_t bytes)
 
 static PA_SLOW void *pvalloc_slow(size_t bytes)
 {
-	RECORD_RESULT(bytes, pa_real.pvalloc(bytes));
+	RECORD_RESULT(PA_PAGE_BYTES, PA_ALIGN_UP(bytes, PA_PAGE_BYTES), pa_real.pvalloc(bytes));
 }
 
 void *pvalloc(size_t bytes)
@@ -110,6 +125,8 @@ void *pvalloc(size_t bytes)
 static PA_SLOW int posix_memalign_slow(void **out, size_t alignment, size_t bytes)
 {
 	PA_CALM_FLAGS();
+	if (pa_unlikely(is_own_thread()))
+		return pa_own_malloc.posix_memalign(out, alignment, bytes);
 	struct pa_cursor caller = PA_CURSOR_OF_CALLER();
 	bool due = pa_alloc_due(&pa_thread_self, bytes);
 	int error = pa_real.posix_memalign(out, alignment, bytes);
@@ -143,6 +160,10 @@ static PA_SLOW void *realloc_slow(void *old, size_t bytes, bool skip)
 {
 	PA_CALM_FLAGS();
 	struct pa_cursor caller = PA_CURSOR_OF_CALLER();
+	if (is_own_thread() && !old)
+		return pa_own_memory_alloc(0, bytes);
+	if (old && pa_own_memory_has(old))
+		return pa_own_malloc_move(old, bytes);
 	bool due = !skip && pa_alloc_due(&pa_thread_self, bytes);
 	if (pa_real_is_bootstrap(old))
 		return leave_bootstrap(old, bytes);
@@ -176,11 +197,16 @@ void *reallocarray(void *old, size_t count, size_t bytes)
 	return realloc_slow(old, all, skip);
 }
 
-/* True when the pointer is dealt with: bootstrap memory is never given back. */
+/* True when the pointer is dealt with: bootstrap memory is never given back, ours is not the
+ * program's allocator's. */
 static bool forget(void *pointer)
 {
 	if (pa_real_is_bootstrap(pointer))
 		return true;
+	if (pa_own_memory_has(pointer)) {
+		pa_own_memory_free(pointer);
+		return true;
+	}
 	pa_alloc_forget(&pa_thread_self, pointer);
 	return false;
 }

@@ -10,6 +10,7 @@
 #include "../agent/base/clock.h"
 #include "../agent/record/alloc.h"
 #include "../agent/record/process.h"
+#include "own_malloc.h"
 
 #include "../agent/base/banned.h"
 
@@ -272,14 +273,7 @@ static void find_clock(void)
 /* In a build of ours with the address sanitizer, which stands before us: memory of its own. */
 static struct pa_real_memory choose_memory(void)
 {
-	struct pa_real_memory memory = {
-		.malloc = pa_real.malloc,
-		.calloc = pa_real.calloc,
-		.realloc = pa_real.realloc,
-		.free = pa_real.free,
-		.posix_memalign = pa_real.posix_memalign,
-		.aligned_alloc = pa_real.aligned_alloc,
-	};
+	struct pa_real_memory memory = pa_own_malloc;
 #ifdef __SANITIZE_ADDRESS__
 #define FIND(name) *(void **)&memory.name = dlsym(RTLD_DEFAULT, #name)
 	FIND(malloc);
@@ -310,6 +304,7 @@ void pa_hooks_boot(struct pa_bridge *bridge)
 	find_allocator();
 	find_clock();
 	bridge->memory = choose_memory();
+	bridge->program_malloc = pa_real.malloc;
 	bridge->sigaction = pa_real.sigaction;
 	bridge->pthread_sigmask = pa_real.pthread_sigmask;
 	pa_hooks_key_boot();

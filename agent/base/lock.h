@@ -24,6 +24,7 @@ enum pa_lock_rank {
 	PA_LOCK_SIGNAL,  /* record/signal.c: the signal's disposition */
 	PA_LOCK_LABELS,  /* record/labels.c: new sets of labels; the program waits for it */
 	PA_LOCK_CUSTOM,  /* record/custom.c: values of a shard, or names; the program waits */
+	PA_LOCK_MEMORY,  /* record/own_memory.c: blocks of our threads */
 	PA_LOCK_RANKS
 };
 

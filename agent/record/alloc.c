@@ -48,6 +48,18 @@ static void filter_sub(const void *pointer)
 		;
 }
 
+void pa_alloc_mark(const void *begin, size_t bytes)
+{
+	for (size_t at = 0; at < bytes; at += PA_PAGE_BYTES)
+		filter_add((const char *)begin + at);
+}
+
+void pa_alloc_unmark(const void *begin, size_t bytes)
+{
+	for (size_t at = 0; at < bytes; at += PA_PAGE_BYTES)
+		filter_sub((const char *)begin + at);
+}
+
 void pa_alloc_mark_range(const void *begin, size_t bytes)
 {
 	uintptr_t page = (uintptr_t)begin & ~(PA_PAGE_BYTES - 1);
@@ -140,9 +152,11 @@ static bool draw_first(struct pa_thread *thread, size_t bytes)
 
 bool pa_alloc_due(struct pa_thread *thread, size_t bytes)
 {
-	thread->heap_left += bytes; /* as it was before pa_alloc_skip took it off */
-	if (thread->role == PA_ROLE_AGENT)
+	if (thread->role == PA_ROLE_AGENT) {
+		thread->heap_left = 0;
 		return false;
+	}
+	thread->heap_left += bytes; /* as it was before pa_alloc_skip took it off */
 	if (!pa_load_relaxed(&pa_on->heap)) {
 		/* Off for good once booted (no rate, a launcher, a child without the agent):
 		 * spare the thread further visits. A bare clone's child comes here each time. */

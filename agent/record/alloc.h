@@ -66,6 +66,13 @@ PA_APP void pa_alloc_revive(struct pa_thread *thread, void *pointer);
 /* Marks a range for ever, so that frees of it take the slow path. Boot, single-threaded or not. */
 PA_APP void pa_alloc_mark_range(const void *begin, size_t bytes);
 
+/*
+ * Frees of these pages take the slow path until they are unmarked as often: they may be blocks of
+ * own_memory.h. Any thread.
+ */
+PA_APP void pa_alloc_mark(const void *begin, size_t bytes);
+PA_APP void pa_alloc_unmark(const void *begin, size_t bytes);
+
 /* Bytes mapped for the exact set. Statistics only. */
 PA_SIGNAL size_t pa_alloc_set_bytes(void);
 

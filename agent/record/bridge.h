@@ -84,7 +84,7 @@ struct pa_hook_status {
 	const char *why;  /* why it is not active, else NULL */
 };
 
-/* Real functions: the next ones after our hooks, so the core's memory is nobody's sample. */
+/* malloc and its kin as the core and its libraries get them. */
 struct pa_real_memory {
 	void *(*malloc)(size_t);
 	void *(*calloc)(size_t, size_t);
@@ -100,7 +100,8 @@ struct pa_bridge {
 	struct pa_ring *ring;
 	struct pa_frames *frames; /* may be NULL: no memory for a cache */
 	struct pa_counters *counters;
-	struct pa_real_memory memory;
+	struct pa_real_memory memory; /* of the agent's own: hooks/own_malloc.h */
+	void *(*program_malloc)(size_t bytes); /* the allocator behind our hooks */
 	int (*sigaction)(int, const struct sigaction *, struct sigaction *);
 	int (*pthread_sigmask)(int, const sigset_t *, sigset_t *);
 

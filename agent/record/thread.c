@@ -202,7 +202,7 @@ void pa_thread_become_agent(void)
 {
 	struct pa_thread *self = &pa_thread_self;
 	self->role = PA_ROLE_AGENT;
-	self->heap_left = UINT64_MAX;
+	self->heap_left = 0; /* each allocation goes to own_memory.c, by the hooks' slow halves */
 	self->tid = own_tid();
 	self->met = 1;
 	enlist(self->tid);

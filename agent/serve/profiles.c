@@ -72,7 +72,7 @@ static bool is_glibc_allocator(void)
 	Dl_info allocator, libc;
 
 	pa_core_loader_enter();
-	bool found = dladdr((void *)pa_core_bridge->memory.malloc, &allocator) &&
+	bool found = dladdr((void *)pa_core_bridge->program_malloc, &allocator) &&
 		dladdr((void *)gnu_get_libc_version, &libc);
 	pa_core_loader_leave();
 	return found && allocator.dli_fbase == libc.dli_fbase;

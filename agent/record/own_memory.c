@@ -1,0 +1,330 @@
+#include "own_memory.h"
+
+#include <errno.h>
+#include <string.h>
+
+#include "../base/arena.h"
+#include "../base/lock.h"
+#include "alloc.h"
+#include "thread.h"
+
+#include "../base/banned.h"
+
+#define SLAB_BYTES ((size_t)64 << 10)
+#define LARGEST_ALIGNMENT (SLAB_BYTES / 2)
+
+/* Four classes each time that the size doubles: 64, 80, 96, 112, 128, 160 ... bytes. */
+#define CLASS_STEPS 4
+#define FIRST_CLASS_BYTES ((size_t)64)
+#define LARGEST_CLASS_BYTES ((size_t)16 << 10)
+#define CLASSES 33
+
+/* All mappings by their address; a power of two. */
+#define PLACES 4096
+#define PLACE_FREE ((uintptr_t)0)
+#define PLACE_LEFT ((uintptr_t)1) /* was in use: a search goes on behind it */
+
+/* A free block. */
+struct block {
+	struct block *next;
+};
+
+/* At the start of each mapping, which begins at a multiple of SLAB_BYTES. */
+struct slab {
+	size_t mapped_bytes;
+	size_t block_bytes;  /* of its class; of a large block, its room */
+	uint32_t generation; /* of the lists that it is in */
+	uint32_t used;       /* blocks that are not free */
+	size_t fresh_at;     /* offset of the blocks that were never given */
+	struct block *free;
+	struct slab *next, *previous; /* slabs of the class that have room */
+	uint8_t class;       /* CLASSES: one large block */
+	bool listed;
+} __attribute__((aligned(64)));
+
+static struct {
+	struct pa_lock lock;
+	struct slab *with_room[CLASSES]; /* guard: lock */
+	uint32_t generation;             /* guard: lock */
+	PA_ATOMIC(struct block *) put_aside; /* by threads of the program; acq_rel, taken whole */
+	PA_ATOMIC(uintptr_t) places[PLACES]; /* written under lock; release / acquire */
+	PA_ATOMIC(size_t) bytes;             /* statistics only */
+} state = { .lock = PA_LOCK_INIT(PA_LOCK_MEMORY) };
+
+/* ---- classes ---- */
+
+/* The smallest class that has room; bytes <= LARGEST_CLASS_BYTES. */
+static unsigned class_of(size_t bytes)
+{
+	if (bytes <= FIRST_CLASS_BYTES)
+		return 0;
+	unsigned doublings = 57 - (unsigned)__builtin_clzll(bytes - 1); /* 65..128: 0 */
+	size_t step = FIRST_CLASS_BYTES / CLASS_STEPS << doublings;
+	size_t base = FIRST_CLASS_BYTES << doublings;
+	return doublings * CLASS_STEPS + (unsigned)((bytes - base + step - 1) / step);
+}
+
+static size_t class_bytes(unsigned class)
+{
+	size_t base = FIRST_CLASS_BYTES << (class / CLASS_STEPS);
+	return base + class % CLASS_STEPS * (base / CLASS_STEPS);
+}
+
+/* ---- mappings ---- */
+
+static size_t place_of(uintptr_t base)
+{
+	return (base / SLAB_BYTES * 0x9e3779b97f4a7c15u >> 40) & (PLACES - 1);
+}
+
+/* Its place, or PLACES when it is none of ours. */
+static size_t find_place(uintptr_t base)
+{
+	size_t at = place_of(base);
+	if (base <= PLACE_LEFT)
+		return PLACES;
+	for (size_t i = 0; i < PLACES; i++, at = (at + 1) & (PLACES - 1)) {
+		uintptr_t found = pa_load_acquire(&state.places[at]);
+		if (found == base)
+			return at;
+		if (found == PLACE_FREE)
+			break;
+	}
+	return PLACES;
+}
+
+static bool enter_place_locked(uintptr_t base)
+{
+	size_t at = place_of(base);
+	for (size_t i = 0; i < PLACES; i++, at = (at + 1) & (PLACES - 1)) {
+		if (pa_load_relaxed(&state.places[at]) > PLACE_LEFT)
+			continue;
+		pa_store_release(&state.places[at], base);
+		return true;
+	}
+	return false;
+}
+
+static struct slab *slab_of(const void *block)
+{
+	return (struct slab *)((uintptr_t)block & ~(uintptr_t)(SLAB_BYTES - 1));
+}
+
+/* bytes from an address that is a multiple of SLAB_BYTES; NULL. */
+static void *map_aligned(size_t bytes)
+{
+	char *wide = pa_map(bytes + SLAB_BYTES);
+	if (!wide)
+		return NULL;
+	char *base = (char *)PA_ALIGN_UP((uintptr_t)wide, SLAB_BYTES);
+	size_t before = (size_t)(base - wide), behind = SLAB_BYTES - before;
+	if (before)
+		pa_unmap(wide, before);
+	if (behind)
+		pa_unmap(base + bytes, behind);
+	return base;
+}
+
+/* How many bytes of a mapping blocks can begin in: free() looks at those pages' counts. */
+static size_t marked_bytes(const struct slab *slab)
+{
+	return slab->mapped_bytes < SLAB_BYTES ? slab->mapped_bytes : SLAB_BYTES;
+}
+
+static struct slab *map_slab_locked(size_t bytes, size_t block_bytes, unsigned class)
+{
+	bytes = PA_ALIGN_UP(bytes, PA_PAGE_BYTES);
+	struct slab *slab = map_aligned(bytes);
+	if (!slab)
+		return NULL;
+	if (!enter_place_locked((uintptr_t)slab)) {
+		pa_unmap(slab, bytes);
+		return NULL;
+	}
+	slab->mapped_bytes = bytes;
+	slab->block_bytes = block_bytes;
+	slab->class = (uint8_t)class;
+	slab->generation = state.generation;
+	slab->fresh_at = sizeof(*slab);
+	pa_alloc_mark(slab, marked_bytes(slab));
+	pa_add_relaxed(&state.bytes, bytes);
+	return slab;
+}
+
+static void unmap_slab_locked(struct slab *slab)
+{
+	size_t bytes = slab->mapped_bytes;
+	pa_alloc_unmark(slab, marked_bytes(slab));
+	pa_store_release(&state.places[find_place((uintptr_t)slab)], PLACE_LEFT);
+	pa_sub_relaxed(&state.bytes, bytes);
+	pa_unmap(slab, bytes);
+}
+
+/* ---- small blocks ---- */
+
+static void list_locked(struct slab *slab)
+{
+	struct slab **head = &state.with_room[slab->class];
+	slab->previous = NULL;
+	slab->next = *head;
+	if (*head)
+		(*head)->previous = slab;
+	*head = slab;
+	slab->listed = true;
+}
+
+static void unlist_locked(struct slab *slab)
+{
+	if (slab->previous)
+		slab->previous->next = slab->next;
+	else
+		state.with_room[slab->class] = slab->next;
+	if (slab->next)
+		slab->next->previous = slab->previous;
+	slab->listed = false;
+}
+
+static bool has_room(const struct slab *slab)
+{
+	return slab->free || slab->fresh_at + slab->block_bytes <= SLAB_BYTES;
+}
+
+static void *take_block_locked(struct slab *slab)
+{
+	struct block *block = slab->free;
+	if (block) {
+		slab->free = block->next;
+	} else {
+		block = (struct block *)((char *)slab + slab->fresh_at);
+		slab->fresh_at += slab->block_bytes;
+	}
+	slab->used++;
+	if (!has_room(slab))
+		unlist_locked(slab);
+	return block;
+}
+
+static void *alloc_small_locked(size_t bytes)
+{
+	unsigned class = class_of(bytes);
+	struct slab *slab = state.with_room[class];
+	if (!slab) {
+		slab = map_slab_locked(SLAB_BYTES, class_bytes(class), class);
+		if (!slab)
+			return NULL;
+		list_locked(slab);
+	}
+	return take_block_locked(slab);
+}
+
+/* One empty slab a class is kept: else a block that comes and goes would cost two system calls. */
+static void free_small_locked(struct slab *slab, struct block *block)
+{
+	block->next = slab->free;
+	slab->free = block;
+	slab->used--;
+	if (!slab->listed)
+		list_locked(slab);
+	if (slab->used || (!slab->next && !slab->previous))
+		return;
+	unlist_locked(slab);
+	unmap_slab_locked(slab);
+}
+
+/* ---- large blocks ---- */
+
+static void *alloc_large_locked(size_t alignment, size_t bytes)
+{
+	size_t before = alignment > sizeof(struct slab) ? alignment : sizeof(struct slab);
+	if (bytes > PTRDIFF_MAX - SLAB_BYTES - before)
+		return NULL;
+	struct slab *slab = map_slab_locked(before + bytes, bytes, CLASSES);
+	return slab ? (char *)slab + before : NULL;
+}
+
+/* ---- the door ---- */
+
+static void free_locked(void *block)
+{
+	struct slab *slab = slab_of(block);
+	if (slab->generation != state.generation)
+		return; /* of lists that were given up: see atfork_child */
+	if (slab->class == CLASSES)
+		unmap_slab_locked(slab);
+	else
+		free_small_locked(slab, block);
+}
+
+static void take_back_locked(void)
+{
+	struct block *block = pa_load_relaxed(&state.put_aside)
+		? pa_swap_acq_rel(&state.put_aside, NULL) : NULL;
+	while (block) {
+		struct block *next = block->next;
+		free_locked(block);
+		block = next;
+	}
+}
+
+void *pa_own_memory_alloc(size_t alignment, size_t bytes)
+{
+	bool small = bytes <= LARGEST_CLASS_BYTES && alignment <= PA_OWN_MEMORY_ALIGNMENT;
+	void *block = NULL;
+	if (alignment <= LARGEST_ALIGNMENT) {
+		pa_lock(&state.lock);
+		take_back_locked();
+		block = small ? alloc_small_locked(bytes) : alloc_large_locked(alignment, bytes);
+		pa_unlock(&state.lock);
+	}
+	if (!block)
+		errno = ENOMEM;
+	return block;
+}
+
+bool pa_own_memory_has(const void *block)
+{
+	return find_place((uintptr_t)slab_of(block)) != PLACES;
+}
+
+size_t pa_own_memory_size(const void *block)
+{
+	return slab_of(block)->block_bytes;
+}
+
+static void put_aside(struct block *block)
+{
+	struct block *head = pa_load_relaxed(&state.put_aside);
+	/* Ends: a failed exchange is another thread's success. It is taken as a whole. */
+	do
+		block->next = head;
+	while (!pa_cas_acq_rel(&state.put_aside, &head, block));
+}
+
+void pa_own_memory_free(void *block)
+{
+	if (pa_thread_self.role != PA_ROLE_AGENT) {
+		put_aside(block);
+		return;
+	}
+	int saved_errno = errno;
+	pa_lock(&state.lock);
+	free_locked(block);
+	pa_unlock(&state.lock);
+	errno = saved_errno;
+}
+
+size_t pa_own_memory_bytes(void)
+{
+	return pa_load_relaxed(&state.bytes);
+}
+
+void pa_own_memory_atfork_child(void)
+{
+	bool was_at_work = pa_load_relaxed(&state.lock.word) != 0;
+	pa_lock_reset(&state.lock);
+	if (!was_at_work)
+		return;
+	memset(state.with_room, 0, sizeof(state.with_room));
+	pa_store_relaxed(&state.put_aside, NULL);
+	state.generation++;
+}
