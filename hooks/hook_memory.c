@@ -11,6 +11,7 @@
 #include <sys/mman.h>
 #include <sys/syscall.h>
 
+#include "../agent/record/altstack.h"
 #include "real.h"
 
 #include "../agent/base/banned.h"
@@ -43,6 +44,7 @@ PA_INLINE void cut(const void *start, size_t bytes)
 int munmap(void *start, size_t bytes)
 {
 	cut(start, bytes);
+	pa_altstack_gone((uintptr_t)start, (uintptr_t)start + bytes);
 	if (pa_unlikely(!pa_real.munmap))
 		return (int)CALL(SYS_munmap, (long)start, (long)bytes);
 	return pa_real.munmap(start, bytes);
@@ -52,6 +54,8 @@ int mprotect(void *start, size_t bytes, int protection)
 {
 	if (!(protection & PROT_READ))
 		cut(start, bytes);
+	if (!(protection & PROT_WRITE))
+		pa_altstack_gone((uintptr_t)start, (uintptr_t)start + bytes);
 	if (pa_unlikely(!pa_real.mprotect))
 		return (int)CALL(SYS_mprotect, (long)start, (long)bytes, protection);
 	return pa_real.mprotect(start, bytes, protection);

@@ -5,7 +5,9 @@
  * nobody.
  */
 #include <errno.h>
+#include <sys/syscall.h>
 
+#include "../agent/record/altstack.h"
 #include "../agent/record/disposition.h"
 #include "../agent/record/on.h"
 #include "../agent/record/process.h"
@@ -142,8 +144,11 @@ PA_ENTRY int pthread_sigmask(int how, const sigset_t *set, sigset_t *old)
 void pa_hooks_signal_boot(void)
 {
 	sigset_t mask, own;
+	stack_t alternate = { .ss_flags = SS_DISABLE };
 	pa_signal_boot(PA_REAL(sigaction));
 	sigemptyset(&mask);
+	if (PA_REAL(sigaltstack)(NULL, &alternate) == 0)
+		pa_altstack_set(&pa_thread_self, &alternate);
 	if (PA_REAL(pthread_sigmask)(SIG_BLOCK, NULL, &mask) != 0 || !has_neighbours(&mask))
 		return;
 	sigemptyset(&own);
@@ -226,16 +231,23 @@ PA_ENTRY int sigaltstack(const stack_t *stack, stack_t *old)
 {
 	PA_CALM_FLAGS();
 	struct pa_thread *self = &pa_thread_self;
-	if (!stack || !is_active())
+	stack_t had = { .ss_flags = SS_DISABLE };
+	/* A vfork child has one of its own, and what we keep is its parent's. */
+	if (!stack || !is_active() || syscall(SYS_getpid) != pa_record.pid ||
+	    PA_REAL(sigaltstack)(NULL, &had) != 0)
 		return PA_REAL(sigaltstack)(stack, old);
 	bool was_deaf = pa_load_relaxed(&self->deaf);
-	bool deaf = !(stack->ss_flags & SS_DISABLE) && stack->ss_size < pa_signal_stack_bytes();
+	pa_altstack_set(self, stack);
+	bool deaf = !(stack->ss_flags & SS_DISABLE) && stack->ss_size < pa_signal_stack_bytes() &&
+		!pa_disposition_leaves_alternate();
 	if (deaf) {
 		int saved_errno = errno;
 		pa_tick_thread_deaf(self);
 		errno = saved_errno;
 	}
 	int result = PA_REAL(sigaltstack)(stack, old);
+	if (result != 0)
+		pa_altstack_set(self, &had);
 	pa_store_relaxed(&self->deaf, result == 0 ? deaf : was_deaf);
 	return result;
 }

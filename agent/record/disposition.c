@@ -23,6 +23,7 @@ static struct {
 	pa_sigaction_fn *sigaction;
 	pa_disposition_handler *handler;
 	PA_ATOMIC(uint32_t) now;     /* enum state_of; written under lock, release / acquire */
+	PA_ATOMIC(uint32_t) leaves;  /* see leave_alternate; written under lock, relaxed */
 	PA_ATOMIC(uint32_t) handled; /* see is_handled; written under lock, relaxed */
 	struct sigaction program;    /* what it has, or wants; guard: lock */
 } state;
@@ -71,8 +72,10 @@ static bool is_meant(const struct sigaction *action)
 
 static int set_ours(void)
 {
-	struct sigaction action = { .sa_flags = SA_SIGINFO | SA_RESTART | SA_ONSTACK };
+	struct sigaction action = { .sa_flags = SA_SIGINFO | SA_RESTART };
 	uint64_t mask;
+	if (!pa_load_relaxed(&state.leaves))
+		action.sa_flags |= SA_ONSTACK;
 	action.sa_sigaction = state.handler;
 	pa_quiet_fill(&action.sa_mask);
 	/* A thread that can be cancelled at any moment must not be in the middle of an event. */
@@ -229,6 +232,23 @@ void pa_disposition_forward(int signal, siginfo_t *info, void *context)
 		action.sa_sigaction(signal, info, context);
 	else
 		action.sa_handler(signal);
+}
+
+void pa_disposition_leave_alternate(void)
+{
+	int saved_errno = errno;
+	struct pa_latch_hold hold = pa_latch_enter(&state.lock);
+	uint32_t now = pa_load_relaxed(&state.now);
+	pa_store_relaxed(&state.leaves, 1);
+	if (now == OURS || (now == IGNORED && has_handler(&state.program)))
+		set_ours();
+	pa_latch_leave(&state.lock, hold);
+	errno = saved_errno;
+}
+
+bool pa_disposition_leaves_alternate(void)
+{
+	return pa_load_relaxed(&state.leaves);
 }
 
 bool pa_disposition_is_handled(void)

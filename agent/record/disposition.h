@@ -48,6 +48,11 @@ PA_SIGNAL bool pa_disposition_is_handled(void);
 /* Our handler is installed. */
 PA_SIGNAL bool pa_disposition_is_ours(void);
 
+/* From here on our handler runs on the stack that a thread is on, see altstack.h; and whether it
+ * does. errno kept. */
+PA_SIGNAL void pa_disposition_leave_alternate(void);
+PA_SIGNAL bool pa_disposition_leaves_alternate(void);
+
 /* The next signal below (step -1) or above (1) number that a program can set; 0: there is none. */
 PA_SIGNAL int pa_disposition_neighbour(int number, int step);
 

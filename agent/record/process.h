@@ -16,7 +16,7 @@ PA_BOOT void pa_hooks_boot(struct pa_bridge *bridge);
 PA_APP void pa_hooks_watch(bool on);
 
 /* Boots record/signal.c. Takes our signal out of the calling thread's mask when the process was
- * started with all blocked: threads inherit that. */
+ * started with all blocked: threads inherit that. Registers the alternate stack that it has. */
 PA_BOOT void pa_hooks_signal_boot(void);
 
 /* pthread_create without our wrapper: 0 or an error number. */

@@ -6,6 +6,7 @@
 
 #include "../base/clock.h"
 #include "../base/lock.h"
+#include "altstack.h"
 #include "asleep.h"
 #include "on.h"
 #include "regs.h"
@@ -41,6 +42,7 @@ static void on_signal(int signal, siginfo_t *info, void *context)
 			PA_COUNT_EVENT(lost_cpu_thread);
 		return;
 	}
+	pa_altstack_see(context);
 	bool ours = info->si_code == SI_TIMER;
 	if (ours)
 		pa_tick_answer(info, context);
@@ -168,4 +170,5 @@ void pa_signal_atfork_child(void)
 	state.unanswered = false;
 	pa_store_relaxed(&state.kept, 0); /* timers are not inherited */
 	pa_disposition_atfork_child();
+	pa_altstack_atfork_child();
 }

@@ -50,6 +50,7 @@ struct pa_thread {
 	uintptr_t stack_least; /* stack_lo may come down to it, page by page as they are proven */
 	int64_t tick_base_ns;  /* thread CPU time when the own timer was armed */
 	int64_t tick_first_ns; /* CPU time from then to the first tick that is due */
+	uintptr_t alternate_lo; /* record/altstack.c: its alternate stack as we know it; 0: none */
 	uint64_t ticks_seen;   /* ticks delivered by the own timer */
 	uintptr_t start_routine; /* of threads that came through pthread_create; else 0 */
 	uintptr_t creator_pc;    /* return address of that call; else 0 */

@@ -259,6 +259,19 @@ def test_alternate_stacks_of_threads(case):
     assert under == bare and under.endswith("ok\n")
 
 
+@row("F31f", "one alternate stack for all threads, or none where one was", severity=1, fast=True)
+@pytest.mark.parametrize("way", ["shared", "overlapping", "unmapped"])
+def test_alternate_stack_of_many(case, way):
+    target = case.start([program("f_shared_alternate"), way])
+    target.expect("ready")
+    with case.fire(target, ("/goroutine?debug=2", "/profile?seconds=1")):
+        for _ in range(20):
+            text = target.get("/goroutine?debug=2").text
+            assert "[no answer]" not in text and "idle(" in text, text
+    assert target.finish() == 0 and target.err == ""
+    assert target.out == "ready\nlived\n"
+
+
 JAVA = """
 public class T {
 	static int depth;
