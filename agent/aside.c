@@ -13,6 +13,7 @@
 #include "follow.h"
 #include "record/on.h"
 #include "record/process.h"
+#include "record/ends.h"
 #include "record/thread.h"
 #include "spawn.h"
 
@@ -111,7 +112,7 @@ static bool are_seats_empty(void)
 /* Each thread that has no seat yet was created by one that had. */
 static bool are_all_gone(void)
 {
-	return are_seats_empty() && !pa_thread_expected_agents() && are_seats_empty();
+	return are_seats_empty() && !pa_ends_expected_agents() && are_seats_empty();
 }
 
 void pa_aside_wake_all(void)

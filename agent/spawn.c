@@ -6,9 +6,12 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/prctl.h>
+#include <sys/syscall.h>
+#include <unistd.h>
 
 #include "aside.h"
 #include "base/quiet.h"
+#include "record/ends.h"
 #include "record/process.h"
 #include "record/thread.h"
 
@@ -54,17 +57,11 @@ static void leave_realtime(void)
 static void stop_counting(void)
 {
 	unsigned *count = state.libc_threads;
-	/* The program's last thread went before we came so far: what it would have done is ours. */
+	/* Those that libc starts for itself (aio, getaddrinfo_a) do not wait for ours: if one of
+	 * them was the last, what it would have done is left to us. */
 	if (count && __atomic_sub_fetch(count, 1, __ATOMIC_ACQ_REL) == 0 &&
 	    !pa_load_acquire(&state.exiting))
 		exit(0);
-}
-
-static void count_again(void)
-{
-	unsigned *count = state.libc_threads;
-	if (count)
-		__atomic_add_fetch(count, 1, __ATOMIC_ACQ_REL);
 }
 
 /* Those of ours that were just created still count. */
@@ -72,17 +69,27 @@ bool pa_process_is_alone(void)
 {
 	const unsigned *count = state.libc_threads;
 	return count &&
-		__atomic_load_n(count, __ATOMIC_ACQUIRE) <= 1 + pa_thread_expected_agents();
+		__atomic_load_n(count, __ATOMIC_ACQUIRE) <= 1 + pa_ends_expected_agents();
 }
 
-/* Where run never comes back from: asked to leave, the thread jumps out of it. */
-PA_NOINLINE static void *run_seated(const struct trampoline *start)
+/* Where run never comes back from: asked to leave, the thread jumps out of it. True: it was. */
+PA_NOINLINE static bool run_seated(const struct trampoline *start)
 {
 	struct pa_seat *seat = pa_aside_sit(start->turn, start->followed);
 	/* Without one it could not be told when to go. */
 	if (!seat)
-		return NULL;
-	return __builtin_setjmp(seat->way_out) == 0 ? start->run(start->arg) : NULL;
+		return false;
+	if (__builtin_setjmp(seat->way_out) != 0)
+		return true;
+	start->run(start->arg);
+	return false;
+}
+
+static void count_again(void)
+{
+	unsigned *count = state.libc_threads;
+	if (count)
+		__atomic_add_fetch(count, 1, __ATOMIC_ACQ_REL);
 }
 
 static void *run_agent_thread(void *given)
@@ -94,14 +101,22 @@ static void *run_agent_thread(void *given)
 	/* In this order: between the two it is counted twice as ours, see pa_process_is_alone. */
 	stop_counting();
 	pa_thread_become_agent();
+	pa_ends_agent_came();
 	state.bridge->memory.free(given);
 	leave_realtime();
 	prctl(PR_SET_NAME, start.name);
-	void *result = run_seated(&start);
+	bool asked = run_seated(&start);
 	pa_thread_end_agent();
-	count_again();
+	if (asked)
+		count_again();
 	pa_aside_rise();
-	return result;
+	/* The program's only thread waits for us, and is not about to end. */
+	if (asked)
+		return NULL;
+	/* libc would count this end. It happens where the agent cannot work, and costs a stack that
+	 * stays mapped; pthread_join() waits for the kernel, and works. */
+	syscall(SYS_exit, 0);
+	__builtin_unreachable();
 }
 
 /* pthread_create with all signals blocked from the thread's first instruction on, but for those
@@ -113,10 +128,10 @@ static int create_masked(pthread_t *thread, const pthread_attr_t *attr, struct t
 	pa_quiet_fill(&all);
 	state.bridge->pthread_sigmask(SIG_SETMASK, &all, &before);
 	pa_lock(state.loader);
-	pa_thread_expect_agent(true);
+	pa_ends_expect_agent();
 	int error = pa_hooks_thread_create(thread, attr, run_agent_thread, start);
 	if (error)
-		pa_thread_expect_agent(false);
+		pa_ends_agent_came();
 	pa_unlock(state.loader);
 	state.bridge->pthread_sigmask(SIG_SETMASK, &before, NULL);
 	return error;

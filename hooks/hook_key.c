@@ -7,6 +7,8 @@
 #include "../agent/base/clock.h"
 #include "../agent/base/lock.h"
 #include "../agent/record/contend.h"
+#include "../agent/record/ends.h"
+#include "../agent/record/process.h"
 #include "../agent/record/regs.h"
 #include "../agent/record/tick.h"
 #include "../agent/record/tracing.h"
@@ -33,6 +35,7 @@ PA_ENTRY void pa_hooks_thread_exits(void *given)
 	pa_tick_thread_end(thread);
 	pa_contend_thread_end(thread);
 	pa_tracing_end(thread, (const void *)pthread_self());
+	pa_ends_thread_end(thread);
 }
 
 bool pa_hooks_have_key(void)
@@ -58,6 +61,12 @@ void pa_hooks_note_exit(struct pa_thread *self)
 	pa_add_acq_rel(&state.users, -1u);
 	self->depth--;
 	errno = saved_errno;
+}
+
+void pa_hooks_meet_main(void)
+{
+	pa_ends_boot(&pa_thread_self);
+	pa_hooks_note_exit(&pa_thread_self);
 }
 
 /* True: there is one key more. The number may be the program's at once: nobody may set it as ours

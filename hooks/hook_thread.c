@@ -5,6 +5,7 @@
 #include <sched.h>
 #include <unistd.h>
 
+#include "../agent/record/ends.h"
 #include "../agent/record/on.h"
 #include "../agent/record/process.h"
 #include "../agent/record/sandbox.h"
@@ -37,13 +38,6 @@ int pa_hooks_thread_create(pthread_t *thread, const pthread_attr_t *attr, void *
 	return PA_REAL(pthread_create)(thread, attr, run, arg);
 }
 
-static void begin_ticks(struct pa_thread *self)
-{
-	pa_tick_thread_begin(self);
-	if (self->tick_slot)
-		pa_hooks_note_exit(self);
-}
-
 /* Of threads whose attributes do not say. pthread_setattr_default_np changes it. */
 static size_t default_stack_bytes(void)
 {
@@ -72,13 +66,12 @@ static struct start begin(void *given)
 			start.stack.bytes = bytes;
 	}
 	pa_thread_started(self, &start.stack);
+	pa_hooks_note_exit(self);
+	pa_ends_thread_begin(self);
 	if (pa_unlikely(pa_load_relaxed(&pa_on->cpu)))
-		begin_ticks(self);
-	if (pa_unlikely(pa_tracing_is_on())) {
-		if (!self->exit_noted)
-			pa_hooks_note_exit(self);
+		pa_tick_thread_begin(self);
+	if (pa_unlikely(pa_tracing_is_on()))
 		pa_tracing_start(self, start.serial);
-	}
 	return start;
 }
 

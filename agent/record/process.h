@@ -19,6 +19,9 @@ PA_APP void pa_hooks_watch(bool on);
  * started with all blocked: threads inherit that. Registers the alternate stack that it has. */
 PA_BOOT void pa_hooks_signal_boot(void);
 
+/* The calling thread is the program's main thread: we want to hear of its end. */
+PA_BOOT void pa_hooks_meet_main(void);
+
 /* pthread_create without our wrapper: 0 or an error number. */
 PA_APP int pa_hooks_thread_create(pthread_t *thread, const pthread_attr_t *attr,
 	void *(*run)(void *), void *arg);

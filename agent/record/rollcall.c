@@ -13,6 +13,7 @@
 #include "../base/lock.h"
 #include "../base/seat.h"
 #include "asleep.h"
+#include "ends.h"
 #include "labels.h"
 #include "on.h"
 #include "peek.h"
@@ -165,7 +166,7 @@ int pa_rollcall_begin(struct pa_roll *roll)
 	state.count = 0;
 	if (!have_entries())
 		return -ENOMEM;
-	pa_thread_await_agents(PA_ROLL_PATIENCE_NS);
+	pa_ends_await_agents(PA_ROLL_PATIENCE_NS);
 	int error = pa_tasks_each(list, NULL);
 	if (++state.last_generation == 0)
 		state.last_generation = 1;

@@ -7,7 +7,6 @@
 #include "../base/atomic.h"
 #include "../base/clock.h"
 #include "../base/libc.h"
-#include "../base/lock.h"
 #include "on.h"
 #include "peek.h"
 #include "sample.h"
@@ -25,7 +24,6 @@ PA_TLS struct pa_thread pa_thread_self;
 #define AGENT_THREADS 32
 static struct {
 	PA_ATOMIC(int32_t) agents[AGENT_THREADS]; /* release in become_agent, acquire in is_agent */
-	PA_ATOMIC(uint32_t) expected; /* created and not among them yet; futex; acq_rel */
 } state;
 
 /*
@@ -165,30 +163,6 @@ void pa_thread_created(struct pa_thread *thread, struct pa_cursor caller)
 	errno = saved_errno;
 }
 
-void pa_thread_expect_agent(bool expected)
-{
-	pa_add_acq_rel(&state.expected, expected ? 1 : -1u);
-	if (!expected)
-		pa_futex_wake(&state.expected, INT32_MAX);
-}
-
-void pa_thread_await_agents(int64_t timeout_ns)
-{
-	int64_t end_ns = pa_clock_mono_ns() + timeout_ns;
-	/* Ends: at end_ns. */
-	for (uint32_t now; (now = pa_load_acquire(&state.expected)) != 0;) {
-		int64_t left_ns = end_ns - pa_clock_mono_ns();
-		if (left_ns <= 0)
-			return;
-		pa_futex_wait(&state.expected, now, left_ns);
-	}
-}
-
-uint32_t pa_thread_expected_agents(void)
-{
-	return pa_load_acquire(&state.expected);
-}
-
 static void enlist(int32_t tid)
 {
 	for (int i = 0; i < AGENT_THREADS; i++) {
@@ -206,8 +180,6 @@ void pa_thread_become_agent(void)
 	self->tid = own_tid();
 	self->met = 1;
 	enlist(self->tid);
-	if (pa_load_acquire(&state.expected))
-		pa_thread_expect_agent(false);
 }
 
 void pa_thread_end_agent(void)
@@ -231,7 +203,6 @@ void pa_thread_atfork_child(void)
 {
 	for (int i = 0; i < AGENT_THREADS; i++)
 		pa_store_relaxed(&state.agents[i], 0);
-	pa_store_relaxed(&state.expected, 0);
 	struct pa_thread *self = &pa_thread_self;
 	bool was_main = self->tid == pa_record.pid;
 	pa_record.pid = getpid();

@@ -38,6 +38,7 @@ struct pa_thread {
 	uint32_t depth;      /* > 0: inside the agent's work, hooks pass through */
 	uint8_t role;        /* enum pa_role */
 	uint8_t met;         /* tid and bounds below are set */
+	uint8_t counted;     /* record/ends.c: has not begun to end */
 	PA_ATOMIC(uint8_t) deaf; /* its alternate stack has no room for our signal; written by the
 	                            thread, read by the agent from a copy */
 	int32_t tid;
@@ -115,15 +116,6 @@ PA_APP void pa_thread_started(struct pa_thread *thread, const struct pa_stack_si
 
 /* The calling thread created another one; caller: of the hook. errno kept. */
 PA_APP void pa_thread_created(struct pa_thread *thread, struct pa_cursor caller);
-
-/*
- * Threads of ours: expected from before they are created (or not any more: it failed) until they
- * say what they are. A list of threads that is made meanwhile has one that nobody knows: wait
- * first.
- */
-PA_AGENT void pa_thread_expect_agent(bool expected);
-PA_AGENT void pa_thread_await_agents(int64_t timeout_ns);
-PA_SIGNAL uint32_t pa_thread_expected_agents(void);
 
 /* The calling thread is one of ours from here on; counted in is_agent. */
 PA_AGENT void pa_thread_become_agent(void);

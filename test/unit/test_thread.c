@@ -4,7 +4,6 @@
 
 #include <cmocka.h>
 #include <pthread.h>
-#include <sched.h>
 #include <sys/mman.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
@@ -157,31 +156,6 @@ static void *be_agent(void *unused)
 	return NULL;
 }
 
-static void *become_agent_soon(void *tid)
-{
-	sched_yield();
-	pa_thread_become_agent();
-	pa_store_release((PA_ATOMIC(int32_t) *)tid, pa_thread_self.tid);
-	return NULL;
-}
-
-static void awaited_agents_are_known(void **unused)
-{
-	(void)unused;
-	pthread_t thread;
-	PA_ATOMIC(int32_t) tid = 0;
-	pa_thread_expect_agent(true);
-	pthread_create(&thread, NULL, become_agent_soon, (void *)&tid);
-	pa_thread_await_agents(60 * PA_NS_PER_S);
-	pthread_join(thread, NULL);
-	assert_true(pa_thread_is_agent(pa_load_acquire(&tid)));
-	/* One that does not come, or was not created after all, holds up nobody for ever. */
-	pa_thread_expect_agent(true);
-	pa_thread_await_agents(PA_NS_PER_MS);
-	pa_thread_expect_agent(false);
-	pa_thread_await_agents(60 * PA_NS_PER_S);
-}
-
 static void agent_threads_are_known_and_others_are_not(void **unused)
 {
 	(void)unused;
@@ -232,7 +206,6 @@ int main(void)
 		cmocka_unit_test(stack_ends_above_what_is_taken_out_of_it),
 		cmocka_unit_test(thread_that_did_not_come_through_us_has_unknown_bounds),
 		cmocka_unit_test(agent_threads_are_known_and_others_are_not),
-		cmocka_unit_test(awaited_agents_are_known),
 		cmocka_unit_test(random_bits_differ_between_calls_and_are_balanced),
 		cmocka_unit_test(child_knows_its_own_tid),
 	};
