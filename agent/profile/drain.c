@@ -10,6 +10,7 @@
 #include "core.h"
 #include "cpu.h"
 #include "heap.h"
+#include "last.h"
 #include "modules.h"
 #include "requests.h"
 #include "threads.h"
@@ -421,13 +422,12 @@ static int64_t sleep_ns(bool pending)
 
 void pa_drain_run(void)
 {
-	struct pa_ring *ring = pa_core_bridge->ring;
 	for (;;) {
-		pa_ring_reader(ring, true);
+		pa_ring_reader(pa_core_bridge->ring, true);
 		while (drain_batch())
 			pa_requests_answer();
-		bool pending = pa_requests_answer();
-		pa_ring_wait_data(ring, sleep_ns(pending));
+		pa_last_look();
+		pa_ring_wait_data(pa_core_bridge->ring, sleep_ns(pa_requests_answer()));
 	}
 }
 

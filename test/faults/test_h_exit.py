@@ -126,6 +126,16 @@ def test_last_thread_while_the_agent_starts(case):
         assert under.out.endswith(b"exit handlers\n")
 
 
+@row("F112f", "threads end one by one, by libc or by the raw call, and ways out meet", severity=1,
+     fast=True)
+@pytest.mark.parametrize("how", ["raw", "raw-last", "raw-alone", "cancelled", "destructor", "keys",
+                                 "detached", "many", "two", "atexit", "dlclose", "timer"])
+def test_threads_end(case, how):
+    # At once, while the agent starts, and when it is there.
+    for life_ms in ("0", "22", "60"):
+        case.same([program("f_ends"), how, life_ms])
+
+
 @row("F112d", "exit beside threads in malloc and locks, again and again", severity=1)
 def test_exit_with_busy_threads(case):
     for _ in range(60):

@@ -164,14 +164,15 @@ static void last_end_is_never_lost(void **unused)
 	(void)unused;
 	pa_ends_thread_end(&pa_thread_self);
 	begin_process(&programs[0]);
-	for (uintptr_t round = 0; round < 3000; round++) {
+	for (uintptr_t round = 0; round < 300; round++) {
 		pthread_t thread;
 		pthread_create(&thread, NULL, end_as_in_libc, (void *)round);
-		for (uintptr_t spin = 0; spin < round % 64; spin++)
-			sched_yield();
+		for (volatile uintptr_t spin = 0; spin < round % 64 * 500; spin++)
+			;
 		pa_ends_expect_agent();
 		pa_add_acq_rel(&libc_count, 1);
-		sched_yield();
+		for (volatile int spin = 0; spin < 3000; spin++)
+			;
 		pa_add_acq_rel(&libc_count, -1);
 		pa_ends_agent_came();
 		pthread_join(thread, NULL);
