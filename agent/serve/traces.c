@@ -211,11 +211,13 @@ static bool follow(struct answer *answer, int64_t ns)
 
 static void write_trace(struct answer *answer, struct pa_snapshot *threads, int64_t ns, bool cpu)
 {
+	/* Before the client knows: what the program does then for its sake is in the trace. */
+	int64_t start_ns = pa_clock_mono_ns();
 	bool samples = cpu && pa_snapshot_cpu_start(pa_core_bridge->settings->cpu_hz) == 0;
 	bool good = send_head(answer->http);
 	struct pa_job *early = begin_early(threads);
 
-	pa_trace_begin(answer->trace, threads, pa_clock_mono_ns());
+	pa_trace_begin(answer->trace, threads, start_ns);
 	good = good && follow(answer, ns);
 	int64_t end_ns = pa_clock_mono_ns();
 	pa_tracer_stop();

@@ -92,8 +92,7 @@ def test_waits_are_of_their_class_and_last_as_long(played):
         assert [w.kind for w in waits] == [kind] * 2, (name, g.waits)
         for wait in waits:
             assert wait.stack == [frame, f"wait_{name}", "run_waiter", f"waiter_{name}"]
-        # Who was created just before the trace began has no creator in it.
-        assert g.entry == f"waiter_{name}" and (g.by is None or g.by.entry == "main")
+        assert g.entry == f"waiter_{name}" and g.by.entry == "main"
         seen[name] = sum(w.ns for w in waits)
         all_ns += seen[name]
     off = {name: (ns, times[name]) for name, ns in seen.items()

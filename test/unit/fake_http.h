@@ -18,6 +18,7 @@ struct pa_http {
 	bool client_left;    /* found out by waiting */
 	int64_t waited_ns;   /* asked for; nothing is waited for really */
 	void (*on_wait)(void); /* what happens meanwhile, or NULL */
+	void (*on_begin)(void); /* what the client does once it has the head, or NULL */
 	int accept_writes;   /* the client is gone after so many; 0: never */
 	const char *body;    /* of the request */
 	int64_t body_length; /* as announced */
@@ -62,6 +63,8 @@ bool pa_http_begin(struct pa_http *http, const struct pa_http_head *head)
 		head->disposition ? head->disposition : "");
 	snprintf(http->location, sizeof(http->location), "%s",
 		head->location ? head->location : "");
+	if (http->on_begin)
+		http->on_begin();
 	return true;
 }
 
