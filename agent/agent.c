@@ -25,7 +25,6 @@
 #include "base/say.h"
 #include "record/contend.h"
 #include "record/custom.h"
-#include "record/ends.h"
 #include "record/labels.h"
 #include "record/on.h"
 #include "record/own_memory.h"
@@ -306,7 +305,6 @@ static PA_ENTRY void after_fork_child(void)
 	pa_labels_atfork_child();
 	pa_thread_atfork_child();
 	pa_own_memory_atfork_child();
-	pa_ends_atfork_child(&pa_thread_self);
 	pa_tracing_atfork_child();
 	pa_ring_atfork_child(pa_record.ring);
 	pa_custom_atfork_child();
@@ -383,7 +381,6 @@ static bool set_up_record(void)
 	pa_hold_boot(&state.load_lock);
 	pa_aside_boot(&state.bridge, run_agent);
 	pa_thread_meet(&pa_thread_self);
-	pa_hooks_meet_main();
 	return true;
 }
 

@@ -29,6 +29,7 @@ void pa_spawn_boot(const struct pa_bridge *bridge, struct pa_lock *loader)
 	state.bridge = bridge;
 	state.loader = loader;
 	state.libc_threads = dlsym(RTLD_DEFAULT, "__nptl_nthreads");
+	pa_hooks_meet_main();
 }
 
 struct trampoline {

@@ -9,6 +9,7 @@
 
 #include "base/lock.h"
 #include "record/bridge.h"
+#include "record/ends.h"
 
 /* loader: held while libc makes a thread. Both stay the caller's. */
 PA_BOOT void pa_spawn_boot(const struct pa_bridge *bridge, struct pa_lock *loader);

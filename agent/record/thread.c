@@ -7,6 +7,7 @@
 #include "../base/atomic.h"
 #include "../base/clock.h"
 #include "../base/libc.h"
+#include "ends.h"
 #include "on.h"
 #include "peek.h"
 #include "sample.h"
@@ -204,6 +205,7 @@ void pa_thread_atfork_child(void)
 	for (int i = 0; i < AGENT_THREADS; i++)
 		pa_store_relaxed(&state.agents[i], 0);
 	struct pa_thread *self = &pa_thread_self;
+	pa_ends_atfork_child(self);
 	bool was_main = self->tid == pa_record.pid;
 	pa_record.pid = getpid();
 	self->tid = own_tid();
