@@ -152,7 +152,7 @@ static void *be_agent(void *unused)
 	(void)unused;
 	pa_thread_become_agent();
 	assert_true(pa_thread_is_agent((int32_t)syscall(SYS_gettid)));
-	assert_true(pa_thread_self.heap_left == UINT64_MAX);
+	assert_true(pa_thread_self.heap_left == 0);
 	return NULL;
 }
 
