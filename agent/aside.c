@@ -24,6 +24,7 @@
 #define LATE_LOOK_NS (5 * PA_NS_PER_MS)
 
 #define BELL_FD_MIN 100
+#define BELL_FD_LOWEST (STDERR_FILENO + 1) /* where a limit forbids that */
 
 static struct {
 	struct pa_seat_table table;
@@ -77,7 +78,13 @@ void pa_aside_rise(void)
 void pa_aside_have_bell(bool files_private)
 {
 	/* In the program's table it might be closed, and another file have its number. */
-	int bell = files_private ? eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK) : -1;
+	int low = files_private ? eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK) : -1;
+	/* The first numbers are free in a table of our own, and become /dev/null: always ready. */
+	int bell = low < 0 ? -1 : fcntl(low, F_DUPFD_CLOEXEC, BELL_FD_MIN);
+	if (low >= 0 && bell < 0)
+		bell = fcntl(low, F_DUPFD_CLOEXEC, BELL_FD_LOWEST);
+	if (low >= 0)
+		close(low);
 	pa_store_release(&state.table.bell, bell);
 }
 

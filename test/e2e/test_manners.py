@@ -1,10 +1,13 @@
 """What a program can see of the agent: nothing."""
 import re
 import socket
+import time
+from pathlib import Path
 
 import pytest
 
-from harness import PREFIX, environment, free_port, request, run, run_both, until, victim
+from harness import (PREFIX, environment, free_port, listening, request, run, run_both, until,
+                     victim)
 from profiles import Profile, cpu, heap
 
 # What every program here must give with and without the agent: status, stdout and stderr.
@@ -209,3 +212,20 @@ def test_many_threads_do_not_grow_the_agent(start):
     assert target.finish(60) == 0
     growth = int(target.out.split()[-1])
     assert growth < 10 << 10, target.out
+
+
+def turns(target):
+    """How often the agent's threads went to sleep."""
+    statuses = [(task / "status").read_text() for task in Path(f"/proc/{target.pid}/task").iterdir()
+                if task.name != str(target.pid)]
+    return sum(int(re.search(r"^voluntary_ctxt_switches:\s*(\d+)", s, re.M).group(1))
+               for s in statuses)
+
+
+def test_threads_of_the_agent_sleep_while_nothing_happens(start):
+    """What they poll is silent. One that is always ready costs 1,000 turns a second."""
+    target = start(["/usr/bin/cat"], wait=False)
+    until("it listens", lambda: listening(target.pid))
+    before = turns(target)
+    time.sleep(2)  # the time that is measured
+    assert turns(target) - before < 50
