@@ -8,6 +8,7 @@
 #include <sys/stat.h>
 #include <sys/wait.h>
 
+#include "agent/profile/maps_jail.h"
 #include "maps_fixture.h"
 
 /* ---------------------------------------------------------------- memory */
