@@ -1,8 +1,10 @@
 #include "signal.h"
 
 #include <errno.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/auxv.h>
+#include <sys/syscall.h>
 
 #include "../base/clock.h"
 #include "../base/lock.h"
@@ -19,8 +21,8 @@
 /* How long a thread in the hands of a tracer is waited for, and how often it is looked at. */
 #define HELD_PATIENCE_NS PA_NS_PER_S
 #define HELD_LOOK_NS PA_NS_PER_MS
-/* Until a thread that its tracer let go has been on a processor. */
-#define HELD_REST_NS (20 * PA_NS_PER_MS)
+/* What a thread runs, at most, from the stop with a signal to the signal's action: microseconds. */
+#define HELD_RUN_NS PA_NS_PER_MS
 /* What our handler uses of a stack, beside the kernel's frame; 600 bytes were measured. */
 #define HANDLER_BYTES ((size_t)1 << 10)
 
@@ -85,44 +87,62 @@ bool pa_signal_is_of_program(void)
 
 struct held {
 	int64_t end_ns;
-	bool traced, stays;
+	int32_t self;
+	bool stays;
 };
 
-/* status has TracerPid too, which is 0 for a tracer in another container. */
-static bool is_held(int32_t tid, struct held *held)
+/* Processor time of a thread; 0 when it is gone. */
+static uint64_t run_ns(int32_t tid)
 {
-	static const char tracer[] = "TracerPid:\t";
+	char text[64];
+	return pa_tasks_read(tid, "schedstat", text, sizeof(text)) ? strtoul(text, NULL, 10) : 0;
+}
+
+/*
+ * False: by its state a thread has no signal that its tracer was shown. A stopped one may have, and
+ * one that was let go and waits for a processor. status has TracerPid too, which is 0 for a tracer
+ * in another container: was_stopped stands for it.
+ */
+static bool may_hold(int32_t tid, bool *was_stopped)
+{
+	static const char tracer[] = "\nTracerPid:\t", state_of[] = "\nState:\t";
 	char text[512];
 	if (!pa_tasks_read(tid, "status", text, sizeof(text)))
 		return false;
-	const char *pid = strstr(text, tracer);
-	bool stopped = strstr(text, "\nState:\tt") != NULL;
-	if (stopped || (pid && pid[sizeof(tracer) - 1] != '0'))
-		held->traced = true;
-	return stopped;
+	const char *at = strstr(text, state_of), *pid = strstr(text, tracer);
+	char now = at ? at[sizeof(state_of) - 1] : 'R';
+	*was_stopped |= now == 't';
+	bool is_traced = *was_stopped || (pid && pid[sizeof(tracer) - 1] != '0');
+	return now == 't' || (now == 'R' && is_traced);
 }
 
 static void wait_while_held(void *arg, int32_t tid)
 {
 	struct held *held = arg;
-	while (is_held(tid, held)) {
-		held->stays = pa_clock_mono_ns() >= held->end_ns;
-		if (held->stays)
+	if (tid == held->self)
+		return;
+	bool was_stopped = false;
+	uint64_t before_ns = run_ns(tid);
+	/* Ends: at end_ns. */
+	while (may_hold(tid, &was_stopped) && run_ns(tid) - before_ns < HELD_RUN_NS) {
+		if (pa_clock_mono_ns() >= held->end_ns) {
+			held->stays = true;
 			return;
+		}
 		pa_futex_rest(HELD_LOOK_NS);
 	}
 }
 
 /*
  * A tracer (strace, gdb) is shown a signal after it left the queue, and the thread gets it, by the
- * disposition of that moment, when the tracer lets it go on. True: nobody has one in hands.
+ * disposition of that moment, when the tracer has let it go on and it runs: get_signal() of Linux.
+ * True: no thread has one still.
  */
 static bool have_all_met(void)
 {
 	struct held held = { .end_ns = pa_clock_mono_ns() + HELD_PATIENCE_NS };
+	held.self = (int32_t)pa_regs_syscall(SYS_gettid, 0, 0, 0, 0);
 	pa_tasks_each(wait_while_held, &held);
-	if (held.traced && !held.stays)
-		pa_futex_rest(HELD_REST_NS);
 	return !held.stays;
 }
 
