@@ -123,6 +123,8 @@ static uint32_t collect_pcs(const struct pa_event *event, enum pa_pseudo_pc *tai
 	pa_add_relaxed(&pa_core_bridge->counters->cold_stacks, 1);
 	struct pa_unwind_result result =
 		pa_unwind_finish(event, pa_core_bridge->frames, state.pcs, depth_limit());
+	if (result.unmapped && pa_modules_find(result.unmapped))
+		result = pa_unwind_finish(event, pa_core_bridge->frames, state.pcs, depth_limit());
 	*tail = tail_of(result.cut, !result.complete);
 	return result.depth < DEPTH_LIMIT ? result.depth : DEPTH_LIMIT;
 }
@@ -326,6 +328,7 @@ static void handle_of_thread(const struct pa_event *event)
 
 static void handle(const struct pa_event *event)
 {
+	pa_modules_event(event->time_ns);
 	switch (event->kind) {
 	case PA_EVENT_ALLOC:
 		pa_heap_alloc(stack_of(event), event->value[0], event->object);
@@ -415,9 +418,7 @@ static bool drain_batch(void)
 
 static int64_t sleep_ns(bool pending)
 {
-	if (pending)
-		return PENDING_NS;
-	return pa_tracer_is_taken() ? TRACE_NS : IDLE_NS;
+	return pending ? PENDING_NS : pa_tracer_is_taken() ? TRACE_NS : IDLE_NS;
 }
 
 void pa_drain_run(void)
@@ -492,9 +493,8 @@ int pa_drain_init(void)
 	if (state.ready)
 		return 0;
 	int error = pa_sites_init(SITES_BYTES);
-	if (error)
-		return error;
-	pa_modules_init();
-	state.ready = true;
-	return 0;
+	if (!error)
+		pa_modules_init();
+	state.ready = !error;
+	return error;
 }

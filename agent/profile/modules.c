@@ -8,13 +8,15 @@
 #include "sites.h"
 
 #define FIRST_KNOWN 512
-/* After a refresh that was only tried because of an unknown pc or an error, this many times its
- * duration passes before the next one. */
-#define PAUSE_FACTOR 20
+
+/* What refreshes that are only tried because of an unknown pc or an error may take: a share of the
+ * time that passes, saved up to so much. */
+#define LOOK_SHARE 20
+#define LOOK_MAX_NS (100 * PA_NS_PER_MS)
 
 struct known {
 	struct pa_module *module;
-	bool dying;
+	int64_t dying_ns; /* when the refresh that found it dead began; 0: lives */
 };
 
 static struct {
@@ -24,9 +26,11 @@ static struct {
 	uint32_t dying;        /* how many of known */
 	uint64_t dying_until;  /* position in the ring */
 	int64_t refreshed_ns;  /* when the last good refresh began */
-	int64_t pause_until_ns;
+	int64_t event_ns;      /* when the event being read was recorded */
+	int64_t look_ns;       /* what may be spent on looking, as of look_at_ns */
+	int64_t look_at_ns;
+	bool announced;        /* a dlopen has begun, and no refresh has looked for what it maps */
 	bool again;            /* a refresh failed, or an unknown pc came when none was allowed */
-	bool tried;            /* for an unknown pc, in this batch */
 } state;
 
 static bool has_pc(const struct pa_module *module, uintptr_t pc)
@@ -66,7 +70,7 @@ static bool take_new(void)
 		if (module->dead)
 			pa_sites_forget_module(module);
 		else
-			state.known[state.count++] = (struct known){ module, false };
+			state.known[state.count++] = (struct known){ module, 0 };
 	}
 	return state.taken != before;
 }
@@ -75,9 +79,9 @@ static void note_dead(void)
 {
 	uint32_t before = state.dying;
 	for (uint32_t i = 0; i < state.count; i++) {
-		if (!state.known[i].module->dead || state.known[i].dying)
+		if (!state.known[i].module->dead || state.known[i].dying_ns)
 			continue;
-		state.known[i].dying = true;
+		state.known[i].dying_ns = state.refreshed_ns;
 		state.dying++;
 	}
 	if (state.dying == before)
@@ -90,8 +94,6 @@ static void refresh(void)
 {
 	int64_t start_ns = pa_clock_mono_ns();
 	state.again = pa_maps_refresh() != 0;
-	int64_t end_ns = pa_clock_mono_ns();
-	state.pause_until_ns = end_ns + (end_ns - start_ns) * PAUSE_FACTOR;
 	if (state.again)
 		return;
 	state.refreshed_ns = start_ns;
@@ -99,6 +101,23 @@ static void refresh(void)
 	note_dead();
 	if (any_new)
 		pa_sites_place_again();
+}
+
+static bool may_look(void)
+{
+	int64_t now_ns = pa_clock_mono_ns();
+	state.look_ns += (now_ns - state.look_at_ns) / LOOK_SHARE;
+	if (state.look_ns > LOOK_MAX_NS)
+		state.look_ns = LOOK_MAX_NS;
+	state.look_at_ns = now_ns;
+	return state.look_ns > 0;
+}
+
+/* may_look said so. */
+static void look(void)
+{
+	refresh();
+	state.look_ns -= pa_clock_mono_ns() - state.look_at_ns;
 }
 
 /* Swaps the last one into the place of known[i]. */
@@ -113,7 +132,7 @@ static bool is_overlapped(const struct pa_module *dead)
 {
 	for (uint32_t i = 0; i < state.count; i++) {
 		const struct pa_module *other = state.known[i].module;
-		if (!state.known[i].dying && other->start < dead->limit &&
+		if (!state.known[i].dying_ns && other->start < dead->limit &&
 				dead->start < other->limit)
 			return true;
 	}
@@ -123,7 +142,7 @@ static bool is_overlapped(const struct pa_module *dead)
 static void forget_dying(bool only_overlapped)
 {
 	for (uint32_t i = state.count; state.dying && i-- > 0;) {
-		if (!state.known[i].dying)
+		if (!state.known[i].dying_ns)
 			continue;
 		if (!only_overlapped || is_overlapped(state.known[i].module))
 			forget(i);
@@ -133,7 +152,7 @@ static void forget_dying(bool only_overlapped)
 static struct pa_module *find_dying(uintptr_t pc)
 {
 	for (uint32_t i = 0; state.dying && i < state.count; i++) {
-		if (state.known[i].dying && has_pc(state.known[i].module, pc))
+		if (state.known[i].dying_ns && has_pc(state.known[i].module, pc))
 			return state.known[i].module;
 	}
 	return NULL;
@@ -141,6 +160,8 @@ static struct pa_module *find_dying(uintptr_t pc)
 
 void pa_modules_init(void)
 {
+	state.look_ns = LOOK_MAX_NS;
+	state.look_at_ns = pa_clock_mono_ns();
 	refresh();
 }
 
@@ -149,15 +170,27 @@ struct pa_module *pa_modules_find(uintptr_t pc)
 	struct pa_module *module = find_dying(pc);
 	if (!module)
 		module = pa_maps_find(pc);
-	if (module)
+	/* A refresh that began later than the event was recorded has looked for it already. */
+	if (module || state.event_ns < state.refreshed_ns)
 		return module;
-	if (state.tried || pa_clock_mono_ns() < state.pause_until_ns) {
+	if (state.announced)
+		refresh();
+	else if (may_look())
+		look();
+	else
 		state.again = true;
-		return NULL;
-	}
-	state.tried = true;
-	refresh();
+	state.announced = false;
 	return pa_maps_find(pc);
+}
+
+void pa_modules_event(int64_t time_ns)
+{
+	state.event_ns = time_ns;
+	/* It was gone before: what is at its place now may be unknown so far. */
+	for (uint32_t i = state.count; state.dying && i-- > 0;) {
+		if (state.known[i].dying_ns && state.known[i].dying_ns <= time_ns)
+			forget(i);
+	}
 }
 
 void pa_modules_changed(int64_t time_ns)
@@ -166,14 +199,14 @@ void pa_modules_changed(int64_t time_ns)
 	 * costs one refresh a batch and not one an event. */
 	if (time_ns >= state.refreshed_ns)
 		refresh();
+	state.announced = true;
 	forget_dying(true);
 }
 
 void pa_modules_batch(void)
 {
-	state.tried = false;
-	if (state.again && pa_clock_mono_ns() >= state.pause_until_ns)
-		refresh();
+	if (state.again && may_look())
+		look();
 	if (state.dying && pa_ring_passed(pa_core_bridge->ring, state.dying_until))
 		forget_dying(false);
 }

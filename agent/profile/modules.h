@@ -5,6 +5,7 @@
  * another may be mapped at its place. A module that a refresh finds dead is kept as "dying", and
  * found before any live one, until the reader has come to
  *  - a PA_EVENT_MODULES, if a live module overlaps it: what follows means the new one;
+ *  - an event that was recorded after that refresh began: another one may be mapped there by then;
  *  - the end of what was recorded before the refresh, else: until then nobody else claims its pcs.
  * Then it is forgotten: its locations are interned anew when their pcs are seen again.
  *
@@ -18,9 +19,13 @@
 /* Reads the maps for the first time. When that fails, later batches try again. */
 PA_AGENT void pa_modules_init(void);
 
+/* The next event was recorded then: what follows is asked for its sake. */
+PA_AGENT void pa_modules_event(int64_t time_ns);
+
 /*
- * The module of a pc, or NULL. A pc that is in none makes the maps be read again: at once or with a
- * later batch, at most once a batch, and never for more than a twentieth of the time.
+ * The module of a pc, or NULL. A pc that is in none makes the maps be read again, unless they were
+ * since the event was recorded: at once, or with a later batch when such readings have taken more
+ * than a twentieth of the time and 100 ms. The first one after a PA_EVENT_MODULES is free.
  */
 PA_AGENT struct pa_module *pa_modules_find(uintptr_t pc);
 

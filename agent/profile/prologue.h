@@ -34,7 +34,8 @@ struct pa_prologue_call {
 	uintptr_t word_at; /* the word that has the target of a call *x(%rip); else 0 */
 };
 
-/* The call that comes back to return_address: false when what is before it is none. */
+/* The call that comes back to return_address: false when what is before it is none. It may be one
+ * nevertheless when *call has a target then: that is in no module of pa_maps_find. */
 PA_AGENT bool pa_prologue_call_before(uintptr_t return_address, struct pa_prologue_call *call);
 
 #endif

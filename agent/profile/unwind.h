@@ -35,8 +35,8 @@ struct pa_unwind_result {
 	uint32_t depth;  /* pcs in all, those from the event included */
 	bool complete;   /* reached the outermost frame */
 	bool cut;        /* limit reached */
-	bool unmapped;   /* stopped before a pc that has no unwind information and lies in no module
-	                    of pa_maps_find: garbage, or code mapped since the last refresh */
+	uintptr_t unmapped; /* code without unwind information, or none: it lies in no module of
+	                       pa_maps_find, but may when that was refreshed. 0: no such thing */
 };
 
 /*

@@ -184,6 +184,9 @@ static struct pa_rule rule_of(struct pa_frames *frames, uint32_t epoch, uintptr_
 	if (rule.kind != PA_RULE_NONE)
 		return rule;
 	rule = pa_unwind_learn(pc, leaf);
+	/* The maps may be older than the code, which has unwind information then. */
+	if (rule.kind == PA_RULE_CHAIN && !pa_maps_find(leaf ? pc : pc - 1))
+		return rule;
 	if (frames && pa_unwind_usable() && !pa_frames_insert(frames, pc, leaf, &rule, epoch)) {
 		struct pa_rule complex = { .kind = PA_RULE_COMPLEX };
 		pa_frames_insert(frames, pc, leaf, &complex, epoch);
@@ -204,6 +207,13 @@ static bool is_return_address(uintptr_t pc)
 		(kind == PA_RULE_END && pa_cfi_find(&state.cfi, pc - 1) == 0);
 }
 
+/* For code that the maps do not know yet: may a call return there? */
+static bool is_behind_call(uintptr_t pc)
+{
+	struct pa_prologue_call call = { .target = 0 };
+	return pa_prologue_call_before(pc, &call) || call.target;
+}
+
 /* Appends frames to pcs until the stack ends, breaks or is too deep. */
 static void run(struct walk *walk, struct pa_frames *frames, uintptr_t *pcs, uint32_t max,
 	struct pa_unwind_result *result)
@@ -218,15 +228,19 @@ static void run(struct walk *walk, struct pa_frames *frames, uintptr_t *pcs, uin
 		result->cut = result->depth >= max;
 		if (result->cut)
 			return;
+		uintptr_t at = walk->leaf ? pc : pc - 1;
+		bool known = pa_maps_find(at);
+		if (walk->chained && !known && is_behind_call(pc))
+			result->unmapped = at;
 		/* Before its rule is learnt: with that, walkers believe it. */
-		result->unmapped = walk->chained && !pa_maps_find(pc - 1);
-		if (result->unmapped || (walk->chained && !is_return_address(pc)))
+		if (walk->chained && (!known || !is_return_address(pc)))
 			return;
 		struct pa_rule rule = rule_of(frames, walk->epoch, pc, walk->leaf);
-		result->unmapped =
-			rule.kind == PA_RULE_CHAIN && !walk->leaf && !pa_maps_find(pc - 1);
-		if (result->unmapped)
-			return;
+		if (rule.kind == PA_RULE_CHAIN && !known) {
+			result->unmapped = at;
+			if (!walk->leaf)
+				return;
+		}
 		pcs[result->depth++] = pc;
 		result->complete = rule.kind == PA_RULE_END;
 		if (result->complete || !step(walk, &rule))

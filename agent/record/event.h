@@ -18,7 +18,7 @@ enum pa_event_kind {
 	PA_EVENT_FREE,    /* object: a sampled object is about to be freed */
 	PA_EVENT_REVIVE,  /* object: the free just recorded did not happen (realloc failed) */
 	PA_EVENT_CPU,     /* value[0] = ticks this stands for (1 + overruns), name = thread name */
-	PA_EVENT_MODULES, /* the set of loaded modules changed: dlopen or dlclose came back */
+	PA_EVENT_MODULES, /* a dlopen begins, or a dlclose has unloaded something */
 	PA_EVENT_BLOCK,   /* a wait is over: value[0] = ns, contentions = how many waits it stands
 	                     for (both scaled up when sampled), object = what was waited for */
 	PA_EVENT_MUTEX,   /* the end of a critical section that others waited for: value[0] = ns of

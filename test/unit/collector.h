@@ -216,6 +216,8 @@ static void send_bytes(const void *bytes, size_t size)
 static inline void send_event(struct pa_event event, const uintptr_t *pcs)
 {
 	char bytes[sizeof(event) + UINT8_MAX * sizeof(*pcs)];
+	if (!event.time_ns)
+		event.time_ns = pa_clock_mono_ns();
 	memcpy(bytes, &event, sizeof(event));
 	if (pcs)
 		memcpy(bytes + sizeof(event), pcs, event.depth * sizeof(*pcs));

@@ -50,41 +50,64 @@ static void read_everything(void)
 		pa_ring_release(bridge.ring);
 }
 
-static void an_unknown_pc_reads_the_maps_once_a_batch(void **unused)
+/* An event is recorded, and read a little later. */
+static void read_event(void)
+{
+	pa_modules_event(now_ns);
+	now_ns++;
+}
+
+static struct pa_module *module_of_next_event(uintptr_t pc)
+{
+	read_event();
+	return pa_modules_find(pc);
+}
+
+/* Unknown pcs until the maps are not read for them any more. */
+static void spend_all(void)
+{
+	int before;
+	fake_maps.takes_ns = 5 * PA_NS_PER_MS;
+	fake_maps.clock_ns = &now_ns;
+	do {
+		before = fake_maps.refreshes;
+		assert_null(module_of_next_event(0x9000));
+	} while (fake_maps.refreshes != before);
+}
+
+static void an_unknown_pc_reads_the_maps_if_they_are_older_than_its_event(void **unused)
 {
 	struct pa_module *module;
 	(void)unused;
 	pa_modules_batch();
-	assert_null(pa_modules_find(0x1000));
+	assert_null(module_of_next_event(0x1000));
 	assert_int_equal(fake_maps.refreshes, 2);
 	module = fake_map(0x1000, 0x2000);
 	assert_null(pa_modules_find(0x1000));
 	assert_null(pa_modules_find(0x5000));
 	assert_int_equal(fake_maps.refreshes, 2);
-	/* What was refused is made up for, since nobody may ask for this pc again. */
-	pa_modules_batch();
+	assert_ptr_equal(module_of_next_event(0x1000), module);
 	assert_int_equal(fake_maps.refreshes, 3);
-	assert_ptr_equal(pa_maps_find(0x1000), module);
-	pa_modules_batch();
-	assert_ptr_equal(pa_modules_find(0x1000), module);
+	assert_ptr_equal(module_of_next_event(0x1800), module);
 	assert_int_equal(fake_maps.refreshes, 3);
 }
 
 static void slow_maps_are_read_for_a_twentieth_of_the_time_at_most(void **unused)
 {
 	(void)unused;
-	fake_maps.takes_ns = 5 * PA_NS_PER_MS;
-	fake_maps.clock_ns = &now_ns;
-	pa_modules_batch();
-	assert_null(pa_modules_find(0x1000));
-	assert_int_equal(fake_maps.refreshes, 2);
-	now_ns += 99 * PA_NS_PER_MS;
-	pa_modules_batch();
-	assert_null(pa_modules_find(0x2000));
-	assert_int_equal(fake_maps.refreshes, 2);
-	now_ns += 1 * PA_NS_PER_MS;
-	pa_modules_batch();
-	assert_int_equal(fake_maps.refreshes, 3);
+	spend_all();
+	assert_in_range(fake_maps.refreshes, 1 + 100 / 5, 3 + 100 / 5);
+	int before = fake_maps.refreshes;
+	now_ns += 10 * PA_NS_PER_S;
+	spend_all();
+	assert_in_range(fake_maps.refreshes - before, 100 / 5, 2 + 100 / 5);
+	before = fake_maps.refreshes;
+	for (int i = 0; i < 1000; i++) {
+		now_ns += 1 * PA_NS_PER_MS;
+		pa_modules_batch();
+		assert_null(module_of_next_event(0x9000));
+	}
+	assert_in_range(fake_maps.refreshes - before, 1000 / 105, 2 + 1000 / 100);
 }
 
 /* A location without a module must not stay so because the maps could not be read at once. */
@@ -93,14 +116,55 @@ static void a_refused_pc_is_placed_by_a_later_batch(void **unused)
 	uintptr_t pc = 0x1800;
 	struct pa_module *module;
 	(void)unused;
-	pa_modules_batch();
-	assert_null(pa_modules_find(0x9000));
+	spend_all();
 	module = fake_map(0x1000, 0x2000);
 	assert_null(pa_sites_loc(
 		pa_sites_intern(&pc, 1, true, PA_PSEUDO_NONE)->locs[0])->module);
+	now_ns += PA_NS_PER_S;
 	pa_modules_batch();
 	assert_ptr_equal(pa_sites_loc(
 		pa_sites_intern(&pc, 1, true, PA_PSEUDO_NONE)->locs[0])->module, module);
+}
+
+/* The MODULES event is recorded before the loader maps anything, and may be read before, too. */
+static void what_a_dlopen_maps_is_found_by_the_first_event_from_there(void **unused)
+{
+	(void)unused;
+	spend_all();
+	for (uintptr_t at = 0x10000; at < 0x100000; at += 0x1000) {
+		pa_modules_changed(now_ns);
+		struct pa_module *module = fake_map(at, at + 0x1000);
+		assert_ptr_equal(module_of_next_event(at), module);
+	}
+}
+
+static void map_another_at_its_place(struct pa_module *old)
+{
+	uintptr_t pc = old->start;
+	assert_ptr_equal(pa_sites_loc(
+		pa_sites_intern(&pc, 1, true, PA_PSEUDO_NONE)->locs[0])->module, old);
+	fake_unmap(old);
+	pa_modules_changed(now_ns++);
+	assert_true(old->dead);
+	record_something();
+	/* Recorded before the refresh, and read after it. */
+	pa_modules_event(now_ns - 1 - PA_NS_PER_MS);
+	assert_ptr_equal(pa_modules_find(old->start), old);
+	struct pa_module *new = fake_map(old->start, old->limit);
+	read_event();
+	assert_ptr_equal(pa_sites_loc(
+		pa_sites_intern(&pc, 1, true, PA_PSEUDO_NONE)->locs[0])->module, new);
+}
+
+/* Also while the maps of the last refresh have nothing there, and before a new batch begins. */
+static void a_place_that_is_free_is_not_the_old_modules_any_more(void **unused)
+{
+	(void)unused;
+	for (uintptr_t at = 0x10000; at < 0x20000; at += 0x1000) {
+		struct pa_module *old = fake_map(at, at + 0x1000);
+		assert_ptr_equal(module_of_next_event(at), old);
+		map_another_at_its_place(old);
+	}
 }
 
 /* Events before the MODULES event mean the old module, those after it the new one. */
@@ -115,7 +179,8 @@ static void a_reused_place_changes_hands_at_the_modules_event(void **unused)
 	fake_unmap(old);
 	new = fake_map(0x1400, 0x2400);
 	pa_modules_batch();
-	assert_ptr_equal(pa_modules_find(0x2000), new); /* unknown so far: the maps are read */
+	/* Unknown so far: the maps are read. */
+	assert_ptr_equal(module_of_next_event(0x2000), new);
 	assert_true(old->dead);
 	assert_ptr_equal(pa_modules_find(0x1800), old);
 	pa_modules_changed(now_ns);
@@ -222,10 +287,15 @@ static void more_modules_than_the_first_table_holds_are_followed(void **unused)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test_setup(an_unknown_pc_reads_the_maps_once_a_batch, fresh),
+		cmocka_unit_test_setup(
+			an_unknown_pc_reads_the_maps_if_they_are_older_than_its_event, fresh),
 		cmocka_unit_test_setup(
 			slow_maps_are_read_for_a_twentieth_of_the_time_at_most, fresh),
 		cmocka_unit_test_setup(a_refused_pc_is_placed_by_a_later_batch, fresh),
+		cmocka_unit_test_setup(
+			what_a_dlopen_maps_is_found_by_the_first_event_from_there, fresh),
+		cmocka_unit_test_setup(
+			a_place_that_is_free_is_not_the_old_modules_any_more, fresh),
 		cmocka_unit_test_setup(
 			a_reused_place_changes_hands_at_the_modules_event, fresh),
 		cmocka_unit_test_setup(

@@ -77,10 +77,10 @@ static void implausible_frame_pointers_are_not_followed(void **arg)
 	const uintptr_t below[] = { 0x10008, pc, pc, 0, 0, 0 };
 	finish_made_up(code, 0x10000, below, PA_COUNT(below));
 	assert_int_equal(run.result.depth, 2);
-	/* A return address that is not in code. */
+	/* A return address that is not in code, and is behind no call. */
 	finish_made_up(code, 0x10020, words, PA_COUNT(words));
 	assert_int_equal(run.result.depth, 1);
-	assert_true(run.result.unmapped && !run.result.complete);
+	assert_false(run.result.unmapped || run.result.complete);
 	/* A null one. */
 	finish_made_up(code, 0x10030, words, PA_COUNT(words));
 	assert_int_equal(run.result.depth, 1);
