@@ -1,8 +1,10 @@
 #include "peek.h"
 
+#include <errno.h>
 #include <sys/syscall.h>
 #include <sys/uio.h>
 
+#include "on.h"
 #include "regs.h"
 #include "sandbox.h"
 
@@ -11,16 +13,31 @@
 /* Pages that one system call copies. */
 #define PIECES 4
 
+/* By a thread's id, not the process's: when the main thread has ended, that one has no memory any
+ * more. */
+static long read_pieces(long tid, const struct iovec *local, const struct iovec *pieces,
+	unsigned long count)
+{
+	return pa_regs_syscall6(SYS_process_vm_readv, tid, (long)local, 1, (long)pieces,
+		(long)count, 0);
+}
+
+/* 0 when it would have to be asked for: also in a copy of the process that no hook saw being made,
+ * which still has the id of its parent's thread. */
+static long known_tid(void)
+{
+	const struct pa_thread *self = &pa_thread_self;
+	return self->met && pa_load_relaxed(&pa_on->booted) ? self->tid : 0;
+}
+
 /*
  * Copies from at most PIECES pages. A piece never spans two pages: process_vm_readv(2) promises
- * nothing of the part of a piece that could be read. The thread's own id, not the process's: when
- * the main thread has ended, that one has no memory any more.
+ * nothing of the part of a piece that could be read.
  */
 static size_t copy_pages(char *to, uintptr_t from, size_t bytes)
 {
 	struct iovec pieces[PIECES], local = { .iov_base = to };
 	unsigned long count = 0;
-	long tid = pa_regs_syscall(SYS_gettid, 0, 0, 0, 0);
 	while (count < PIECES && local.iov_len < bytes) {
 		uintptr_t at = from + local.iov_len;
 		size_t piece = PA_PAGE_BYTES - (at & (PA_PAGE_BYTES - 1));
@@ -29,8 +46,11 @@ static size_t copy_pages(char *to, uintptr_t from, size_t bytes)
 		pieces[count++] = (struct iovec){ (void *)at, piece };
 		local.iov_len += piece;
 	}
-	long got = pa_regs_syscall6(SYS_process_vm_readv, tid, (long)&local, 1, (long)pieces,
-		(long)count, 0);
+	long tid = known_tid();
+	long got = tid ? read_pieces(tid, &local, pieces, count) : -ESRCH;
+	/* clone(2) with CLONE_VM and without a TLS: of a thread that is gone. */
+	if (pa_unlikely(got == -ESRCH))
+		got = read_pieces(pa_regs_syscall(SYS_gettid, 0, 0, 0, 0), &local, pieces, count);
 	return got > 0 ? (size_t)got : 0;
 }
 
