@@ -72,12 +72,12 @@ PA_INLINE size_t level_bytes(int level)
 	return (LEVEL0_BUCKETS << level) * PLACES * sizeof(place);
 }
 
-/* The level's memory; created when create is set. NULL: does not exist, or no memory. */
-static place *level_at(int level, bool create)
+/* NULL: no memory. */
+static PA_COLD place *create_level(int level)
 {
-	place *places = pa_load_acquire(&state.levels[level]);
-	if (places || !create || !pa_sandbox_may(&pa_thread_self, PA_CALLS_MAP))
-		return places;
+	place *places = NULL;
+	if (!pa_sandbox_may(&pa_thread_self, PA_CALLS_MAP))
+		return NULL;
 	size_t bytes = level_bytes(level);
 	place *fresh = mmap(pa_map_place(bytes), bytes, PROT_READ | PROT_WRITE,
 		MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
@@ -89,6 +89,13 @@ static place *level_at(int level, bool create)
 	}
 	munmap(fresh, bytes);
 	return places;
+}
+
+/* The level's memory; created when create is set. NULL: does not exist, or no memory. */
+PA_INLINE place *level_at(int level, bool create)
+{
+	place *places = pa_load_acquire(&state.levels[level]);
+	return pa_likely(places) || !create ? places : create_level(level);
 }
 
 PA_INLINE place *bucket_of(place *places, int level, uintptr_t address)
@@ -180,13 +187,13 @@ bool pa_alloc_due(struct pa_thread *thread, size_t bytes)
 	return true;
 }
 
-static struct pa_event event_of(enum pa_event_kind kind, const struct pa_thread *thread,
-	void *pointer, size_t bytes)
+PA_INLINE struct pa_event event_of(enum pa_event_kind kind, const struct pa_thread *thread,
+	void *pointer, size_t bytes, int64_t now_ns)
 {
 	return (struct pa_event){
 		.kind = (uint8_t)kind,
 		.tid = thread->tid,
-		.time_ns = pa_clock_mono_ns(),
+		.time_ns = now_ns,
 		.value = { bytes },
 		.object = (uintptr_t)pointer,
 	};
@@ -207,7 +214,8 @@ void pa_alloc_record(struct pa_thread *thread, void *pointer, size_t bytes, stru
 		PA_COUNT_EVENT(lost_alloc_live);
 		goto out;
 	}
-	struct pa_event event = event_of(PA_EVENT_ALLOC, thread, pointer, bytes);
+	struct pa_event event = event_of(PA_EVENT_ALLOC, thread, pointer, bytes,
+		pa_clock_mono_ns());
 	if (pa_sample_stack(&event, thread, from, NULL, true) ||
 	    (pa_sample_wait_room() && pa_sample_stack(&event, thread, from, NULL, false))) {
 		PA_COUNT_EVENT(alloc_events);
@@ -222,13 +230,20 @@ out:
 	errno = saved_errno;
 }
 
-static bool record_plain(enum pa_event_kind kind, struct pa_thread *thread, void *pointer)
+/* Into the slot itself: a copy would cost a third of it. */
+static bool record_plain(enum pa_event_kind kind, const struct pa_thread *thread, void *pointer)
 {
 	if (!pa_sandbox_may(thread, PA_CALLS_CLOCK))
 		return false;
-	struct pa_event event = event_of(kind, thread, pointer, 0);
-	return pa_sample_plain(&event, NULL, 0) ||
-		(pa_sample_wait_room() && pa_sample_plain(&event, NULL, 0));
+	int64_t now_ns = pa_clock_mono_ns();
+	struct pa_event *event = pa_ring_reserve(pa_record.ring, sizeof(*event));
+	if (pa_unlikely(!event) && pa_sample_wait_room())
+		event = pa_ring_reserve(pa_record.ring, sizeof(*event));
+	if (pa_unlikely(!event))
+		return false;
+	*event = event_of(kind, thread, pointer, 0, now_ns);
+	pa_ring_publish(pa_record.ring, event, sizeof(*event), sizeof(*event));
+	return true;
 }
 
 bool pa_alloc_forget(struct pa_thread *thread, void *pointer)

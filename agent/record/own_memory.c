@@ -283,7 +283,11 @@ void *pa_own_memory_alloc(size_t alignment, size_t bytes)
 
 bool pa_own_memory_has(const void *block)
 {
-	return find_place((uintptr_t)slab_of(block)) != PLACES;
+	/* Mostly no: seen at the first place. */
+	uintptr_t base = (uintptr_t)slab_of(block);
+	if (pa_likely(pa_load_acquire(&state.places[place_of(base)]) == PLACE_FREE))
+		return false;
+	return find_place(base) != PLACES;
 }
 
 size_t pa_own_memory_size(const void *block)

@@ -154,11 +154,14 @@ bool pa_sample_plain(const struct pa_event *head, const uintptr_t *pcs, uint32_t
 	return true;
 }
 
-uint64_t pa_sample_interval(struct pa_thread *thread, uint64_t rate_bytes)
+static PA_NOINLINE uint64_t draw(struct pa_thread *thread, uint64_t rate_bytes)
 {
-	if (rate_bytes <= 1)
-		return 0;
 	unsigned __int128 bytes = pa_logarithm(pa_thread_random(thread));
 	bytes = bytes * rate_bytes >> PA_LOGARITHM_BITS;
 	return bytes < UINT64_MAX ? (uint64_t)bytes : UINT64_MAX;
+}
+
+uint64_t pa_sample_interval(struct pa_thread *thread, uint64_t rate_bytes)
+{
+	return rate_bytes > 1 ? draw(thread, rate_bytes) : 0;
 }

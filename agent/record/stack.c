@@ -57,16 +57,6 @@ PA_INLINE PA_NO_ASAN bool read_live(void *arg, uintptr_t at, uintptr_t *word)
 	return true;
 }
 
-struct pa_walk pa_walk_start(const struct pa_thread *thread, struct pa_cursor cursor, bool leaf)
-{
-	struct pa_walk walk = { .cursor = cursor, .leaf = leaf };
-	if (pa_unlikely(pa_thread_may_extend(thread, cursor.sp)))
-		pa_thread_extend_stack(cursor.sp);
-	walk.reader.own_lo = thread->stack_lo;
-	walk.reader.own_hi = thread->stack_hi;
-	return walk;
-}
-
 /* bp of code without unwind information may be anything. */
 static bool is_plausible(const struct pa_reader *reader, const struct pa_cursor *cursor)
 {
@@ -80,13 +70,12 @@ static bool is_plausible(const struct pa_reader *reader, const struct pa_cursor 
  * Walks until a frame that has no rule, or one that needs a second look: PA_WALK_COLD then, and the
  * walk stands there. *depth pcs are there already.
  */
-static PA_NOINLINE PA_NO_ASAN enum pa_walk_end run_known(struct pa_walk *walk,
+PA_INLINE PA_NO_ASAN enum pa_walk_end run_known(struct pa_walk *walk,
 	const struct pa_frames *frames, uint32_t epoch, uintptr_t *pcs, uint32_t max,
 	uint32_t *depth)
 {
-	/* Copies: only the reader's address is given away, so the rest stays in registers. */
+	/* A copy, whose address is not given away: it stays in registers. */
 	struct pa_cursor cursor = walk->cursor;
-	struct pa_reader reader = walk->reader;
 	bool leaf = walk->leaf;
 	enum pa_walk_end end = PA_WALK_CUT;
 	uint32_t n = *depth;
@@ -105,7 +94,7 @@ static PA_NOINLINE PA_NO_ASAN enum pa_walk_end run_known(struct pa_walk *walk,
 			end = PA_WALK_COMPLETE;
 			break;
 		}
-		if (pa_unlikely(!step_inline(rule, &cursor, read_live, &reader))) {
+		if (pa_unlikely(!step_inline(rule, &cursor, read_live, &walk->reader))) {
 			end = PA_WALK_BROKEN;
 			break;
 		}
@@ -113,7 +102,6 @@ static PA_NOINLINE PA_NO_ASAN enum pa_walk_end run_known(struct pa_walk *walk,
 	}
 	walk->cursor = cursor;
 	walk->leaf = leaf;
-	walk->reader = reader;
 	*depth = n;
 	return end;
 }
@@ -139,7 +127,21 @@ static PA_NO_ASAN enum pa_walk_end step_chain(struct pa_walk *walk, const struct
 	return PA_WALK_CUT;
 }
 
-enum pa_walk_end pa_walk_run(struct pa_walk *walk, const struct pa_frames *frames,
+/* The frame that run_known stands at, when a frame pointer leads on: PA_WALK_CUT then. */
+static PA_NOINLINE enum pa_walk_end run_unknown(struct pa_walk *walk,
+	const struct pa_frames *frames, uint32_t epoch, uintptr_t *pcs, uint32_t *depth)
+{
+	uintptr_t pc = walk->cursor.pc;
+	uint64_t rule = frames_lookup(frames, frames_key(pc, walk->leaf), epoch);
+	enum pa_walk_end end = PA_WALK_COLD;
+	if (rule_kind(rule) == PA_RULE_CHAIN)
+		end = step_chain(walk, frames, epoch);
+	if (end != PA_WALK_COLD)
+		pcs[(*depth)++] = pc;
+	return end;
+}
+
+PA_NO_ASAN enum pa_walk_end pa_walk_run(struct pa_walk *walk, const struct pa_frames *frames,
 	uintptr_t *pcs, uint32_t max, uint32_t *depth)
 {
 	*depth = 0;
@@ -151,13 +153,7 @@ enum pa_walk_end pa_walk_run(struct pa_walk *walk, const struct pa_frames *frame
 		enum pa_walk_end end = run_known(walk, frames, epoch, pcs, max, depth);
 		if (pa_likely(end != PA_WALK_COLD))
 			return end;
-		uintptr_t pc = walk->cursor.pc;
-		uint64_t rule = frames_lookup(frames, frames_key(pc, walk->leaf), epoch);
-		if (rule_kind(rule) == PA_RULE_CHAIN)
-			end = step_chain(walk, frames, epoch);
-		if (end == PA_WALK_COLD)
-			return end;
-		pcs[(*depth)++] = pc;
+		end = run_unknown(walk, frames, epoch, pcs, depth);
 		if (end != PA_WALK_CUT)
 			return end;
 	}

@@ -39,9 +39,18 @@ struct pa_walk {
 	struct pa_reader reader;
 };
 
-/* Starts at cursor, on the calling thread. */
-PA_SIGNAL struct pa_walk pa_walk_start(const struct pa_thread *thread, struct pa_cursor cursor,
-	bool leaf);
+/* Starts at cursor, on the calling thread. Inline: the walk is made where it is to be. */
+PA_INLINE struct pa_walk pa_walk_start(const struct pa_thread *thread, struct pa_cursor cursor,
+	bool leaf)
+{
+	if (pa_unlikely(pa_thread_may_extend(thread, cursor.sp)))
+		pa_thread_extend_stack(cursor.sp);
+	return (struct pa_walk){
+		.cursor = cursor,
+		.leaf = leaf,
+		.reader = { .own_lo = thread->stack_lo, .own_hi = thread->stack_hi },
+	};
+}
 
 /* True when the cursor is on the thread's own stack. Else the walk is faster with a room. */
 PA_INLINE bool pa_walk_is_own(const struct pa_walk *walk)
