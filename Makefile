@@ -6,6 +6,7 @@
 #   make faults     each way in which agents break programs, bare against the agent, as a table
 #   make soak       programs under load for MINUTES=10, all profiles all the time: what grows
 #   make asan       unit tests under the address and undefined-behaviour sanitizers
+#   make asan-e2e   end-to-end tests with an agent that is built so
 #   make tsan       unit tests under the thread sanitizer
 #   make fuzz       FUZZ_SECONDS=60 of each fuzz target, with sanitizers; FUZZ='elf maps' only those
 #   make conformance  Go's net/http/pprof and the agent, asked the same; ROWS=1 shows each row
@@ -222,6 +223,20 @@ asan-agent: setup
 	$(Q)$(MAKE) --no-print-directory all B=$(B)/asan-agent SETUP_DONE=1 \
 		OPT='-O1 -g -DPA_DEBUG' SAN='-fsanitize=address,undefined' \
 		CFLAGS='$(CFLAGS) -Wno-error'
+
+# The agent of that build in programs at work: from each part of it one test or two that do not
+# measure time. It fails by what the sanitizers write, too.
+ASAN_E2E ?= test_labels.py test_custom.py test_trace_calls.py test_modules.py test_text.py
+.PHONY: asan-e2e
+asan-e2e: asan-agent all victims $(B)/e2e/profile_pb2.py
+	$(Q)rm -rf $(B)/asan-agent/reports && mkdir -p $(B)/asan-agent/reports
+	$(Q)PPROFAGENT_OBJECTS=$(abspath $(B)/asan-agent) \
+		PPROFAGENT_FIRST=$$($(CC) -print-file-name=libasan.so) \
+		ASAN_OPTIONS=detect_leaks=0:log_path=$(abspath $(B)/asan-agent/reports)/asan \
+		UBSAN_OPTIONS=print_stacktrace=1:log_path=$(abspath $(B)/asan-agent/reports)/ubsan \
+		PPROFAGENT_BUILD=$(abspath $(B)) PYTHONDONTWRITEBYTECODE=1 \
+		$(PYTHON) -m pytest -p no:cacheprovider -q $(PYTEST) $(ASAN_E2E:%=test/e2e/%)
+	$(Q)! cat $(B)/asan-agent/reports/* 2>/dev/null
 
 # Not from inside malloc: that sanitizer's own malloc cannot be entered twice.
 tsan: setup

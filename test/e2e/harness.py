@@ -12,8 +12,11 @@ from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[2]
 BUILD = Path(os.environ.get("PPROFAGENT_BUILD", ROOT / "build"))
-AGENT = BUILD / "libpprofagent.so"
-CORE = BUILD / "libpprofagent-core.so"
+# The two objects may be of another build, and want a library before them (`make asan-e2e`).
+OBJECTS = Path(os.environ.get("PPROFAGENT_OBJECTS", BUILD))
+FIRST = tuple(filter(None, [os.environ.get("PPROFAGENT_FIRST")]))
+AGENT = OBJECTS / "libpprofagent.so"
+CORE = OBJECTS / "libpprofagent-core.so"
 VICTIMS = BUILD / "victim"
 
 DEADLINE_S = 30.0  # for one thing to happen; never a figure that is measured
@@ -49,7 +52,7 @@ def environment(port=None, preload=(AGENT,), **settings):
            if not k.startswith(("PPROFAGENT_", "LD_", "MALLOC", "GLIBC_"))}
     env.update(LC_ALL="C.UTF-8")
     if preload:
-        env["LD_PRELOAD"] = ":".join(str(p) for p in preload)
+        env["LD_PRELOAD"] = ":".join(str(p) for p in (*FIRST, *preload))
     if port is not None:
         env["PPROFAGENT_ADDRESS"] = f"127.0.0.1:{port}"
     for name, value in settings.items():
