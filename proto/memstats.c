@@ -32,7 +32,7 @@ static bool allocator_is_libc(void)
 {
 	const struct pa_module *libc = module_at((uintptr_t)mallinfo2);
 
-	return libc && libc == module_at((uintptr_t)pa_core_bridge->memory.malloc);
+	return libc && libc == module_at((uintptr_t)pa_core_bridge->program_malloc);
 }
 
 static void read_heap(struct pa_memstats *stats)

@@ -345,7 +345,7 @@ static int fake_start(void **unused)
 		.settings = &fake.settings,
 		.ring = pa_ring_create(1 << 16),
 		.counters = &fake.counters,
-		.memory = { .malloc = malloc },
+		.program_malloc = malloc,
 		.hook_status = fake_hook_status,
 		.memory_bytes = fake_memory_bytes,
 		.custom = fake_custom,

@@ -47,7 +47,7 @@ static int reset(void **unused)
 	modules[1] = (struct pa_module){ .id = 2, .start = (uintptr_t)other_code,
 		.limit = (uintptr_t)other_code + sizeof(other_code) };
 	/* Only its address is looked at: somewhere in the library that has mallinfo2. */
-	bridge.memory.malloc = (void *(*)(size_t))(libc + 1);
+	bridge.program_malloc = (void *(*)(size_t))(libc + 1);
 	return 0;
 }
 
@@ -76,10 +76,10 @@ static void other_allocator_has_no_known_heap(void **unused)
 	struct pa_memstats stats;
 
 	(void)unused;
-	bridge.memory.malloc = (void *(*)(size_t))other_malloc();
+	bridge.program_malloc = (void *(*)(size_t))other_malloc();
 	pa_memstats_read(&stats);
 	assert_false(stats.heap_known);
-	bridge.memory.malloc = NULL;
+	bridge.program_malloc = NULL;
 	pa_memstats_read(&stats);
 	assert_false(stats.heap_known);
 	assert_int_equal(stats.heap_sys, 0);

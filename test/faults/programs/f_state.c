@@ -371,6 +371,7 @@ static long do_sem_timedwait(void) { return lock("sem", sem_timedwait, NULL, NUL
 static long do_sem_clockwait(void) { return lock("sem", sem_clockwait, NULL, NULL, 1); }
 
 #include "state_given.h"
+#include "state_signals.h"
 #include "state_waits.h"
 
 /* One line each: its name, and do_NAME() above or in the files that are included. */
@@ -403,7 +404,9 @@ static const struct row {
 	ROW(_Fork), ROW(forkpty), ROW(clone), ROW(__register_atfork),
 	ROW(pthread_key_create), ROW(tss_create), ROW(prctl), ROW(syscall),
 	ROW(pthread_attr_setsigmask_np), ROW(pthread_attr_getsigmask_np),
-	ROW(unshare), ROW(setns), ROW(capset), ROW(chroot),
+	ROW(__sigaction), ROW(bsd_signal), ROW(ssignal), ROW(sysv_signal), ROW(__sysv_signal),
+	ROW(sigset), ROW(sigignore), ROW(siginterrupt), ROW(sighold), ROW(sigrelse),
+	ROW(sigpending), ROW(unshare), ROW(setns), ROW(capset), ROW(chroot),
 };
 
 static void run_row(const struct row *row)

@@ -1,0 +1,83 @@
+/* The older functions that set what a signal does, each read back by sigaction(). */
+
+extern int __sigaction(int number, const struct sigaction *action, struct sigaction *old);
+extern sighandler_t bsd_signal(int number, sighandler_t what), ssignal(int number,
+	sighandler_t what),
+	__sysv_signal(int number, sighandler_t what);
+
+/* Rows may run one after the other in one process: ignored, what is pending goes. */
+static long done(long result)
+{
+	sigset_t one;
+	signal(SIGUSR2, SIG_IGN);
+	sigemptyset(&one);
+	sigaddset(&one, SIGUSR2);
+	sigprocmask(SIG_UNBLOCK, &one, NULL);
+	signal(SIGUSR2, SIG_DFL);
+	return result;
+}
+
+static bool is_set_to(sighandler_t wanted)
+{
+	struct sigaction now;
+	return sigaction(SIGUSR2, NULL, &now) == 0 && now.sa_handler == wanted;
+}
+
+static bool is_held(void)
+{
+	sigset_t now;
+	pthread_sigmask(SIG_BLOCK, NULL, &now);
+	return sigismember(&now, SIGUSR2) == 1;
+}
+
+static long set_by(void *function)
+{
+	done(0);
+	long first = CALL(function, SIGUSR2, handler);
+	bool is_set = is_set_to(handler);
+	long second = CALL(function, SIGUSR2, SIG_DFL);
+	return first || !is_set || second != (long)handler || !is_set_to(SIG_DFL);
+}
+
+static long do_bsd_signal(void) { return set_by(bsd_signal); }
+static long do_ssignal(void) { return set_by(ssignal); }
+static long do_sysv_signal(void) { return set_by(sysv_signal); }
+static long do___sysv_signal(void) { return set_by(__sysv_signal); }
+static long do_sigset(void) { return set_by(sigset); }
+
+static long do___sigaction(void)
+{
+	struct sigaction action = { .sa_handler = handler };
+	long result = (int)CALL(__sigaction, SIGUSR2, &action, NULL);
+	return done(result || !is_set_to(handler));
+}
+
+static long do_sigignore(void)
+{
+	return done((int)CALL(sigignore, SIGUSR2) || !is_set_to(SIG_IGN));
+}
+
+static long do_siginterrupt(void)
+{
+	signal(SIGUSR2, handler);
+	return done((int)CALL(siginterrupt, SIGUSR2, 1) || !is_set_to(handler));
+}
+
+static long do_sighold(void)
+{
+	return done((int)CALL(sighold, SIGUSR2) || !is_held());
+}
+
+static long do_sigrelse(void)
+{
+	sighold(SIGUSR2);
+	return done((int)CALL(sigrelse, SIGUSR2) || is_held());
+}
+
+static long do_sigpending(void)
+{
+	sigset_t waiting;
+	sighold(SIGUSR2);
+	raise(SIGUSR2);
+	return done((int)CALL(sigpending, &waiting) || sigismember(&waiting, SIGUSR2) != 1);
+}
