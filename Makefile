@@ -326,12 +326,12 @@ FAULTS := $(patsubst test/faults/programs/%.c,$(B)/faults/%,\
 	$(patsubst test/faults/programs/%.cpp,$(B)/faults/%.so,\
 	$(sort $(wildcard test/faults/programs/p_*.cpp))) $(B)/faults/naive.so
 
-$(B)/faults/%: test/faults/programs/%.c Makefile | setup
+$(B)/faults/%: test/faults/programs/%.c $(wildcard test/faults/programs/*.h) Makefile | setup
 	$(say) FAULT $<
 	$(Q)mkdir -p $(@D)
 	$(Q)$(CC) -std=gnu11 $(FAULT_FLAGS) -o $@ $< -ldl -lm
 
-$(B)/faults/%: test/faults/programs/%.cpp Makefile | setup
+$(B)/faults/%: test/faults/programs/%.cpp $(wildcard test/faults/programs/*.h) Makefile | setup
 	$(say) FAULT $<
 	$(Q)mkdir -p $(@D)
 	$(Q)$(CXX) $(FAULT_FLAGS) -o $@ $<

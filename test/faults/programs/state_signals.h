@@ -1,9 +1,11 @@
 /* The older functions that set what a signal does, each read back by sigaction(). */
 
+#pragma GCC diagnostic ignored "-Wdeprecated-declarations"
+
 extern int __sigaction(int number, const struct sigaction *action, struct sigaction *old);
-extern sighandler_t bsd_signal(int number, sighandler_t what), ssignal(int number,
-	sighandler_t what),
-	__sysv_signal(int number, sighandler_t what);
+extern sighandler_t bsd_signal(int number, sighandler_t what);
+extern sighandler_t ssignal(int number, sighandler_t what);
+extern sighandler_t __sysv_signal(int number, sighandler_t what);
 
 /* Rows may run one after the other in one process: ignored, what is pending goes. */
 static long done(long result)
