@@ -1,10 +1,12 @@
 /*
  * A message queue that the process wants to hear of, opened at once: in the first process, and in a
- * forked child that has the parent's queue as well. Also a file lock that any close() would drop.
+ * forked child that has the parent's queue as well (in a fork handler, which no thread of an agent
+ * comes before). Also a file lock that any close() would drop.
  * Prints "notified 1 locked 1" for each.
  */
 #include <fcntl.h>
 #include <mqueue.h>
+#include <pthread.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -13,6 +15,8 @@
 #include <unistd.h>
 
 static volatile sig_atomic_t notified;
+static mqd_t queue;
+static FILE *file;
 
 static void on_message(int number)
 {
@@ -39,7 +43,7 @@ static int is_locked(int fd)
 	return WEXITSTATUS(status);
 }
 
-static void hear(const char *who)
+static void open_both(void)
 {
 	char name[64];
 	struct sigevent event = { .sigev_notify = SIGEV_SIGNAL, .sigev_signo = SIGUSR1 };
@@ -47,14 +51,18 @@ static void hear(const char *who)
 	snprintf(name, sizeof(name), "/f_queue.%d", getpid());
 	signal(SIGUSR1, on_message);
 	notified = 0;
-	mqd_t queue = mq_open(name, O_RDWR | O_CREAT, 0600, NULL);
+	queue = mq_open(name, O_RDWR | O_CREAT, 0600, NULL);
 	mq_unlink(name);
 	if (queue == (mqd_t)-1 || mq_notify(queue, &event) != 0) {
 		perror("mq_notify");
 		exit(2);
 	}
-	FILE *file = tmpfile();
+	file = tmpfile();
 	fcntl(fileno(file), F_SETLK, &lock);
+}
+
+static void hear(const char *who)
+{
 	sleep_all(400); /* longer than a forked child's agent sleeps */
 	mq_send(queue, "x", 1, 0);
 	for (int i = 0; i < 50 && !notified; i++)
@@ -67,7 +75,9 @@ static void hear(const char *who)
 
 int main(void)
 {
+	open_both();
 	hear("first");
+	pthread_atfork(NULL, NULL, open_both);
 	if (fork() == 0) {
 		hear("child");
 		_exit(0);
