@@ -2,6 +2,7 @@
 import http.client
 import os
 import queue
+import random
 import re
 import signal
 import socket
@@ -28,9 +29,17 @@ def victim(name):
 
 
 def free_port():
-    with socket.socket() as s:
-        s.bind(("127.0.0.1", 0))
-        return s.getsockname()[1]
+    """One that nothing else is given before the target takes it: the kernel chooses ports of
+    connections, and of listeners that leave it the choice, in ip_local_port_range."""
+    low = int(Path("/proc/sys/net/ipv4/ip_local_port_range").read_text().split()[0])
+    while True:
+        port = random.randrange(10000, max(low, 20000))
+        with socket.socket() as s:
+            try:
+                s.bind(("127.0.0.1", port))
+            except OSError:
+                continue
+            return port
 
 
 def until(what, condition, deadline_s=DEADLINE_S):
