@@ -35,29 +35,75 @@ static size_t page_up(size_t bytes)
 	return PA_ALIGN_UP(bytes, PA_PAGE_BYTES);
 }
 
-PA_SIGNAL void *pa_map_place(size_t bytes)
+static uintptr_t first_place(void)
 {
 	uint64_t page = ((uintptr_t)&state >> PA_PAGE_SHIFT) * GOLDEN >>
 		(64 - PLACES_BITS + PA_PAGE_SHIFT);
-	uintptr_t at = pa_add_relaxed(&state.placed_bytes, page_up(bytes));
-	at &= ((uintptr_t)1 << PLACES_BITS) - 1;
-	return (void *)(PLACES_LO + (page << PA_PAGE_SHIFT) + at);
+	return PLACES_LO + (page << PA_PAGE_SHIFT);
 }
 
-PA_APP void *pa_map(size_t bytes)
+static void *place_aligned(size_t bytes, size_t alignment)
+{
+	uintptr_t first = first_place(), at, place;
+	uintptr_t placed = pa_load_relaxed(&state.placed_bytes);
+	/* Ends: a failed exchange is another thread's success. */
+	do {
+		at = placed & (((uintptr_t)1 << PLACES_BITS) - 1);
+		place = PA_ALIGN_UP(first + at, alignment);
+	} while (!pa_cas_relaxed(&state.placed_bytes, &placed,
+		placed + (place - first - at) + page_up(bytes)));
+	return (void *)place;
+}
+
+PA_SIGNAL void *pa_map_place(size_t bytes)
+{
+	return place_aligned(bytes, PA_PAGE_BYTES);
+}
+
+static void *map_at(void *place, size_t bytes)
 {
 	int saved = errno;
 	void *memory;
 
 	if (bytes == 0 || bytes > PTRDIFF_MAX)
 		return NULL;
-	memory = mmap(pa_map_place(bytes), page_up(bytes), PROT_READ | PROT_WRITE,
-		MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+	memory = mmap(place, page_up(bytes), PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS,
+		-1, 0);
 	errno = saved;
 	if (memory == MAP_FAILED)
 		return NULL;
 	pa_add_relaxed(&state.mapped_bytes, page_up(bytes));
 	return memory;
+}
+
+PA_APP void *pa_map(size_t bytes)
+{
+	return map_at(pa_map_place(bytes), bytes);
+}
+
+/* Where the kernel chooses: more than needed, and what is too much goes back. */
+static void *map_wide(size_t bytes, size_t alignment)
+{
+	char *wide = pa_map(bytes + alignment);
+	if (!wide)
+		return NULL;
+	char *base = (char *)PA_ALIGN_UP((uintptr_t)wide, alignment);
+	size_t before = (size_t)(base - wide), behind = alignment - before;
+	if (before)
+		pa_unmap(wide, before);
+	if (behind)
+		pa_unmap(base + bytes, behind);
+	return base;
+}
+
+PA_APP void *pa_map_aligned(size_t bytes, size_t alignment)
+{
+	bytes = page_up(bytes);
+	char *memory = map_at(place_aligned(bytes, alignment), bytes);
+	if (!memory || (uintptr_t)memory % alignment == 0)
+		return memory;
+	pa_unmap(memory, bytes);
+	return map_wide(bytes, alignment);
 }
 
 PA_APP void pa_unmap(void *memory, size_t bytes)

@@ -40,6 +40,12 @@ PA_SIGNAL void *pa_map_place(size_t bytes);
 
 /* Zeroed pages straight from the kernel, NULL on failure; counted in pa_map_bytes(). */
 PA_APP void *pa_map(size_t bytes);
+
+/*
+ * The same at a multiple of alignment, a power of two of whole pages. Those that are asked for one
+ * after the other are neighbours, and one mapping for the kernel: a fork copies each.
+ */
+PA_APP void *pa_map_aligned(size_t bytes, size_t alignment);
 PA_APP void pa_unmap(void *memory, size_t bytes);
 
 /* All bytes mapped by arenas and pa_map in this object now. Statistics only. */

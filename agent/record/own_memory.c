@@ -110,21 +110,6 @@ static struct slab *slab_of(const void *block)
 	return (struct slab *)((uintptr_t)block & ~(uintptr_t)(SLAB_BYTES - 1));
 }
 
-/* bytes from an address that is a multiple of SLAB_BYTES; NULL. */
-static void *map_aligned(size_t bytes)
-{
-	char *wide = pa_map(bytes + SLAB_BYTES);
-	if (!wide)
-		return NULL;
-	char *base = (char *)PA_ALIGN_UP((uintptr_t)wide, SLAB_BYTES);
-	size_t before = (size_t)(base - wide), behind = SLAB_BYTES - before;
-	if (before)
-		pa_unmap(wide, before);
-	if (behind)
-		pa_unmap(base + bytes, behind);
-	return base;
-}
-
 /* How many bytes of a mapping blocks can begin in: free() looks at those pages' counts. */
 static size_t marked_bytes(const struct slab *slab)
 {
@@ -134,7 +119,7 @@ static size_t marked_bytes(const struct slab *slab)
 static struct slab *map_slab_locked(size_t bytes, size_t block_bytes, unsigned class)
 {
 	bytes = PA_ALIGN_UP(bytes, PA_PAGE_BYTES);
-	struct slab *slab = map_aligned(bytes);
+	struct slab *slab = pa_map_aligned(bytes, SLAB_BYTES);
 	if (!slab)
 		return NULL;
 	if (!enter_place_locked((uintptr_t)slab)) {

@@ -188,6 +188,44 @@ static void mappings_are_not_put_into_holes(void **unused)
 	munmap(hole, 3 * bytes);
 }
 
+static void aligned_mappings_are_aligned_neighbours(void **unused)
+{
+	const size_t alignment = 64 << 10;
+	size_t before = pa_map_bytes();
+	char *first = pa_map_aligned(alignment, alignment);
+
+	(void)unused;
+	pa_unmap(pa_map(4096), 4096); /* moves the place to no multiple of it */
+	char *second = pa_map_aligned(alignment, alignment);
+	char *third = pa_map_aligned(alignment, alignment);
+	assert_true((uintptr_t)first % alignment == 0 && (uintptr_t)second % alignment == 0);
+	assert_ptr_equal(third, second + alignment);
+	for (size_t i = 0; i < 2 * alignment; i++)
+		assert_int_equal(second[i], 0);
+	pa_unmap(first, alignment);
+	pa_unmap(second, 2 * alignment);
+	assert_int_equal(pa_map_bytes(), before);
+}
+
+static void what_is_in_the_way_of_an_aligned_mapping_does_not_matter(void **unused)
+{
+	const size_t alignment = 64 << 10;
+	char *before = pa_map_aligned(alignment, alignment);
+	/* A page in each place that is asked for next. */
+	char *wall = mmap(before + alignment + 4096, 4096, PROT_NONE,
+		MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED_NOREPLACE, -1, 0);
+
+	(void)unused;
+	assert_ptr_equal(wall, before + alignment + 4096);
+	char *memory = pa_map_aligned(alignment, alignment);
+	assert_non_null(memory);
+	assert_int_equal((uintptr_t)memory % alignment, 0);
+	memory[0] = memory[alignment - 1] = 1;
+	pa_unmap(memory, alignment);
+	pa_unmap(before, alignment);
+	munmap(wall, 4096);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -203,6 +241,8 @@ int main(void)
 		cmocka_unit_test(strndup_copies_len_bytes_and_ends_them),
 		cmocka_unit_test(free_gives_all_back_and_the_arena_can_start_again),
 		cmocka_unit_test(map_counts_whole_pages),
+		cmocka_unit_test(aligned_mappings_are_aligned_neighbours),
+		cmocka_unit_test(what_is_in_the_way_of_an_aligned_mapping_does_not_matter),
 		cmocka_unit_test(map_fails_with_null_and_keeps_errno),
 	};
 
