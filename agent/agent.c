@@ -41,6 +41,7 @@
 #include "mainstack.h"
 #include "probe.h"
 #include "hold.h"
+#include "lag.h"
 #include "place.h"
 #include "spawn.h"
 #include "watched.h"
@@ -71,18 +72,19 @@ extern const char __ehdr_start[] PA_HIDDEN; /* the linker's: where this object b
 typedef int core_main_fn(struct pa_bridge *);
 
 static struct {
-	struct pa_settings settings;
-	struct pa_bridge bridge;
-	char core_path[PA_PLACE_BYTES];
-	char **argv;                 /* the program's */
-	core_main_fn *core_main;     /* set once, on the agent's thread; inherited by children */
+	/* What a forked child writes stands together, in one page. */
 	struct pa_lock load_lock;    /* held while the loader or libc works for us */
-	struct pa_hook_status hooks[HOOKS_MAX]; /* as found when the core was opened */
-	size_t hook_count;
 	bool start_pending;          /* in a forked child: the agent's thread is to start again */
 	PA_ATOMIC(uint32_t) core_ready; /* bridge.api can be called; futex; release in _is_ready */
 	PA_ATOMIC(uint32_t) over;       /* it will not be ready again; release in _is_over */
-} state = { .load_lock = PA_LOCK_INIT(PA_LOCK_LOAD) };
+	struct pa_bridge bridge;
+	struct pa_settings settings;
+	char core_path[PA_PLACE_BYTES];
+	char **argv;                 /* the program's */
+	core_main_fn *core_main;     /* set once, on the agent's thread; inherited by children */
+	struct pa_hook_status hooks[HOOKS_MAX]; /* as found when the core was opened */
+	size_t hook_count;
+} state __attribute__((aligned(PA_PAGE_BYTES))) = { .load_lock = PA_LOCK_INIT(PA_LOCK_LOAD) };
 
 /*
  * Between the fork handlers of one fork. The thread's own: a fork that ran out of patience for the
@@ -163,6 +165,7 @@ static void *run_agent(void *unused)
 	pa_ring_reader(pa_record.ring, true);
 	if (!pa_exitfiles_want_cpu())
 		pa_ring_wait_data(pa_record.ring, is_child() ? CHILD_DELAY_NS : FIRST_DELAY_NS);
+	pa_lag_settle();
 	if (!state.core_main)
 		state.core_main = open_core();
 	if (state.core_main)
@@ -265,8 +268,7 @@ static PA_ENTRY void before_fork(void)
 		return;
 	pa_process_hold_signals(&forking.hold);
 	forking.load_held = pa_hold_loader(FORK_LOAD_WAIT_NS);
-	forking.tables_held = !pa_hold_is_stray() && state.bridge.atfork.prepare &&
-		state.bridge.atfork.prepare(FORK_TABLES_WAIT_NS);
+	forking.tables_held = pa_lag_prepare(FORK_TABLES_WAIT_NS);
 	forking.heap_was_on = pa_load_relaxed(&pa_on->heap);
 }
 
@@ -285,7 +287,7 @@ static PA_ENTRY void after_fork_parent(void)
 	pa_process_release_signals(&forking.hold);
 }
 
-static PA_ENTRY void after_fork_child(void)
+static PA_ENTRY PA_BOOT void after_fork_child(void)
 {
 	state.start_pending = false;
 	pa_store_relaxed(&pa_on->inert, forking.confined);
@@ -297,8 +299,7 @@ static PA_ENTRY void after_fork_child(void)
 	pa_tick_atfork_child();
 	pa_signal_atfork_child();
 	pa_exitfiles_atfork_child();
-	pa_store_relaxed(&state.core_ready, 0);
-	pa_store_relaxed(&state.over, 0);
+	pa_reset(&state.core_ready, 0);
 	state.bridge.returned = false;
 	pa_aside_atfork_child();
 	pa_rollcall_atfork_child();
@@ -306,15 +307,15 @@ static PA_ENTRY void after_fork_child(void)
 	pa_thread_atfork_child();
 	pa_own_memory_atfork_child();
 	pa_tracing_atfork_child();
-	pa_ring_atfork_child(pa_record.ring);
 	pa_custom_atfork_child();
-	if (state.bridge.atfork.child)
-		state.bridge.atfork.child(forking.tables_held);
+	pa_lag_atfork_child(forking.load_held, forking.tables_held);
 	state.bridge.forked = true;
 	state.bridge.cpu_from_start = pa_exitfiles_want_cpu();
 	/* The loader was at work for us and is dead in here: never touch it again. */
 	bool usable = state.core_main || forking.load_held;
 	bool wanted = state.settings.children && usable;
+	pa_reset(&state.over, !wanted);
+	pa_ring_atfork_child(pa_record.ring, wanted);
 	pa_store_relaxed(&pa_on->heap, wanted && forking.heap_was_on);
 	set_contend_rates(wanted ? state.settings.block_rate_ns : 0,
 		wanted ? state.settings.mutex_fraction : 0);
@@ -334,7 +335,8 @@ void pa_process_forked(void)
 	struct pa_hold hold;
 	note_start();
 	pa_process_hold_signals(&hold); /* a handler may allocate, or never come back */
-	pa_spawn(run_agent, NULL, "pprofagent");
+	if (pa_spawn(run_agent, NULL, "pprofagent") != 0)
+		pa_agent_is_over();
 	pa_process_release_signals(&hold);
 	errno = saved_errno;
 }
@@ -379,6 +381,7 @@ static bool set_up_record(void)
 	pa_hooks_signal_boot();
 	pa_spawn_boot(&state.bridge, &state.load_lock);
 	pa_hold_boot(&state.load_lock);
+	pa_lag_boot(&state.bridge, &state.load_lock);
 	pa_aside_boot(&state.bridge, run_agent);
 	pa_thread_meet(&pa_thread_self);
 	return true;

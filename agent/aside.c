@@ -173,17 +173,19 @@ void pa_aside_arrive(void)
 		pa_futex_rest(LATE_LOOK_NS);
 	pa_store_release(&state.unsettled, 0);
 	pa_store_release(&state.table.bell, -1);
-	if (state.bridge->aside)
-		state.bridge->aside();
+	/* Else the core was not at work in this process: it starts as it would have. */
+	if (!state.bridge->aside)
+		return;
+	state.bridge->aside();
 	state.bridge->returned = true;
 }
 
 void pa_aside_atfork_child(void)
 {
 	for (int i = 0; i < PA_SEATS; i++)
-		pa_store_relaxed(&state.table.seats[i].tid, 0);
-	pa_store_relaxed(&state.table.bell, -1);
-	pa_store_relaxed(&state.away, 0);
-	pa_store_relaxed(&state.unsettled, 0);
+		pa_reset(&state.table.seats[i].tid, 0);
+	pa_reset(&state.table.bell, -1);
+	pa_reset(&state.away, 0);
+	pa_reset(&state.unsettled, 0);
 	pa_thread_self.seat = NULL;
 }

@@ -150,8 +150,8 @@ void pa_exitfiles_write(void)
 
 void pa_exitfiles_atfork_child(void)
 {
-	pa_store_relaxed(&state.written, 0);
+	pa_reset(&state.written, 0);
 	for (int i = 0; i < PA_EXIT_FILES; i++)
-		state.wanted[i] = state.wanted[i] &&
-			strstr(state.settings->exit_files[i], "%p") != NULL;
+		if (state.wanted[i] && !strstr(state.settings->exit_files[i], "%p"))
+			state.wanted[i] = false;
 }

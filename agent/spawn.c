@@ -17,7 +17,17 @@
 
 #define AGENT_STACK_BYTES ((size_t)1 << 20)
 
+struct trampoline {
+	void *(*run)(void *);
+	void *arg;
+	uint32_t turn, followed; /* see base/seat.h */
+	char name[PA_THREAD_NAME_BYTES];
+};
+
 static struct {
+	/* So that a forked child need not copy pages of own_memory.c. */
+	struct trampoline first;
+	PA_ATOMIC(uint32_t) first_taken; /* acq_rel by CAS */
 	const struct pa_bridge *bridge;
 	struct pa_lock *loader;
 	unsigned *libc_threads; /* its __nptl_nthreads; NULL: unknown */
@@ -32,12 +42,21 @@ void pa_spawn_boot(const struct pa_bridge *bridge, struct pa_lock *loader)
 	pa_hooks_meet_main();
 }
 
-struct trampoline {
-	void *(*run)(void *);
-	void *arg;
-	uint32_t turn, followed; /* see base/seat.h */
-	char name[PA_THREAD_NAME_BYTES];
-};
+static struct trampoline *take_trampoline(void)
+{
+	uint32_t free = 0;
+	if (pa_cas_acq_rel(&state.first_taken, &free, 1))
+		return &state.first;
+	return state.bridge->memory.malloc(sizeof(struct trampoline));
+}
+
+static void leave_trampoline(struct trampoline *start)
+{
+	if (start == &state.first)
+		pa_store_release(&state.first_taken, 0);
+	else
+		state.bridge->memory.free(start);
+}
 
 void pa_spawn_note_exit(void)
 {
@@ -103,7 +122,7 @@ static void *run_agent_thread(void *given)
 	stop_counting();
 	pa_thread_become_agent();
 	pa_ends_agent_came();
-	state.bridge->memory.free(given);
+	leave_trampoline(given);
 	leave_realtime();
 	prctl(PR_SET_NAME, start.name);
 	bool asked = run_seated(&start);
@@ -141,7 +160,7 @@ static int create_masked(pthread_t *thread, const pthread_attr_t *attr, struct t
 static int create_agent_thread(pthread_t *thread, const pthread_attr_t *attr,
 	void *(*run)(void *), void *arg, const char *name)
 {
-	struct trampoline *start = state.bridge->memory.malloc(sizeof(*start));
+	struct trampoline *start = take_trampoline();
 	if (!start)
 		return ENOMEM;
 	*start = (struct trampoline){
@@ -150,7 +169,7 @@ static int create_agent_thread(pthread_t *thread, const pthread_attr_t *attr,
 	strncpy(start->name, name, sizeof(start->name) - 1);
 	int error = create_masked(thread, attr, start);
 	if (error)
-		state.bridge->memory.free(start);
+		leave_trampoline(start);
 	return error;
 }
 

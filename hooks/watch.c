@@ -17,7 +17,7 @@ struct pa_wait_targets pa_wait_targets = {
 void pa_hooks_watch(bool on)
 {
 #define TURN(name, ...)                                                                           \
-	pa_store_relaxed(&pa_wait_targets.name,                                                   \
+	pa_reset(&pa_wait_targets.name,                                                           \
 		on || !pa_real.name ? pa_watched_##name : pa_real.name);
 	PA_WAIT_HOOKS(TURN)
 #undef TURN

@@ -31,6 +31,16 @@
 	atomic_compare_exchange_strong_explicit((p), (expected), (v), memory_order_relaxed,       \
 		memory_order_relaxed)
 
+/*
+ * Stores what is not there yet. For forked children: a page that they write is copied first, one
+ * that they read is there.
+ */
+#define pa_reset(p, v)                                                                            \
+	do {                                                                                      \
+		if (pa_load_relaxed(p) != (v))                                                    \
+			pa_store_relaxed((p), (v));                                               \
+	} while (0)
+
 /* Orders memory against a signal handler of the same thread; costs no instruction. */
 #define pa_fence_signal() atomic_signal_fence(memory_order_seq_cst)
 #define pa_fence_full() atomic_thread_fence(memory_order_seq_cst)

@@ -9,7 +9,8 @@
  *   PA_APP     inside a hook on an application thread, guard raised: as PA_SIGNAL, and may call
  *              the real function.
  *   PA_AGENT   the agent's own threads: may lock, allocate, do I/O.
- *   PA_BOOT    constructor or atfork child: one thread, nothing assumed.
+ *   PA_BOOT    constructor or atfork child: one thread, nothing assumed. They stand together: each
+ *              run of pages of code that a forked child comes to costs it a fault.
  *
  * A PA_SIGNAL function calls only PA_SIGNAL; PA_APP calls PA_APP and PA_SIGNAL.
  */
@@ -23,7 +24,7 @@
 #define PA_SIGNAL
 #define PA_APP
 #define PA_AGENT
-#define PA_BOOT
+#define PA_BOOT __attribute__((section(".text.startup")))
 
 #define PA_VERSION "0.1.0"
 

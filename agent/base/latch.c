@@ -63,5 +63,5 @@ PA_SIGNAL void pa_latch_leave(struct pa_latch *latch, struct pa_latch_hold hold)
 
 PA_BOOT void pa_latch_reset(struct pa_latch *latch)
 {
-	pa_store_release(&latch->word, FREE);
+	pa_reset(&latch->word, FREE);
 }

@@ -116,7 +116,7 @@ PA_AGENT void pa_unlock(struct pa_lock *lock)
 PA_BOOT void pa_lock_reset(struct pa_lock *lock)
 {
 	note_free(lock);
-	pa_store_release(&lock->word, FREE);
+	pa_reset(&lock->word, FREE);
 }
 
 PA_APP void pa_futex_wait(PA_ATOMIC(uint32_t) *word, uint32_t expected, int64_t timeout_ns)

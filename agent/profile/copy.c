@@ -176,9 +176,8 @@ static void fill_cpu(struct pa_snapshot *snapshot, int64_t end_ns)
 }
 
 /* By the recording side, since the start of the program. */
-static struct loss lost_so_far(enum pa_kind_id kind)
+static struct loss lost_by(const struct pa_counters *counters, enum pa_kind_id kind)
 {
-	const struct pa_counters *counters = pa_core_bridge->counters;
 	switch (kind) {
 	case PA_KIND_BLOCK:
 		return (struct loss){ pa_load_relaxed(&counters->lost_block_ring),
@@ -197,7 +196,7 @@ static struct loss lost_so_far(enum pa_kind_id kind)
 static void add_lost(struct pa_snapshot *snapshot, struct loss dropped)
 {
 	struct loss before = state.before[snapshot->kind->id];
-	struct loss lost = lost_so_far(snapshot->kind->id);
+	struct loss lost = lost_by(pa_core_bridge->counters, snapshot->kind->id);
 	uint64_t events = lost.events - before.events + dropped.events;
 	uint64_t ns = pa_tally_plus(lost.ns - before.ns, dropped.ns);
 	if (!events)
@@ -278,5 +277,6 @@ void pa_copy_fill(struct pa_snapshot *snapshot, int64_t end_ns)
 void pa_copy_atfork_child(void)
 {
 	for (int kind = 0; kind < PA_KIND_COUNT; kind++)
-		state.before[kind] = lost_so_far((enum pa_kind_id)kind);
+		state.before[kind] = lost_by(&pa_core_bridge->inherited,
+			(enum pa_kind_id)kind);
 }

@@ -25,7 +25,7 @@
 #include "rollcall.h"
 
 /* Bumped when struct pa_bridge changes: the core refuses another one. */
-#define PA_BRIDGE_VERSION 7
+#define PA_BRIDGE_VERSION 8
 
 /*
  * What was seen and what was lost, by cause. Statistics only: relaxed, written in any context.
@@ -67,6 +67,13 @@ struct pa_counters {
 	PA_COUNTERS(X)
 #undef X
 };
+
+PA_INLINE void pa_counters_copy(struct pa_counters *to, const struct pa_counters *from)
+{
+#define X(name, text) pa_store_relaxed(&to->name, pa_load_relaxed(&from->name));
+	PA_COUNTERS(X)
+#undef X
+}
 
 /*
  * By its name, whether one of PA_COUNTERS counts events that profiles lack. Of the others some
@@ -176,6 +183,9 @@ struct pa_bridge {
 	bool files_private; /* the agent's threads have a descriptor table of their own */
 	bool forked;        /* this process was forked from one with the agent */
 	bool returned;      /* our threads were away, see aside.h: some state is left of theirs */
+	struct pa_counters inherited; /* counters when this process was forked */
+	/* libpprofagent.so's own, in the page that a forked child writes: see lag.h */
+	bool core_lags, core_held;
 	/* CLOCK_MONOTONIC: no port before. Children wait, so that the sed of a script never has one
 	 * and a parent that is starting itself comes first. */
 	int64_t serve_from_ns;
@@ -218,7 +228,8 @@ struct pa_bridge {
 		bool (*prepare)(int64_t timeout_ns);
 		/* PA_APP, only after prepare said true. */
 		void (*parent)(void);
-		/* PA_BOOT. held = what prepare said; false: the tables are dropped. */
+		/* PA_AGENT, in the child, before pa_core_main is called again; the parent's threads
+		 * are gone. held = what prepare said; false: the tables are dropped. */
 		void (*child)(bool held);
 	} atfork;
 };

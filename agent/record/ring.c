@@ -413,15 +413,19 @@ void pa_ring_reader(struct pa_ring *ring, bool alive)
 	pa_futex_wake(&ring->done_turn, INT32_MAX);
 }
 
-void pa_ring_atfork_child(struct pa_ring *ring)
+void pa_ring_atfork_child(struct pa_ring *ring, bool reader_comes)
 {
-	ring->orphans_until = pa_load_relaxed(&ring->tail);
-	ring->current_cells = 0;
-	ring->stuck_meetings = 0;
-	pa_store_relaxed(&ring->reader_alive, 0);
-	pa_store_relaxed(&ring->waiting, 0);
-	pa_store_relaxed(&ring->done_waiting, 0);
-	pa_store_relaxed(&ring->bell, 0);
+	uint64_t tail = pa_load_relaxed(&ring->tail);
+	if (tail != pa_load_relaxed(&ring->head))
+		ring->orphans_until = tail;
+	if (ring->current_cells)
+		ring->current_cells = 0;
+	if (ring->stuck_meetings)
+		ring->stuck_meetings = 0;
+	pa_reset(&ring->reader_alive, reader_comes);
+	pa_reset(&ring->waiting, 0);
+	pa_reset(&ring->done_waiting, 0);
+	pa_reset(&ring->bell, 0);
 }
 
 struct pa_ring_stats pa_ring_stats(const struct pa_ring *ring)

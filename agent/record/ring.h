@@ -93,8 +93,8 @@ PA_AGENT void pa_ring_reader(struct pa_ring *ring, bool alive);
 PA_SIGNAL bool pa_ring_was_read(const struct pa_ring *ring);
 
 /* In a forked child: writers of unpublished slots are gone, the reader too. Published records stay
- * to be read. */
-PA_BOOT void pa_ring_atfork_child(struct pa_ring *ring);
+ * to be read. reader_comes: there will be one. */
+PA_BOOT void pa_ring_atfork_child(struct pa_ring *ring, bool reader_comes);
 
 /* Statistics only. */
 struct pa_ring_stats {

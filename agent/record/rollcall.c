@@ -327,6 +327,7 @@ void pa_rollcall_settle(int32_t tid)
 
 void pa_rollcall_atfork_child(void)
 {
-	pa_store_relaxed(&state.generation, 0);
-	state.count = 0;
+	pa_reset(&state.generation, 0);
+	if (state.count)
+		state.count = 0;
 }

@@ -186,9 +186,11 @@ void pa_signal_release(bool all_answered)
 void pa_signal_atfork_child(void)
 {
 	pa_lock_reset(&state.lock);
-	state.takers = 0;
-	state.unanswered = false;
-	pa_store_relaxed(&state.kept, 0); /* timers are not inherited */
+	if (state.takers || state.unanswered) {
+		state.takers = 0;
+		state.unanswered = false;
+	}
+	pa_reset(&state.kept, 0); /* timers are not inherited */
 	pa_disposition_atfork_child();
 	pa_altstack_atfork_child();
 }

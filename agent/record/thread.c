@@ -203,12 +203,12 @@ bool pa_thread_is_agent(int32_t tid)
 void pa_thread_atfork_child(void)
 {
 	for (int i = 0; i < AGENT_THREADS; i++)
-		pa_store_relaxed(&state.agents[i], 0);
+		pa_reset(&state.agents[i], 0);
 	struct pa_thread *self = &pa_thread_self;
 	pa_ends_atfork_child(self);
 	bool was_main = self->tid == pa_record.pid;
 	pa_record.pid = getpid();
-	self->tid = own_tid();
+	self->tid = pa_record.pid; /* its first thread */
 	/* A thread that forked is the child's main thread, but its stack is where it was. */
 	if (!was_main && !self->stack_hi)
 		self->met = 1;

@@ -391,8 +391,9 @@ void pa_tick_all_confined(void)
 void pa_tick_atfork_child(void)
 {
 	pa_lock_reset(&state.lock);
-	state.running = false;
-	pa_store_relaxed(&state.busy, 0);
+	if (state.running)
+		state.running = false;
+	pa_reset(&state.busy, 0);
 	/* The slots name timers of the parent: ids that mean nothing here. */
 	if (state.slots)
 		madvise(state.slots, SLOTS * sizeof(struct slot), MADV_DONTNEED);

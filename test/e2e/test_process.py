@@ -74,6 +74,19 @@ def test_forked_child_keeps_its_heap_and_serves_on_a_port_of_its_own(start):
     assert target.finish() == 0
 
 
+@pytest.mark.parametrize("generations", [1, 2, 5])
+def test_children_of_children_keep_the_heap_too(start, generations):
+    """Each is forked before the agent of the one before began to work; the first agent is at it."""
+    target = start([victim("v_fork"), "line", generations], **EXACT)
+    target.expect("ready")
+    assert heap(target).total("inuse_space", "keep_before") == 8 << 20
+    target.tell("go")
+    profile = Profile(request(port_of(child_of(target)), PREFIX + "/heap").body)
+    assert profile.total("inuse_space", "keep_before") == 8 << 20
+    assert profile.total("inuse_space", "keep_child") == 4 << 20
+    assert target.finish() == 0
+
+
 def test_forked_child_holds_nothing_of_the_parents_port(start):
     target = start([victim("v_fork"), "serve"])
     child = child_of(target)

@@ -166,7 +166,7 @@ static void child_of_fork_reads_on_past_slots_of_dead_writers(void **unused)
 	pa_ring_reserve(ring, 100);
 	assert_true(put(ring, 0, 2, 0, 0));
 	pa_ring_reserve(ring, 100);
-	pa_ring_atfork_child(ring);
+	pa_ring_atfork_child(ring, false);
 	assert_true(put(ring, 0, 3, 0, 0));
 	assert_int_equal(get(ring), 1);
 	assert_int_equal(get(ring), 2);

@@ -10,6 +10,8 @@
  *   v_fork nochild        wait() must say ECHILD at once: we have no child of our own
  *   v_fork serve          keeps 8 MiB (keep_before), forks; the child keeps 4 MiB more
  *                         (keep_child), prints "child PID", and both live until stdin ends
+ *   v_fork line N         as serve, but prints "ready" and forks after a line of stdin; the child
+ *                         is of the Nth generation, each forked first of all by the one before
  */
 #include <dlfcn.h>
 #include <errno.h>
@@ -206,13 +208,31 @@ __attribute__((noinline)) static void keep_child(void)
 	}
 }
 
-static int serve(void)
+static pid_t fork_generations(int count)
 {
-	char byte;
+	pid_t pid = fork();
+
+	if (pid != 0 || count == 1)
+		return pid;
+	pid = fork_generations(count - 1);
+	if (pid != 0)
+		_exit(code_of(pid));
+	return 0;
+}
+
+static int serve(int generations, bool after_line)
+{
+	char byte = 0;
 	pid_t pid;
 
 	keep_before();
-	pid = fork();
+	if (after_line) {
+		puts("ready");
+		fflush(stdout);
+	}
+	while (after_line && byte != '\n' && read(0, &byte, 1) > 0)
+		;
+	pid = fork_generations(generations);
 	if (pid == 0) {
 		keep_child();
 		printf("child %d\n", (int)getpid());
@@ -240,7 +260,9 @@ int main(int argc, char **argv)
 	if (!strcmp(mode, "nochild"))
 		return nochild();
 	if (!strcmp(mode, "serve"))
-		return serve();
+		return serve(1, false);
+	if (!strcmp(mode, "line"))
+		return serve(n, true);
 	printf("tree %d\n", tree(3));
 	return 0;
 }
