@@ -107,6 +107,29 @@ static void return_address_that_no_call_left_is_not_believed(void **arg)
 	munmap(code, 4096);
 }
 
+/* The maps may be older than the code, which may have unwind information then. */
+static void code_that_the_maps_do_not_know_is_told_and_not_learnt(void **arg)
+{
+	(void)arg;
+	uint8_t *code = map_code(BYTES(0x90)), *fresh = map_code(BYTES(0x90, 0xff, 0xd7));
+	uintptr_t pc = (uintptr_t)fresh + 3;
+	const uintptr_t called[] = { 0x10010, pc, 0, 0 }, not_called[] = { 0x10010, pc + 8, 0, 0 };
+	assert_int_equal(mprotect(fresh, 4096, PROT_READ), 0);
+	finish_made_up(code, 0x10000, called, PA_COUNT(called));
+	assert_int_equal(run.result.depth, 1);
+	assert_int_equal(run.result.unmapped, pc - 1);
+	assert_int_equal(pa_frames_find(run.frames, pc, false).kind, PA_RULE_NONE);
+	finish_made_up(code, 0x10000, not_called, PA_COUNT(not_called));
+	assert_int_equal(run.result.unmapped, 0);
+	finish_made_up(fresh, 0x10000, called, PA_COUNT(called));
+	assert_int_equal(run.result.depth, 0);
+	assert_int_equal(run.result.unmapped, (uintptr_t)fresh + 7);
+	assert_int_equal(pa_frames_find(run.frames, (uintptr_t)fresh + 8, false).kind,
+		PA_RULE_NONE);
+	munmap(code, 4096);
+	munmap(fresh, 4096);
+}
+
 /* The function that a handler of code without CFI returns to was not called. */
 static void handler_without_unwind_information_is_passed(void **arg)
 {
@@ -165,6 +188,8 @@ int main(void)
 		cmocka_unit_test_setup(code_without_a_frame_pointer_ends_the_stack, setup),
 		cmocka_unit_test_setup(implausible_frame_pointers_are_not_followed, setup),
 		cmocka_unit_test_setup(return_address_that_no_call_left_is_not_believed, setup),
+		cmocka_unit_test_setup(code_that_the_maps_do_not_know_is_told_and_not_learnt,
+			setup),
 		cmocka_unit_test_setup(handler_without_unwind_information_is_passed, setup),
 		cmocka_unit_test_setup(signal_frame_that_leads_back_ends_the_stack, setup),
 		cmocka_unit_test_setup(random_stacks_never_crash, setup),
