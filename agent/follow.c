@@ -12,8 +12,12 @@
 #include "record/on.h"
 #include "record/process.h"
 
-/* What a call of the program may be delayed by. */
-#define FOLLOW_NS (100 * PA_NS_PER_MS)
+/*
+ * What a call of the program may be delayed by. Ours need microseconds, but may have to wait for a
+ * processor first; where one of them is late, it keeps what the program believes to be given up,
+ * and a setuid() that follows may find threads that differ (nptl/nptl_setxid.c aborts then).
+ */
+#define FOLLOW_NS PA_NS_PER_S
 #define LOOK_NS (100000)
 
 /* A thread that is so many behind has missed some: it has not waited for as long. */
@@ -107,7 +111,7 @@ static void write_order(const struct pa_given *call)
 	pa_fence_full(); /* against a thread that says where it sleeps and then looks */
 }
 
-/* False: 100 ms are over. */
+/* False: the time is over. */
 static bool wait_for_all(void)
 {
 	int64_t end_ns = pa_clock_mono_ns() + FOLLOW_NS;
