@@ -13,7 +13,7 @@ import kit  # noqa: E402
 
 SECTIONS = {"a": "processes", "b": "signals", "c": "threads", "d": "mutexes", "e": "memory",
             "f": "descriptors", "g": "loading", "h": "exit", "i": "http", "j": "injected faults",
-            "k": "the caller's state", "r": "real programs"}
+            "k": "the caller's state", "l": "what is given up", "r": "real programs"}
 
 
 def pytest_addoption(parser):
