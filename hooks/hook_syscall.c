@@ -9,6 +9,7 @@
 #include <errno.h>
 #include <linux/sched.h>
 #include <linux/seccomp.h>
+#include <string.h>
 #include <sys/prctl.h>
 #include <sys/syscall.h>
 
@@ -25,6 +26,7 @@
 struct call {
 	long number, a, b, c, d, e;
 	bool by_prctl;
+	uintptr_t stack; /* set in a child that goes on there, as if the call came back on it */
 };
 
 static long make(const struct call *call)
@@ -68,32 +70,54 @@ static long seccomp(const struct call *call)
 
 /* ---- copies of the process ---- */
 
+PA_DEFINE_HOP();
+
 /*
- * True when the call makes a child that has a copy of this memory and goes on on its copy of this
- * stack. One that has the memory itself must not come back from here before its parent.
+ * True when the call makes a child that has a copy of this memory. One that has the memory itself
+ * must not come back from here before its parent.
  */
 static PA_NOINLINE bool copies(long number, long a, long b)
 {
 	if (number == SYS_clone)
-		return !(a & CLONE_VM) && !b;
+		return !(a & CLONE_VM);
 	if (number != SYS_clone3)
 		return number == SYS_fork;
 	const struct clone_args *args = (const struct clone_args *)a;
 	const size_t least = 64; /* CLONE_ARGS_SIZE_VER0 */
-	return (size_t)b >= least && pa_regs_readable((uintptr_t)&args->flags) &&
-		pa_regs_readable((uintptr_t)&args->stack) && !(args->flags & CLONE_VM) &&
-		!args->stack;
+	return (size_t)b >= least && (size_t)b <= sizeof(*args) &&
+		pa_regs_readable((uintptr_t)&args->flags) &&
+		pa_regs_readable((uintptr_t)args + (size_t)b - 1) && !(args->flags & CLONE_VM);
 }
 
-static long copy(const struct call *call)
+/* The child comes back on its copy of this stack: the one that it was given is set aside. */
+static uintptr_t take_stack(struct call *call, struct clone_args *args)
 {
+	uintptr_t stack = 0;
+	if (call->number == SYS_clone) {
+		stack = (uintptr_t)call->b;
+		call->b = 0;
+	} else if (call->number == SYS_clone3) {
+		memcpy(args, (const void *)call->a, (size_t)call->b);
+		call->a = (long)args;
+		stack = args->stack ? args->stack + args->stack_size : 0;
+		args->stack = args->stack_size = 0;
+	}
+	return stack;
+}
+
+static long copy(struct call *call)
+{
+	struct clone_args args;
 	struct pa_hold hold;
+	uintptr_t stack = take_stack(call, &args);
 	pa_process_hold(&hold, !pa_hooks_would_wait_for_itself());
 	long pid = make(call);
-	if (pid == 0)
+	if (pid == 0) {
 		pa_process_copied(&hold);
-	else
+		call->stack = stack;
+	} else {
 		pa_process_release(&hold);
+	}
 	return pid;
 }
 
@@ -104,9 +128,14 @@ PA_INLINE bool is_clone(long number)
 
 /* ---- all ---- */
 
-static long watch(const struct call *call)
+static bool is_ours_to_watch(void)
 {
-	if (!pa_load_acquire(&pa_on->booted) || pa_thread_self.role == PA_ROLE_AGENT)
+	return pa_load_acquire(&pa_on->booted) && pa_thread_self.role != PA_ROLE_AGENT;
+}
+
+static long watch(struct call *call)
+{
+	if (!is_ours_to_watch())
 		return make(call);
 	if (is_clone(call->number))
 		return copy(call);
@@ -130,7 +159,7 @@ PA_INLINE bool is_watched_option(long option)
 static PA_SLOW long prctl_slow(long option, long a, long b, long c, long d)
 {
 	PA_CALM_FLAGS();
-	const struct call call = { SYS_prctl, option, a, b, c, d, .by_prctl = true };
+	struct call call = { SYS_prctl, option, a, b, c, d, .by_prctl = true };
 	return watch(&call);
 }
 
@@ -150,8 +179,11 @@ PA_INLINE bool is_watched(long number, long first)
 static PA_SLOW long syscall_slow(long number, long a, long b, long c, long d, long e)
 {
 	PA_CALM_FLAGS();
-	const struct call call = { number, a, b, c, d, e, false };
-	return watch(&call);
+	struct call call = { number, a, b, c, d, e, .by_prctl = false };
+	long result = watch(&call);
+	if (call.stack)
+		PA_RETURN_ON_STACK(call.stack);
+	return result;
 }
 
 /* The seventh parameter lies on the stack and stays there: the jump leaves it where libc's function
@@ -160,7 +192,7 @@ long pa_variadic_syscall(long number, long a, long b, long c, long d, long e)
 {
 	if (pa_unlikely(is_watched(number, a)))
 		return syscall_slow(number, a, b, c, d, e);
-	if (pa_unlikely(is_clone(number)) && copies(number, a, b))
+	if (pa_unlikely(is_clone(number)) && copies(number, a, b) && is_ours_to_watch())
 		return syscall_slow(number, a, b, c, d, e);
 	long (*jump)(long, long, long, long, long, long) = (void *)PA_REAL(syscall);
 	return jump(number, a, b, c, d, e);

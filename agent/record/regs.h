@@ -62,6 +62,26 @@ struct pa_cursor {
 	})
 
 /*
+ * The function that this stands in returns on another stack: to what is written at its top, with
+ * the registers that its caller counts on. For a process of one thread. The function must not be
+ * inlined, as above.
+ */
+extern uintptr_t pa_regs_other_stack PA_HIDDEN;
+extern void pa_regs_hop(void) PA_HIDDEN;
+#define PA_RETURN_ON_STACK(top)                                                                   \
+	do {                                                                                      \
+		pa_regs_other_stack = (top);                                                      \
+		((uintptr_t *)__builtin_dwarf_cfa())[-1] = (uintptr_t)pa_regs_hop;                \
+	} while (0)
+/* Defines the two, in the one file that uses this. */
+#define PA_DEFINE_HOP()                                                                           \
+	uintptr_t pa_regs_other_stack;                                                            \
+	__asm__(".pushsection .text.unlikely\n"                                                   \
+		".hidden pa_regs_hop\n.globl pa_regs_hop\n.type pa_regs_hop, @function\n"         \
+		"pa_regs_hop:\n\tmov pa_regs_other_stack(%rip), %rsp\n\tret\n"                    \
+		".size pa_regs_hop, .-pa_regs_hop\n.popsection")
+
+/*
  * Flags under which neither our code nor libc's may run: the direction flag turns the string
  * instructions round (of copies and of struct initialisers), the one for alignment checks makes
  * copies by unaligned words fail. PA_CALM_FLAGS() stands first in every function that the program

@@ -66,16 +66,19 @@ def test_handlers_in_fork_under_load(case, how):
 
 # ------------------------------------------------------------------ copies without fork handlers
 
+COPIES = ["clone", "_Fork", "syscall", "clone3", "stack", "stack3"]
+
+
 @row("F31", "copies by clone and its like while the agent opens its libraries", severity=1,
      naive="waits for the loader's lock", fast=True)
-@pytest.mark.parametrize("how", ["clone", "_Fork", "syscall", "clone3"])
+@pytest.mark.parametrize("how", COPIES)
 def test_copies_at_start(case, how):
     _, under = case.same([program("f_copies"), how, "300"])
     assert under.out == b"wrong 0\n"
 
 
 @row("F31b", "such copies many times, also of a forked child and on a busy machine", severity=1)
-@pytest.mark.parametrize("how", ["clone", "_Fork", "syscall", "clone3"])
+@pytest.mark.parametrize("how", COPIES)
 def test_copies_under_load(case, how):
     def runs():
         for delay_us in (0, 200000, 245000):

@@ -2,12 +2,14 @@
  * Copies of the process that no fork handler sees being made, while the agent starts and works:
  * each takes the loader's lock, allocates, and leaves by exit().
  *
- *   f_copies clone|_Fork|syscall|clone3 MS [DELAY_US]
- *                        for MS milliseconds; with a delay in a forked child that has lived so long
+ *   f_copies clone|_Fork|syscall|clone3|stack|stack3 MS [DELAY_US]
+ *                        for MS milliseconds; with a delay in a forked child of that age. stack:
+ *                        clone and clone3 by syscall(), and back on another stack
  */
 #include <dlfcn.h>
 #include <sched.h>
 #include <signal.h>
+#include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -30,12 +32,29 @@ static int child(void *unused)
 	exit(0);
 }
 
+static void child_on_stack(void)
+{
+	char here;
+	if (&here < stack || &here >= stack + sizeof(stack))
+		_exit(2);
+	child(NULL);
+}
+
 static pid_t copy(const char *how)
 {
 	pid_t pid;
 	if (!strcmp(how, "clone"))
 		return clone(child, stack + sizeof(stack), SIGCHLD, NULL);
 	unsigned long long args[8] = { [4] = SIGCHLD };
+	if (!strncmp(how, "stack", 5)) {
+		/* syscall() returns to what stands there, with the stack as after a call. */
+		void **top = (void **)(stack + sizeof(stack)) - 2;
+		top[0] = child_on_stack;
+		args[5] = (uintptr_t)stack;
+		args[6] = sizeof(stack) - 2 * sizeof(*top);
+		return how[5] ? (pid_t)syscall(SYS_clone3, args, sizeof(args))
+			: (pid_t)syscall(SYS_clone, SIGCHLD, top, NULL, NULL, NULL);
+	}
 	if (!strcmp(how, "_Fork"))
 		pid = _Fork();
 	else if (!strcmp(how, "clone3"))
