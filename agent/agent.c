@@ -141,10 +141,12 @@ static core_main_fn *open_core(void)
 static void loader_enter(void)
 {
 	pa_lock(&state.load_lock);
+	pa_seat_pin();
 }
 
 static void loader_leave(void)
 {
+	pa_seat_unpin();
 	pa_unlock(&state.load_lock);
 }
 
@@ -159,6 +161,7 @@ static void *run_agent(void *unused)
 {
 	(void)unused;
 	pa_aside_arrive();
+	state.settings.serving &= pa_sandbox_may(&pa_thread_self, PA_CALLS_SERVE);
 	state.bridge.files_private = pa_apart_leave();
 	pa_follow_begin(pa_apart_has_root());
 	pa_aside_have_bell(state.bridge.files_private);
@@ -222,6 +225,7 @@ void pa_agent_is_over(void)
 {
 	pa_store_release(&state.over, 1);
 	pa_store_relaxed(&pa_on->heap, 0);
+	pa_tracing_switch(false);
 	set_contend_rates(0, 0);
 	pa_ring_reader(pa_record.ring, false);
 }
@@ -229,15 +233,16 @@ void pa_agent_is_over(void)
 const struct pa_bridge *pa_agent_core(int64_t timeout_ns)
 {
 	int64_t end_ns = pa_clock_mono_ns() + timeout_ns;
-	if (!pa_sandbox_may(&pa_thread_self, PA_CALLS_WAKE))
+	if (!pa_sandbox_may_wake())
 		return NULL;
 	/* Ends: at end_ns. */
 	while (!pa_load_acquire(&state.core_ready)) {
 		int64_t left_ns = end_ns - pa_clock_mono_ns();
-		if (left_ns <= 0 || pa_load_acquire(&state.over))
+		if (left_ns <= 0 || pa_load_acquire(&state.over) || !pa_sandbox_begin_wake())
 			return NULL;
 		pa_ring_kick(pa_record.ring);
 		pa_futex_wait(&state.core_ready, 0, left_ns);
+		pa_sandbox_end();
 	}
 	return &state.bridge;
 }
@@ -259,7 +264,7 @@ void pa_agent_set_rates(uint64_t block_rate_ns, uint64_t mutex_fraction)
 /* First of our handlers' work and last: what a signal handler does in between is none of a fork. */
 static PA_ENTRY void before_fork(void)
 {
-	forking.confined = !pa_sandbox_may(&pa_thread_self, PA_CALLS_FORK | PA_CALLS_WAKE);
+	forking.confined = !pa_sandbox_may(&pa_thread_self, PA_CALLS_FORK | PA_CALLS_VITAL);
 	if (forking.confined)
 		return;
 	PA_CALM_FLAGS();
@@ -299,6 +304,7 @@ static PA_ENTRY PA_BOOT void after_fork_child(void)
 	pa_tick_atfork_child();
 	pa_signal_atfork_child();
 	pa_exitfiles_atfork_child();
+	pa_sandbox_atfork_child();
 	pa_reset(&state.core_ready, 0);
 	state.bridge.returned = false;
 	pa_aside_atfork_child();
@@ -371,7 +377,7 @@ static bool set_up_record(void)
 	pa_record.ring = pa_ring_create(settings->buffer_bytes);
 	if (!pa_record.ring || !pa_on_boot() || !pa_contend_boot() || !pa_tracing_boot())
 		return false;
-	pa_ring_ask_writers(pa_record.ring, pa_sandbox_may_wake);
+	pa_ring_ask_writers(pa_record.ring, pa_sandbox_begin_wake, pa_sandbox_end);
 	pa_record.frames = pa_frames_create();
 	pa_record.heap_rate_bytes = settings->heap_rate_bytes;
 	pa_record.stack_depth = settings->stack_depth;

@@ -14,11 +14,10 @@
 #include "record/on.h"
 #include "record/process.h"
 #include "record/ends.h"
+#include "record/sandbox.h"
 #include "record/thread.h"
 #include "spawn.h"
 
-/* What a call of the program may be delayed by. */
-#define ASIDE_NS (100 * PA_NS_PER_MS)
 /* How often those who sleep are woken meanwhile. */
 #define LOOK_NS (100000)
 #define LATE_LOOK_NS (5 * PA_NS_PER_MS)
@@ -31,6 +30,7 @@ static struct {
 	struct pa_bridge *bridge;
 	void *(*run)(void *);
 	PA_ATOMIC(uint32_t) away; /* from step_aside to come_back; acq_rel by CAS */
+	PA_ATOMIC(uint32_t) for_good; /* they will not come back; release / acquire */
 	PA_ATOMIC(uint32_t) unsettled; /* somebody was sent away since the last arrival; acq_rel */
 } state = { .table.bell = -1 };
 
@@ -90,12 +90,21 @@ void pa_aside_have_bell(bool files_private)
 
 /* ---- going ---- */
 
-static bool is_gone(int32_t tid)
+/* An earlier filter of the calling thread may forbid to ask the kernel. */
+static bool is_gone(const struct pa_seat *seat)
 {
-	int saved_errno = errno;
-	bool gone = syscall(SYS_tgkill, pa_record.pid, tid, 0) != 0 && errno == ESRCH;
-	errno = saved_errno;
-	return gone;
+	return pa_sandbox_may(&pa_thread_self, PA_CALLS_LIFE) ? pa_seat_is_gone(seat)
+		: pa_load_acquire(&seat->left);
+}
+
+static void rest(int64_t ns)
+{
+	int64_t end_ns = pa_clock_mono_ns() + ns;
+	if (pa_sandbox_may_wake())
+		pa_futex_rest(ns);
+	/* Ends: at end_ns. */
+	else while (pa_clock_mono_ns() < end_ns)
+		__builtin_ia32_pause();
 }
 
 /* True when the kernel knows none of those who sit here since an earlier turn. */
@@ -108,7 +117,7 @@ static bool are_seats_empty(void)
 		int32_t tid = pa_load_acquire(&seat->tid);
 		if (!tid || pa_load_acquire(&seat->turn) == turn)
 			continue;
-		if (!is_gone(tid))
+		if (!is_gone(seat))
 			empty = false;
 		else
 			pa_cas_acq_rel(&seat->tid, &tid, 0);
@@ -124,37 +133,61 @@ static bool are_all_gone(void)
 
 void pa_aside_wake_all(void)
 {
-	for (int i = 0; i < PA_SEATS; i++) {
+	for (int i = 0; i < PA_SEATS && pa_sandbox_may_wake(); i++) {
 		uintptr_t word = pa_load_acquire(&state.table.seats[i].word);
 		if (word)
 			pa_futex_wake((PA_ATOMIC(uint32_t) *)word, INT32_MAX);
 	}
 }
 
-bool pa_process_step_aside(void)
+/* False: they stay away, or another thread has sent them away and they are not back in time. */
+static bool send_away(int64_t end_ns)
 {
 	uint32_t here = 0;
+	/* Ends: at end_ns. */
+	for (; !pa_cas_acq_rel(&state.away, &here, 1); here = 0) {
+		if (pa_load_acquire(&state.for_good) || pa_clock_mono_ns() >= end_ns)
+			return false;
+		rest(LOOK_NS);
+	}
+	return true;
+}
+
+bool pa_process_step_aside(int64_t patience_ns, bool for_good)
+{
+	int64_t end_ns = pa_clock_mono_ns() + patience_ns;
 	if (!pa_load_acquire(&pa_on->booted) || pa_record.pid != getpid() ||
-	    !pa_cas_acq_rel(&state.away, &here, 1))
+	    !send_away(end_ns))
 		return false;
 	pa_agent_core_is_away();
 	pa_store_release(&state.unsettled, 1);
+	pa_store_release(&state.table.hard, for_good);
 	pa_add_acq_rel(&state.table.turn, 1);
 	pa_fence_full(); /* against a thread that says where it sleeps and then looks at the turn */
-	int64_t end_ns = pa_clock_mono_ns() + ASIDE_NS;
+	bool gone;
 	/* Ends: at end_ns. */
-	do {
-		pa_aside_wake_all();
-		if (are_all_gone())
-			break;
-		pa_futex_rest(LOOK_NS);
-	} while (pa_clock_mono_ns() < end_ns);
+	while (pa_aside_wake_all(), !(gone = are_all_gone()) && pa_clock_mono_ns() < end_ns)
+		rest(LOOK_NS);
+	if (!gone)
+		PA_COUNT_EVENT(asides_late);
+	pa_ring_reader(pa_record.ring, false); /* what waits for it would wait in vain */
 	return true;
+}
+
+/* away stays set: nothing is left to step aside. */
+void pa_process_stay_away(void)
+{
+	pa_store_release(&state.for_good, 1);
+	pa_agent_is_over();
 }
 
 void pa_process_come_back(void)
 {
 	int saved_errno = errno;
+	if (pa_load_acquire(&state.table.torn)) {
+		pa_process_stay_away();
+		return;
+	}
 	/* Of the turn that is now: it belongs to none of those who were sent away. */
 	if (pa_spawn(state.run, NULL, "pprofagent") != 0)
 		pa_agent_is_over();
@@ -186,6 +219,8 @@ void pa_aside_atfork_child(void)
 		pa_reset(&state.table.seats[i].tid, 0);
 	pa_reset(&state.table.bell, -1);
 	pa_reset(&state.away, 0);
+	pa_reset(&state.for_good, 0);
+	pa_reset(&state.table.hard, 0);
 	pa_reset(&state.unsettled, 0);
 	pa_thread_self.seat = NULL;
 }

@@ -13,6 +13,7 @@
 #include "base/quiet.h"
 #include "record/ends.h"
 #include "record/process.h"
+#include "record/sandbox.h"
 #include "record/thread.h"
 
 #define AGENT_STACK_BYTES ((size_t)1 << 20)
@@ -21,6 +22,7 @@ struct trampoline {
 	void *(*run)(void *);
 	void *arg;
 	uint32_t turn, followed; /* see base/seat.h */
+	uint32_t denied;         /* by the filters of its creator, which are its own */
 	char name[PA_THREAD_NAME_BYTES];
 };
 
@@ -93,14 +95,11 @@ bool pa_process_is_alone(void)
 }
 
 /* Where run never comes back from: asked to leave, the thread jumps out of it. True: it was. */
-PA_NOINLINE static bool run_seated(const struct trampoline *start)
+PA_NOINLINE static bool run_seated(const struct trampoline *start, struct pa_seat *seat)
 {
-	struct pa_seat *seat = pa_aside_sit(start->turn, start->followed);
-	/* Without one it could not be told when to go. */
-	if (!seat)
-		return false;
 	if (__builtin_setjmp(seat->way_out) != 0)
 		return true;
+	pa_seat_unpin();
 	start->run(start->arg);
 	return false;
 }
@@ -121,11 +120,16 @@ static void *run_agent_thread(void *given)
 	/* In this order: between the two it is counted twice as ours, see pa_process_is_alone. */
 	stop_counting();
 	pa_thread_become_agent();
+	pa_sandbox_inherit(&pa_thread_self, start.denied);
+	/* It is expected until it can be found by its seat: see pa_process_step_aside. */
+	struct pa_seat *seat = pa_aside_sit(start.turn, start.followed);
+	pa_seat_pin(); /* it has no way out yet */
 	pa_ends_agent_came();
 	leave_trampoline(given);
 	leave_realtime();
 	prctl(PR_SET_NAME, start.name);
-	bool asked = run_seated(&start);
+	/* Without one it could not be told when to go. */
+	bool asked = seat && run_seated(&start, seat);
 	pa_thread_end_agent();
 	if (asked)
 		count_again();
@@ -165,6 +169,7 @@ static int create_agent_thread(pthread_t *thread, const pthread_attr_t *attr,
 		return ENOMEM;
 	*start = (struct trampoline){
 		.run = run, .arg = arg, .turn = pa_aside_turn(), .followed = pa_aside_followed(),
+		.denied = pa_load_relaxed(&pa_thread_self.denied),
 	};
 	strncpy(start->name, name, sizeof(start->name) - 1);
 	int error = create_masked(thread, attr, start);

@@ -231,7 +231,7 @@ int pa_watched_epoll_pwait(int epoll, struct epoll_event *events, int max, int t
 static bool would_wait(int fd, int flags)
 {
 	struct pollfd one = { .fd = fd, .events = POLLIN };
-	if (!pa_sandbox_may(&pa_thread_self, PA_CALLS_LOOK))
+	if (!pa_sandbox_begin(&pa_thread_self, PA_CALLS_LOOK))
 		return false;
 	int saved_errno = errno;
 	bool waits = !(flags & MSG_DONTWAIT) && PA_REAL(poll)(&one, 1, 0) == 0;
@@ -239,6 +239,7 @@ static bool would_wait(int fd, int flags)
 		int mode = fcntl(fd, F_GETFL);
 		waits = mode >= 0 && !(mode & O_NONBLOCK);
 	}
+	pa_sandbox_end();
 	errno = saved_errno;
 	return waits;
 }

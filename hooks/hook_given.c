@@ -50,10 +50,15 @@ static bool is_watched(void)
 }
 
 /* Who comes back is a new thread: a filter of system calls may forbid to make one. */
+static bool may_come_back(void)
+{
+	return pa_sandbox_may(&pa_thread_self, PA_CALLS_FORK | PA_CALLS_VITAL);
+}
+
 static bool step_aside(bool wanted)
 {
 	return wanted && is_watched() && pa_process_is_alone() &&
-		pa_sandbox_may(&pa_thread_self, PA_CALLS_FORK) && pa_process_step_aside();
+		may_come_back() && pa_process_step_aside(PA_ASIDE_NS, false);
 }
 
 /* Of a descriptor of one namespace the kernel says what it is; of a process the caller does. */
@@ -80,7 +85,7 @@ static void follow(const struct pa_given *call)
 static void follow_root(const struct pa_given *call)
 {
 	if (is_watched() && !pa_process_follow(call) &&
-		pa_sandbox_may(&pa_thread_self, PA_CALLS_FORK) && pa_process_step_aside())
+		may_come_back() && pa_process_step_aside(PA_ASIDE_NS, false))
 		pa_process_come_back();
 }
 

@@ -54,17 +54,47 @@ static bool enters_sandbox(const struct call *call, struct pa_sandbox_step *step
 	return strict || (filters && filter);
 }
 
+/*
+ * What the step denies to our own threads. A filter for all threads is put on ours as well: they
+ * end, and are made anew under the filter if it lets them work. In strict mode the program's only
+ * thread ends by exit(2), and with it, when none of ours is there, the process.
+ */
+static uint32_t denied_to_ours(const struct pa_sandbox_step *step)
+{
+	const uint32_t of_others = PA_CALLS_LOOK | PA_CALLS_FORK;
+	if (!step->filter)
+		return pa_process_is_alone() ? PA_CALLS_ALL : 0;
+	return step->all_threads ? step->denied & ~of_others : 0;
+}
+
+/* Those of ours that stay away, since a filter on the calling thread forbids to make them, too. */
+static void go_on(uint32_t denied, bool entered)
+{
+	if ((entered && denied & PA_CALLS_VITAL) ||
+	    !pa_sandbox_may(&pa_thread_self, PA_CALLS_VITAL))
+		pa_process_stay_away();
+	else
+		pa_process_come_back();
+}
+
 static long seccomp(const struct call *call)
 {
 	struct pa_thread *self = &pa_thread_self;
 	struct pa_sandbox_step step;
 	if (!enters_sandbox(call, &step))
 		return make(call);
+	pa_sandbox_look(&step, self);
+	uint32_t denied = denied_to_ours(&step);
+	bool aside = denied && pa_process_step_aside(PA_ASIDE_FILTER_NS,
+		denied & PA_CALLS_VITAL);
 	pa_sandbox_enter(&step, self);
 	long result = make(call);
 	/* Above 0: the thread that TSYNC failed at. */
-	if (result != 0 && (step.all_threads || result < 0))
+	bool entered = result == 0 || (result > 0 && !step.all_threads);
+	if (!entered)
 		pa_sandbox_stay_out(&step, self);
+	if (aside)
+		go_on(denied, entered);
 	return result;
 }
 

@@ -27,6 +27,7 @@ struct pa_seat {
 	PA_ATOMIC(uint32_t) left;  /* it will never touch this seat again; release / acquire */
 	/* the thread's own */
 	uint32_t held; /* locks, and sections that must not be left half done */
+	uint32_t pinned; /* the same of libc, which the program needs on: never left */
 	void *way_out[5]; /* for __builtin_longjmp: no frame between has anything to clean up */
 };
 
@@ -36,6 +37,9 @@ struct pa_seat_table {
 	                             wait for descriptors; -1: none; release / acquire */
 	PA_ATOMIC(uint32_t) order; /* how many were given; each thread carries out all that are
 	                              given in its time; release / acquire */
+	PA_ATOMIC(uint32_t) hard; /* who leaves will not be followed by others, and leaves what it
+	                             is at as it is; release / acquire */
+	PA_ATOMIC(uint32_t) torn; /* one has done that: none of ours can work any more */
 	void (*follow)(uint32_t order); /* carries one out, on the calling thread: any wait */
 	struct pa_seat seats[PA_SEATS];
 };
@@ -47,6 +51,9 @@ PA_BOOT void pa_seat_boot(struct pa_seat_table *table, struct pa_seat *(*find)(v
 PA_AGENT struct pa_seat *pa_seat_take(struct pa_seat_table *table, uint32_t turn, uint32_t followed,
 	int32_t tid);
 
+/* The kernel does not know the thread of that seat any more. errno kept. */
+PA_APP bool pa_seat_is_gone(const struct pa_seat *seat);
+
 /* All who sit have carried out all orders. */
 PA_APP bool pa_seat_have_followed(void);
 
@@ -54,7 +61,8 @@ PA_APP bool pa_seat_have_followed(void);
  */
 PA_APP void pa_seat_mind(void);
 
-/* Carries out orders, but does not leave: for threads at work, at any line of any library. */
+/* Carries out orders, but does not leave, unless it is for good: for threads at work, at any line
+ * of any library. */
 PA_APP void pa_seat_heed(void);
 
 /* The calling thread is asked to leave: what it waits for from another of ours will not come. */
@@ -63,6 +71,8 @@ PA_APP bool pa_seat_must_go(void);
 /* Around what a thread must not leave half done. */
 PA_APP void pa_seat_hold(void);
 PA_APP void pa_seat_let_go(void);
+PA_APP void pa_seat_pin(void);
+PA_APP void pa_seat_unpin(void);
 
 /* Around a sleep on a futex word: the one who asks wakes it. Both mind. */
 PA_APP void pa_seat_sleep(const void *word);

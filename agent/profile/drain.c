@@ -5,6 +5,7 @@
 
 #include "../base/clock.h"
 #include "../base/lock.h"
+#include "../base/seat.h"
 #include "contention.h"
 #include "copy.h"
 #include "core.h"
@@ -403,11 +404,9 @@ static bool drain_batch(void)
 	lock_for_batch();
 	pa_modules_batch();
 	int64_t end_ns = pa_clock_mono_ns() + BATCH_NS;
-	for (int i = 0; i < BATCH_EVENTS && more; i++) {
-		more = drain_one();
-		if (pa_clock_mono_ns() >= end_ns)
+	for (int i = 0; i < BATCH_EVENTS && more; i++)
+		if (more = drain_one(), pa_clock_mono_ns() >= end_ns)
 			break;
-	}
 	/* What is still in the ring is older than now, and would be pushed behind it. */
 	if (!more && pa_tracer_is_on())
 		pa_tracer_heap(pa_clock_mono_ns(), pa_heap_stats().live_estimate_bytes);
@@ -425,8 +424,8 @@ void pa_drain_run(void)
 {
 	for (;;) {
 		pa_ring_reader(pa_core_bridge->ring, true);
-		while (drain_batch())
-			pa_requests_answer();
+		for (; drain_batch(); pa_requests_answer())
+			pa_seat_mind(); /* a ring that is filled all the time leaves no wait */
 		pa_last_look();
 		pa_ring_wait_data(pa_core_bridge->ring, sleep_ns(pa_requests_answer()));
 	}

@@ -73,11 +73,9 @@ PA_INLINE size_t level_bytes(int level)
 }
 
 /* NULL: no memory. */
-static PA_COLD place *create_level(int level)
+static place *map_level(int level)
 {
 	place *places = NULL;
-	if (!pa_sandbox_may(&pa_thread_self, PA_CALLS_MAP))
-		return NULL;
 	size_t bytes = level_bytes(level);
 	place *fresh = mmap(pa_map_place(bytes), bytes, PROT_READ | PROT_WRITE,
 		MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
@@ -88,6 +86,15 @@ static PA_COLD place *create_level(int level)
 		return fresh;
 	}
 	munmap(fresh, bytes);
+	return places;
+}
+
+static PA_COLD place *create_level(int level)
+{
+	if (!pa_sandbox_begin(&pa_thread_self, PA_CALLS_MAP))
+		return NULL;
+	place *places = map_level(level);
+	pa_sandbox_end();
 	return places;
 }
 

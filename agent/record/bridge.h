@@ -59,6 +59,8 @@
 	X(broken_stacks, "stacks that end before their thread's start")                           \
 	X(unreadable_stacks, "stacks that end where memory could not be read")                    \
 	X(cut_stacks, "stacks cut at the depth limit")                                            \
+	X(asides_late, "calls of the program that met a thread of ours which had to be gone")     \
+	X(filters_late, "filters of system calls that met a call of ours on its way")             \
 	X(unloads_unawaited, "libraries closed before all of their stacks had names")             \
 	X(exit_files_failed, "files of the end of the program that could not be written")
 

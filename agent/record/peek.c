@@ -54,15 +54,15 @@ static size_t copy_pages(char *to, uintptr_t from, size_t bytes)
 	return got > 0 ? (size_t)got : 0;
 }
 
-static bool may_ask(void)
+static bool begin(void)
 {
-	return pa_sandbox_may(&pa_thread_self, PA_CALLS_READ);
+	return pa_sandbox_begin(&pa_thread_self, PA_CALLS_READ);
 }
 
 size_t pa_peek(void *to, uintptr_t from, size_t bytes)
 {
 	size_t done = 0;
-	if (from < PA_PAGE_BYTES || from >= PA_ADDRESS_LIMIT || !may_ask())
+	if (from < PA_PAGE_BYTES || from >= PA_ADDRESS_LIMIT || !begin())
 		return 0;
 	if (bytes > PA_ADDRESS_LIMIT - from)
 		bytes = PA_ADDRESS_LIMIT - from;
@@ -75,17 +75,27 @@ size_t pa_peek(void *to, uintptr_t from, size_t bytes)
 		if (got < part)
 			break;
 	}
+	pa_sandbox_end();
 	return done;
 }
 
-bool pa_peek_is_readable(uintptr_t lo, uintptr_t hi)
+static bool are_readable(uintptr_t lo, uintptr_t hi)
 {
 	unsigned char resident[PA_PEEK_PAGES];
-	if (hi - lo > sizeof(resident) * PA_PAGE_BYTES || !may_ask() ||
+	if (hi - lo > sizeof(resident) * PA_PAGE_BYTES ||
 	    pa_regs_syscall(SYS_mincore, (long)lo, (long)(hi - lo), (long)resident, 0) != 0)
 		return false;
 	for (; lo < hi; lo += PA_PAGE_BYTES)
 		if (!pa_regs_readable(lo))
 			return false;
 	return true;
+}
+
+bool pa_peek_is_readable(uintptr_t lo, uintptr_t hi)
+{
+	if (!begin())
+		return false;
+	bool readable = are_readable(lo, hi);
+	pa_sandbox_end();
+	return readable;
 }

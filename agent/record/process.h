@@ -70,13 +70,23 @@ PA_APP void pa_process_release(const struct pa_hold *hold);
 PA_APP void pa_process_copied(const struct pa_hold *hold);
 
 /*
- * Before a call that our threads are in the way of: they end. They are gone when this returns, or
- * 100 ms are over: then the call goes on all the same. True: pa_process_come_back is to be called
- * after it, on the same thread. False: nothing happened (there is no agent here, or another thread
- * of the program is at it). errno kept by both.
+ * Before a call that our threads are in the way of: they end. They are gone when this returns, as
+ * far as the kernel goes, or patience_ns are over: then the call goes on all the same, and is
+ * counted. True: one of the other two is to be called after it, on the same thread. False: nothing
+ * happened (there is no agent here, or another thread of the program is at it all the time).
+ *
+ * for_good: they are meant to stay away, and leave what they are at as it is, in the middle of a
+ * library; if they did, pa_process_come_back is the same as pa_process_stay_away.
+ *
+ * A filter of system calls may end the process for what one of ours does: that is worse than a
+ * delay.
  */
-PA_APP bool pa_process_step_aside(void);
+#define PA_ASIDE_NS (100 * PA_NS_PER_MS)
+#define PA_ASIDE_FILTER_NS (5 * PA_NS_PER_S)
+PA_APP bool pa_process_step_aside(int64_t patience_ns, bool for_good);
 PA_APP void pa_process_come_back(void);
+/* They will not come back, and nothing is recorded any more. No system call that is denied. */
+PA_APP void pa_process_stay_away(void);
 
 /*
  * After a system call by which the calling thread gave something up for itself, with its arguments:

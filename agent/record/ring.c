@@ -32,7 +32,9 @@ struct pa_ring {
 	size_t bytes;      /* mapped in all */
 	uint64_t cells;    /* power of two */
 	char *data;        /* cells * CELL bytes */
-	bool (*may_wake)(void); /* the calling thread may make system calls; NULL: all may */
+	/* Around system calls of the program's threads; NULL: all may make them. */
+	bool (*begin_calls)(void);
+	void (*end_calls)(void);
 	PA_ATOMIC(uint64_t) *control; /* one word a cell: release in publish, acquire in read */
 
 	/* writers */
@@ -89,9 +91,16 @@ PA_INLINE uint64_t cells_of(size_t bytes)
 	return (bytes + CELL - 1) / CELL;
 }
 
-static inline bool can_wake(const struct pa_ring *ring)
+/* False: the calling thread may make no system calls. Else the end is to be told. */
+static inline bool begin_calls(const struct pa_ring *ring)
 {
-	return !ring->may_wake || ring->may_wake();
+	return !ring->begin_calls || ring->begin_calls();
+}
+
+static inline void end_calls(const struct pa_ring *ring)
+{
+	if (ring->end_calls)
+		ring->end_calls();
 }
 
 struct pa_ring *pa_ring_create(size_t bytes)
@@ -158,8 +167,10 @@ PA_INLINE bool is_quarter_full(const struct pa_ring *ring)
 /* Apart, since it calls: what publishes saves no registers for it. */
 static PA_NOINLINE void wake_reader(struct pa_ring *ring)
 {
-	if (!pa_load_relaxed(&ring->bell) && can_wake(ring))
-		pa_ring_kick(ring);
+	if (pa_load_relaxed(&ring->bell) || !begin_calls(ring))
+		return;
+	pa_ring_kick(ring);
+	end_calls(ring);
 }
 
 void pa_ring_publish(struct pa_ring *ring, void *record, size_t reserved_bytes, size_t used_bytes)
@@ -202,7 +213,7 @@ PA_INLINE bool has_room(const struct pa_ring *ring, uint64_t n)
 bool pa_ring_wait_room(struct pa_ring *ring, size_t max_bytes, int64_t timeout_ns)
 {
 	uint64_t n = cells_of(max_bytes);
-	if (n > ring->cells / 2 || !pa_load_relaxed(&ring->reader_alive) || !can_wake(ring))
+	if (n > ring->cells / 2 || !pa_load_relaxed(&ring->reader_alive))
 		return false;
 	int64_t until_ns = pa_clock_mono_ns() + timeout_ns;
 	pa_add_relaxed(&ring->waits, 1);
@@ -214,10 +225,11 @@ bool pa_ring_wait_room(struct pa_ring *ring, size_t max_bytes, int64_t timeout_n
 		int64_t left_ns = until_ns - pa_clock_mono_ns();
 		room = has_room(ring, n);
 		if (room || left_ns <= 0 || !pa_load_relaxed(&ring->reader_alive) ||
-		    !can_wake(ring))
+		    !begin_calls(ring))
 			break;
 		pa_ring_kick(ring);
 		pa_futex_wait(&ring->room, seen, left_ns);
+		end_calls(ring);
 	}
 	pa_add_acq_rel(&ring->waiting, -1u);
 	/* What it saw: another writer may have taken it by now, but the wait was not in vain. */
@@ -334,8 +346,6 @@ bool pa_ring_wait_done(struct pa_ring *ring, int64_t timeout_ns)
 	uint64_t position = pa_load_acquire(&ring->tail);
 	if (is_done(ring, position))
 		return true;
-	if (!can_wake(ring))
-		return false;
 	int64_t until_ns = pa_clock_mono_ns() + timeout_ns;
 	pa_add_acq_rel(&ring->done_waiting, 1);
 	pa_fence_full();
@@ -346,10 +356,11 @@ bool pa_ring_wait_done(struct pa_ring *ring, int64_t timeout_ns)
 		int64_t left_ns = until_ns - pa_clock_mono_ns();
 		done = is_done(ring, position);
 		if (done || left_ns <= 0 || !pa_load_relaxed(&ring->reader_alive) ||
-			pa_seat_must_go())
+		    pa_seat_must_go() || !begin_calls(ring))
 			break;
 		pa_ring_kick(ring);
 		pa_futex_wait(&ring->done_turn, seen, left_ns);
+		end_calls(ring);
 	}
 	pa_add_acq_rel(&ring->done_waiting, -1u);
 	return done;
@@ -368,9 +379,10 @@ void pa_ring_wait_data(struct pa_ring *ring, int64_t timeout_ns)
 	pa_store_release(&ring->bell, 0);
 }
 
-void pa_ring_ask_writers(struct pa_ring *ring, bool (*may_wake)(void))
+void pa_ring_ask_writers(struct pa_ring *ring, bool (*begin)(void), void (*end)(void))
 {
-	ring->may_wake = may_wake;
+	ring->begin_calls = begin;
+	ring->end_calls = end;
 }
 
 void pa_ring_kick(struct pa_ring *ring)
@@ -381,8 +393,8 @@ void pa_ring_kick(struct pa_ring *ring)
 
 void pa_ring_hurry(struct pa_ring *ring)
 {
-	if (pa_ring_was_read(ring) && !pa_load_relaxed(&ring->bell))
-		pa_ring_kick(ring);
+	if (pa_ring_was_read(ring))
+		wake_reader(ring);
 }
 
 uint64_t pa_ring_tail(const struct pa_ring *ring)
@@ -405,12 +417,13 @@ bool pa_ring_was_read(const struct pa_ring *ring)
 void pa_ring_reader(struct pa_ring *ring, bool alive)
 {
 	pa_store_relaxed(&ring->reader_alive, alive);
-	if (alive)
+	if (alive || !begin_calls(ring))
 		return;
 	pa_add_acq_rel(&ring->room, 1);
 	pa_futex_wake(&ring->room, INT32_MAX);
 	pa_add_acq_rel(&ring->done_turn, 1);
 	pa_futex_wake(&ring->done_turn, INT32_MAX);
+	end_calls(ring);
 }
 
 void pa_ring_atfork_child(struct pa_ring *ring, bool reader_comes)

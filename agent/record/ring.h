@@ -31,9 +31,9 @@ struct pa_ring;
 /* bytes: power of two, 64k..1G. NULL when the kernel has no memory. */
 PA_BOOT struct pa_ring *pa_ring_create(size_t bytes);
 
-/* may_wake, PA_SIGNAL: may the calling thread make system calls? One that may not neither wakes the
- * reader nor waits for it. */
-PA_BOOT void pa_ring_ask_writers(struct pa_ring *ring, bool (*may_wake)(void));
+/* Around each system call that wakes the reader, or waits for it; PA_SIGNAL. begin: false when the
+ * calling thread may make none; then there is no end. */
+PA_BOOT void pa_ring_ask_writers(struct pa_ring *ring, bool (*begin)(void), void (*end)(void));
 
 /*
  * Room for one record of at most max_bytes (not 0), 64-byte aligned. NULL when the ring is full.

@@ -3,18 +3,24 @@
 #include <errno.h>
 #include <sys/mman.h>
 
+#include "../base/clock.h"
 #include "../base/lock.h"
 #include "filter.h"
+#include "on.h"
 #include "peek.h"
 #include "rollcall.h"
 #include "tick.h"
 
 #include "../base/banned.h"
 
-/* How long threads that looked at pa_sandbox_all before it changed may be on their way. */
+/* How long a filter for all threads waits for those that looked at pa_sandbox_all before it was
+ * changed: until they are done, and for those that were not counted. */
+#define CALLS_PATIENCE_NS (100 * PA_NS_PER_MS)
+#define CALLS_LOOK_NS 100000
 #define ON_THEIR_WAY_NS (2 * PA_NS_PER_MS)
 
 PA_ATOMIC(uint32_t) pa_sandbox_all;
+PA_ATOMIC(uint32_t) pa_sandbox_calls;
 PA_ATOMIC(uint32_t) pa_sandbox_unproven;
 
 static const struct {
@@ -87,19 +93,34 @@ static void confine_this(struct pa_sandbox_step *step, struct pa_thread *self)
 	pa_rollcall_settle(self->tid);
 }
 
-static void confine_all(struct pa_sandbox_step *step)
+/* A thread that is in a handler of ours has a little to go after it said that it is done. */
+static void await_calls(void)
 {
-	bool could = pa_sandbox_may(&pa_thread_self, PA_CALLS_TIMER | PA_CALLS_RETURN);
-	pa_store_relaxed(&pa_sandbox_all, step->had_all | step->denied);
-	pa_fence_full();
-	if (!could)
-		return;
-	pa_tick_all_confined();
-	pa_rollcall_settle(0);
+	int64_t end_ns = pa_clock_mono_ns() + CALLS_PATIENCE_NS;
+	bool busy;
+	/* Ends: at end_ns. */
+	while ((busy = pa_load_acquire(&pa_sandbox_calls) != 0) && pa_clock_mono_ns() < end_ns)
+		pa_futex_rest(CALLS_LOOK_NS);
+	if (busy)
+		PA_COUNT_EVENT(filters_late);
 	pa_futex_rest(ON_THEIR_WAY_NS);
 }
 
-void pa_sandbox_enter(struct pa_sandbox_step *step, struct pa_thread *self)
+static void confine_all(struct pa_sandbox_step *step)
+{
+	bool could = pa_sandbox_may(&pa_thread_self, PA_CALLS_TIMER | PA_CALLS_RETURN);
+	bool can_wait = pa_sandbox_may_wake();
+	pa_store_relaxed(&pa_sandbox_all, step->had_all | step->denied);
+	pa_fence_full();
+	if (could && step->denied & (PA_CALLS_TIMER | PA_CALLS_RETURN)) {
+		pa_rollcall_settle(0);
+		pa_tick_all_confined();
+	}
+	if (can_wait)
+		await_calls();
+}
+
+void pa_sandbox_look(struct pa_sandbox_step *step, struct pa_thread *self)
 {
 	int saved_errno = errno;
 	step->had = pa_load_relaxed(&self->denied);
@@ -107,10 +128,20 @@ void pa_sandbox_enter(struct pa_sandbox_step *step, struct pa_thread *self)
 	if (!self->met && pa_sandbox_may(self, PA_CALLS_WHO))
 		pa_thread_meet(self);
 	step->denied = step->filter ? pa_sandbox_denied(step->filter) : PA_CALLS_ALL;
+	errno = saved_errno;
+}
+
+void pa_sandbox_enter(struct pa_sandbox_step *step, struct pa_thread *self)
+{
+	int saved_errno = errno;
 	if (step->denied & PA_CALLS_OF_PROGRAM && step->all_threads)
 		confine_all(step);
 	else if (step->denied & PA_CALLS_OF_PROGRAM)
 		confine_this(step, self);
+	else if (step->all_threads)
+		pa_store_relaxed(&pa_sandbox_all, step->had_all | step->denied);
+	else
+		pa_store_relaxed(&self->denied, step->had | step->denied);
 	errno = saved_errno;
 }
 
@@ -124,6 +155,21 @@ void pa_sandbox_stay_out(const struct pa_sandbox_step *step, struct pa_thread *s
 bool pa_sandbox_may_wake(void)
 {
 	return pa_sandbox_may(&pa_thread_self, PA_CALLS_WAKE);
+}
+
+bool pa_sandbox_begin_wake(void)
+{
+	return pa_sandbox_begin(&pa_thread_self, PA_CALLS_WAKE);
+}
+
+void pa_sandbox_end(void)
+{
+	pa_sub_acq_rel(&pa_sandbox_calls, 1);
+}
+
+void pa_sandbox_atfork_child(void)
+{
+	pa_reset(&pa_sandbox_calls, 0);
 }
 
 void pa_sandbox_inherit(struct pa_thread *self, uint32_t denied)

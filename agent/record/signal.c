@@ -13,6 +13,7 @@
 #include "on.h"
 #include "regs.h"
 #include "rollcall.h"
+#include "sandbox.h"
 #include "tasks.h"
 #include "tick.h"
 
@@ -25,6 +26,9 @@
 #define HELD_RUN_NS PA_NS_PER_MS
 /* What our handler uses of a stack, beside the kernel's frame; 600 bytes were measured. */
 #define HANDLER_BYTES ((size_t)1 << 10)
+
+/* How long a thread of the program waits for one of ours that takes or releases the signal. */
+#define NOW_PATIENCE_NS (100 * PA_NS_PER_MS)
 
 static struct {
 	struct pa_lock lock;        /* take, release; PA_LOCK_SIGNAL */
@@ -46,10 +50,12 @@ static void on_signal(int signal, siginfo_t *info, void *context)
 	}
 	pa_altstack_see(context);
 	bool ours = info->si_code == SI_TIMER;
+	pa_add_acq_rel(&pa_sandbox_calls, 1); /* see there; a signal that is here has to be met */
 	if (ours)
 		pa_tick_answer(info, context);
 	else
 		ours = pa_rollcall_answer(info, context);
+	pa_sandbox_end();
 	if (ours)
 		pa_asleep_hide_interruption(context);
 	else
@@ -180,6 +186,18 @@ void pa_signal_release(bool all_answered)
 	state.unanswered |= !all_answered;
 	if (--state.takers == 0)
 		give_back();
+	pa_unlock(&state.lock);
+}
+
+void pa_signal_release_now(void)
+{
+	if (!pa_lock_timed(&state.lock, NOW_PATIENCE_NS))
+		return;
+	pa_disposition_drop_pending();
+	if (--state.takers == 0) {
+		state.unanswered = false;
+		pa_disposition_restore(pa_load_relaxed(&state.kept));
+	}
 	pa_unlock(&state.lock);
 }
 

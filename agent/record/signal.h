@@ -28,6 +28,10 @@ PA_AGENT int pa_signal_take(void);
  */
 PA_AGENT void pa_signal_release(bool all_answered);
 
+/* As release, on a thread of the program: it waits for no tracer. What a tracer has in hands is met
+ * by what the program set. */
+PA_APP void pa_signal_release_now(void);
+
 /* Signals of ours will come for ever: they are ignored from now on, where they would kill. */
 PA_SIGNAL void pa_signal_keep(void);
 

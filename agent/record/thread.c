@@ -57,9 +57,11 @@ bool pa_thread_is_deaf(int32_t tid)
 
 static int32_t own_tid(void)
 {
-	if (!pa_sandbox_may(&pa_thread_self, PA_CALLS_WHO))
+	if (!pa_sandbox_begin(&pa_thread_self, PA_CALLS_WHO))
 		return pa_libc_tid();
-	return (int32_t)syscall(SYS_gettid);
+	int32_t tid = (int32_t)syscall(SYS_gettid);
+	pa_sandbox_end();
+	return tid;
 }
 
 static uint64_t mix(uint64_t x)

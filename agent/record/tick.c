@@ -28,6 +28,7 @@
 /* How long stop waits for threads that make or delete their timer: a few system calls, unless the
  * thread is stopped there. */
 #define OTHERS_PATIENCE_NS PA_NS_PER_S
+#define CONFINE_PATIENCE_NS (100 * PA_NS_PER_MS) /* for a profile that begins or ends */
 #define OTHERS_LOOK_NS (PA_NS_PER_MS / 10)
 
 struct slot {
@@ -324,7 +325,7 @@ static void begin(struct pa_thread *thread, struct slot *slot)
 void pa_tick_thread_begin(struct pa_thread *thread)
 {
 	/* It has the filters of its creator, which may not allow what follows. */
-	if (pa_load_relaxed(&state.confined) || !pa_sandbox_may(thread, PA_CALLS_TIMER)) {
+	if (pa_load_relaxed(&state.confined) || !pa_sandbox_begin(thread, PA_CALLS_TIMER)) {
 		PA_COUNT_EVENT(timers_failed);
 		return;
 	}
@@ -333,6 +334,7 @@ void pa_tick_thread_begin(struct pa_thread *thread)
 	if (slot)
 		begin(thread, slot);
 	leave();
+	pa_sandbox_end();
 }
 
 /* Ticks due by the thread's CPU time that the timer did not deliver: the kernel looks at CPU timers
@@ -361,8 +363,10 @@ static void charge_residue(struct pa_thread *thread)
 
 void pa_tick_thread_end(struct pa_thread *thread)
 {
-	if (thread->tick_slot && pa_sandbox_may(thread, PA_CALLS_TIMER | PA_CALLS_WHO))
+	if (thread->tick_slot && pa_sandbox_begin(thread, PA_CALLS_TIMER | PA_CALLS_WHO)) {
 		charge_residue(thread);
+		pa_sandbox_end();
+	}
 	thread->tick_slot = 0;
 }
 
@@ -378,14 +382,20 @@ void pa_tick_thread_confined(struct pa_thread *thread)
 
 void pa_tick_all_confined(void)
 {
-	enter();
-	for (uint32_t i = 0; i < SLOTS && pa_load_acquire(&pa_on->cpu); i++) {
-		if (!pa_load_relaxed(&state.slots[i].timer))
-			continue;
-		delete_timer(&state.slots[i]);
-		PA_COUNT_EVENT(timers_failed);
+	if (!pa_lock_timed(&state.lock, CONFINE_PATIENCE_NS))
+		return;
+	if (state.running) {
+		pa_store_release(&pa_on->cpu, 0);
+		for (uint32_t i = 0; i < SLOTS; i++) {
+			if (pa_load_relaxed(&state.slots[i].timer))
+				PA_COUNT_EVENT(timers_failed);
+			delete_timer(&state.slots[i]);
+		}
+		await_others();
+		pa_signal_release_now();
+		state.running = false;
 	}
-	leave();
+	pa_unlock(&state.lock);
 }
 
 void pa_tick_atfork_child(void)

@@ -143,8 +143,10 @@ bool pa_tracing_block(struct pa_thread *thread, enum pa_tracing_wait wait, const
 	thread->trace_frame = frame;
 	struct pa_event event =
 		event_of(thread, pa_tracing_word(PA_TRACING_BLOCK, wait), object, number);
-	if (pa_sandbox_may(thread, PA_CALLS_WHO))
+	if (pa_sandbox_begin(thread, PA_CALLS_WHO)) {
 		pa_regs_syscall(SYS_prctl, PR_GET_NAME, (long)event.name, 0, 0);
+		pa_sandbox_end();
+	}
 	record_stack(thread, &event, caller);
 	if (barrier)
 		publish_release(object, number);

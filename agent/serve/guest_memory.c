@@ -56,6 +56,7 @@ void *malloc(size_t bytes)
 void *calloc(size_t count, size_t bytes)
 {
 	size_t all;
+	pa_seat_heed();
 	if (pa_core_bridge)
 		return pa_core_bridge->memory.calloc(count, bytes);
 	return __builtin_mul_overflow(count, bytes, &all) ? NULL : early_alloc(all);
@@ -63,6 +64,7 @@ void *calloc(size_t count, size_t bytes)
 
 void free(void *block)
 {
+	pa_seat_heed();
 	if (block && pa_core_bridge && !is_early(block))
 		pa_core_bridge->memory.free(block);
 }

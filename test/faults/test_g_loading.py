@@ -302,6 +302,27 @@ def test_sandbox(case, how):
     assert under.out == b"worked\n"
 
 
+@row("F100f", "a filter for all threads that kills what our own threads do", severity=1, fast=True)
+@pytest.mark.parametrize("where", ["alone", "busy"])
+def test_sandbox_of_all_threads(case, where):
+    _, under = case.same([program("f_seccomp"), "kill", where])
+    assert under.out == b"worked\n"
+
+
+@row("F100g", "filters for all threads, and of one, by either call", severity=1)
+@pytest.mark.parametrize("where", ["all", "busy", "alone", "prctl"])
+@pytest.mark.parametrize("how", ["kill", "errno", "trap"])
+def test_sandboxes(case, how, where):
+    _, under = case.same([program("f_seccomp"), how, where])
+    assert under.out == b"worked\n"
+
+
+@row("F100h", "strict mode of a program with one thread", severity=1, fast=True)
+def test_strict_mode(case):
+    _, under = case.same([program("f_seccomp"), "strict"])
+    assert under.out == b"worked\n"
+
+
 # ------------------------------------------------------------------ files that move
 
 @row("F101", "chroot and privilege drop", severity=3)

@@ -65,6 +65,7 @@ static void step_is_taken_back_when_the_kernel_refuses(void **unused)
 	(void)unused;
 	struct pa_thread *self = &pa_thread_self;
 	struct pa_sandbox_step strict = { .filter = NULL };
+	pa_sandbox_look(&strict, self);
 	pa_sandbox_enter(&strict, self);
 	assert_false(pa_sandbox_may(self, PA_CALLS_CLOCK));
 	assert_false(pa_sandbox_may_wake());
@@ -79,11 +80,39 @@ static void step_of_all_threads_confines_each(void **unused)
 	const struct sock_fprog program = { 1, code };
 	struct pa_sandbox_step step = { .filter = &program, .all_threads = true };
 	struct pa_thread other = { 0 };
+	pa_sandbox_look(&step, &pa_thread_self);
 	pa_sandbox_enter(&step, &pa_thread_self);
 	assert_false(pa_sandbox_may(&other, PA_CALLS_MAP));
 	assert_true(pa_sandbox_may(&other, PA_CALLS_CLOCK));
 	pa_sandbox_stay_out(&step, &pa_thread_self);
 	assert_true(pa_sandbox_may(&other, PA_CALLS_ALL));
+}
+
+static void begun_call_is_seen_until_its_end(void **unused)
+{
+	(void)unused;
+	assert_true(pa_sandbox_begin(&pa_thread_self, PA_CALLS_MAP));
+	assert_int_equal(pa_load_acquire(&pa_sandbox_calls), 1);
+	pa_sandbox_end();
+	pa_sandbox_inherit(&pa_thread_self, PA_CALLS_MAP);
+	assert_false(pa_sandbox_begin(&pa_thread_self, PA_CALLS_MAP));
+	pa_sandbox_inherit(&pa_thread_self, 0);
+	assert_int_equal(pa_load_acquire(&pa_sandbox_calls), 0);
+}
+
+static void filter_goes_on_without_a_call_that_does_not_end(void **unused)
+{
+	(void)unused;
+	struct sock_filter code[] = { RETURN(SECCOMP_RET_KILL) };
+	const struct sock_fprog program = { 1, code };
+	struct pa_sandbox_step step = { .filter = &program, .all_threads = true };
+	assert_true(pa_sandbox_begin(&pa_thread_self, PA_CALLS_MAP));
+	uint64_t before = pa_load_relaxed(&pa_record.counters.filters_late);
+	pa_sandbox_look(&step, &pa_thread_self);
+	pa_sandbox_enter(&step, &pa_thread_self);
+	assert_int_equal(pa_load_relaxed(&pa_record.counters.filters_late), before + 1);
+	pa_sandbox_stay_out(&step, &pa_thread_self);
+	pa_sandbox_end();
 }
 
 static void thread_in_a_sandbox_knows_its_id_without_a_call(void **unused)
@@ -105,6 +134,8 @@ int main(void)
 		cmocka_unit_test(filter_that_cannot_be_read_denies_everything),
 		cmocka_unit_test(step_is_taken_back_when_the_kernel_refuses),
 		cmocka_unit_test(step_of_all_threads_confines_each),
+		cmocka_unit_test(begun_call_is_seen_until_its_end),
+		cmocka_unit_test(filter_goes_on_without_a_call_that_does_not_end),
 		cmocka_unit_test(thread_in_a_sandbox_knows_its_id_without_a_call),
 	};
 	pa_record.pid = getpid();

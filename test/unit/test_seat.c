@@ -100,6 +100,28 @@ static void holder_of_a_lock_stays_until_it_gave_it_back(void **unused)
 	pa_unlock(&lock);
 }
 
+static void hold_and_heed(void)
+{
+	pa_lock(&lock);
+	pa_seat_pin();
+	pa_add_acq_rel(&table.turn, 1);
+	pa_seat_heed();
+	pa_add_acq_rel(&steps, 1);
+	pa_seat_unpin();
+	pa_store_release(&table.hard, 1);
+	pa_seat_heed();
+	pa_add_acq_rel(&steps, 1);
+}
+
+static void who_leaves_for_good_leaves_all_but_what_libc_needs(void **unused)
+{
+	(void)unused;
+	sit_and(hold_and_heed);
+	assert_int_equal(pa_load_acquire(&steps), 1);
+	assert_true(pa_load_acquire(&table.torn));
+	pa_lock_reset(&lock);
+}
+
 static void mind_only(void)
 {
 	pa_seat_mind();
@@ -202,6 +224,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test_setup(sleeper_that_is_asked_leaves, set_up),
 		cmocka_unit_test_setup(holder_of_a_lock_stays_until_it_gave_it_back, set_up),
+		cmocka_unit_test_setup(who_leaves_for_good_leaves_all_but_what_libc_needs, set_up),
 		cmocka_unit_test_setup(thread_of_this_turn_stays, set_up),
 		cmocka_unit_test_setup(thread_without_a_seat_passes_through, set_up),
 		cmocka_unit_test_setup(who_leaves_rings_for_those_who_poll, set_up),

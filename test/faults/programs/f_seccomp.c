@@ -3,7 +3,10 @@
  * exit_group, mmap, munmap, mprotect, brk, futex. Then it works: memory, a mutex that two of its
  * threads want, and a second of computing.
  *
- *   f_seccomp kill|errno|trap|strict [all]   all: the filter is put on all threads (TSYNC)
+ *   f_seccomp kill|errno|trap|strict [all|busy|prctl|alone]
+ *
+ * all: the filter is put on all threads (TSYNC); busy: on four more, that allocate and lock
+ * meanwhile; prctl: by that call, on the calling thread; alone: on all, of which there is one.
  *
  * kill: any other call ends the process; errno: it gives EPERM; trap: it gives SIGSYS, and the
  * number of the call is printed. All
@@ -33,7 +36,8 @@
 static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
 static pthread_barrier_t barrier;
 static unsigned long shared;
-static int is_strict, waits, input_ended;
+static int is_strict, waits, input_ended, all, by_prctl;
+static pthread_barrier_t begin, never;
 
 static void say(const char *text)
 {
@@ -51,7 +55,15 @@ static void on_sys(int signal, siginfo_t *info, void *context)
 	say(text);
 }
 
-static void enter_filter(unsigned action, int all)
+static long put_on(struct sock_fprog *program)
+{
+	if (by_prctl)
+		return prctl(PR_SET_SECCOMP, SECCOMP_MODE_FILTER, program);
+	return syscall(SYS_seccomp, SECCOMP_SET_MODE_FILTER, all ? SECCOMP_FILTER_FLAG_TSYNC : 0,
+		program);
+}
+
+static void enter_filter(unsigned action)
 {
 	struct sock_filter code[] = {
 		BPF_STMT(BPF_LD | BPF_W | BPF_ABS, offsetof(struct seccomp_data, nr)),
@@ -66,8 +78,7 @@ static void enter_filter(unsigned action, int all)
 	};
 	struct sock_fprog program = { sizeof(code) / sizeof(code[0]), code };
 	prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0);
-	if (syscall(SYS_seccomp, SECCOMP_SET_MODE_FILTER, all ? SECCOMP_FILTER_FLAG_TSYNC : 0,
-		    &program) != 0) {
+	if (put_on(&program) != 0) {
 		perror("seccomp");
 		exit(2);
 	}
@@ -119,20 +130,59 @@ static void work_until_input_ends(void)
 
 static void *second(void *unused)
 {
+	if (all)
+		pthread_barrier_wait(&begin); /* libc begins a thread by denied calls, */
 	pthread_barrier_wait(&barrier);
 	if (!waits)
 		work(1);
 	pthread_barrier_wait(&barrier);
+	if (all)
+		pthread_barrier_wait(&never); /* and ends it by such */
 	return unused;
+}
+
+static void *busy(void *unused)
+{
+	work(0.1);
+	pthread_barrier_wait(&begin);
+	work(1.5);
+	pthread_barrier_wait(&never);
+	return unused;
+}
+
+static void start_busy(int count)
+{
+	pthread_t thread;
+	pthread_barrier_init(&begin, NULL, 2 + (unsigned)count);
+	pthread_barrier_init(&never, NULL, 100);
+	for (int i = 0; i < count; i++)
+		pthread_create(&thread, NULL, busy, NULL);
+}
+
+static unsigned verdict(const char *how)
+{
+	return how[0] == 'k' ? SECCOMP_RET_KILL_PROCESS
+		: how[0] == 'e' ? SECCOMP_RET_ERRNO | EPERM : SECCOMP_RET_TRAP;
+}
+
+static void work_alone(const char *how)
+{
+	all = 1;
+	enter_filter(verdict(how));
+	work(1);
+	say("worked\n");
+	_exit(0);
 }
 
 int main(int argc, char **argv)
 {
-	const char *how = argc > 1 ? argv[1] : "kill";
-	int all = argc > 2 && strcmp(argv[2], "all") == 0;
+	const char *how = argc > 1 ? argv[1] : "kill", *where = argc > 2 ? argv[2] : "";
+	int is_busy = strcmp(where, "busy") == 0;
 	pthread_t thread;
 	struct sigaction action = { .sa_sigaction = on_sys, .sa_flags = SA_SIGINFO };
-	waits = argc > 2 && !all;
+	all = is_busy || strcmp(where, "all") == 0;
+	by_prctl = strcmp(where, "prctl") == 0;
+	waits = strcmp(where, "wait") == 0;
 	is_strict = strcmp(how, "strict") == 0;
 	sigaction(SIGSYS, &action, NULL);
 	work(0.3);
@@ -143,11 +193,15 @@ int main(int argc, char **argv)
 		say("worked\n");
 		syscall(SYS_exit, 0);
 	}
+	if (strcmp(where, "alone") == 0)
+		work_alone(how);
+	start_busy(is_busy ? 4 : 0);
 	pthread_create(&thread, NULL, second, NULL);
 	if (waits)
 		pthread_create(&thread, NULL, reader, NULL);
-	enter_filter(how[0] == 'k' ? SECCOMP_RET_KILL_PROCESS : how[0] == 'e' ?
-		SECCOMP_RET_ERRNO | EPERM : SECCOMP_RET_TRAP, all);
+	if (all)
+		pthread_barrier_wait(&begin);
+	enter_filter(verdict(how));
 	pthread_barrier_wait(&barrier);
 	if (waits)
 		work_until_input_ends();
