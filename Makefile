@@ -7,7 +7,7 @@
 #   make soak       programs under load for MINUTES=10, all profiles all the time: what grows
 #   make asan       unit tests under the address and undefined-behaviour sanitizers
 #   make asan-e2e   end-to-end tests with an agent that is built so
-#   make tsan       unit tests under the thread sanitizer
+#   make tsan       unit tests that have threads, under the thread sanitizer
 #   make fuzz       FUZZ_SECONDS=60 of each fuzz target, with sanitizers; FUZZ='elf maps' only those
 #   make conformance  Go's net/http/pprof and the agent, asked the same; ROWS=1 shows each row
 #   make lint       layers, exports, undefined symbols, headers, shell scripts
@@ -224,24 +224,36 @@ asan-agent: setup
 		OPT='-O1 -g -DPA_DEBUG' SAN='-fsanitize=address,undefined' \
 		CFLAGS='$(CFLAGS) -Wno-error'
 
-# The agent of that build in programs at work: from each part of it one test or two that do not
-# measure time. It fails by what the sanitizers write, too.
-ASAN_E2E ?= test_labels.py test_custom.py test_trace_calls.py test_modules.py test_text.py
+# The agent of that build in programs at work: of each part tests that do not measure time, nor need
+# the hooks of malloc, which is libasan's there. What the sanitizers write makes it fail, too.
+ASAN_E2E ?= test_labels.py test_trace_calls.py \
+	test_pages.py::test_paths_that_try_something_get_nothing \
+	test_pages.py::test_agent_page_as_json_has_the_same \
+	test_threads.py::test_dump_says_what_each_thread_waits_for \
+	test_threads.py::test_threads_that_come_and_go_do_no_harm \
+	test_cpu.py::test_threads_born_during_the_profile_are_sampled \
+	test_custom.py::test_forked_child_keeps_the_profile \
+	test_process.py::test_forked_child_holds_nothing_of_the_parents_port \
+	test_process.py::test_exec_during_a_cpu_profile_does_not_kill_the_new_program \
+	test_process.py::test_exit_with_busy_threads_again_and_again
 .PHONY: asan-e2e
 asan-e2e: asan-agent all victims $(B)/e2e/profile_pb2.py
 	$(Q)rm -rf $(B)/asan-agent/reports && mkdir -p $(B)/asan-agent/reports
 	$(Q)PPROFAGENT_OBJECTS=$(abspath $(B)/asan-agent) \
 		PPROFAGENT_FIRST=$$($(CC) -print-file-name=libasan.so) \
 		ASAN_OPTIONS=detect_leaks=0:log_path=$(abspath $(B)/asan-agent/reports)/asan \
-		UBSAN_OPTIONS=print_stacktrace=1:log_path=$(abspath $(B)/asan-agent/reports)/ubsan \
+		UBSAN_OPTIONS=print_stacktrace=1:halt_on_error=1 \
 		PPROFAGENT_BUILD=$(abspath $(B)) PYTHONDONTWRITEBYTECODE=1 \
-		$(PYTHON) -m pytest -p no:cacheprovider -q $(PYTEST) $(ASAN_E2E:%=test/e2e/%)
-	$(Q)! cat $(B)/asan-agent/reports/* 2>/dev/null
+		$(PYTHON) -m pytest -p no:cacheprovider -q $(PYTEST) $(ASAN_E2E:%=test/e2e/%); \
+		rc=$$?; ! cat $(B)/asan-agent/reports/* 2>/dev/null && exit $$rc
 
-# Not from inside malloc: that sanitizer's own malloc cannot be entered twice.
+# Only tests with threads: of the others that sanitizer can say nothing. And not from inside malloc:
+# its own malloc cannot be entered twice.
+THREADED = $(notdir $(basename $(sort $(shell \
+	grep -lE 'pthread_create|"(collector|fake_profiles)\.h"' test/unit/test_*.c))))
 tsan: setup
 	$(Q)$(MAKE) --no-print-directory unit B=$(B)/tsan SETUP_DONE=1 OPT='-O1 -g -DPA_DEBUG' \
-		SAN='-fsanitize=thread' UNIT_INSIDE= \
+		SAN='-fsanitize=thread' UNIT_INSIDE= TESTS='$(filter $(THREADED),$(TESTS))' \
 		CFLAGS='$(CFLAGS) -Wno-error $(if $(findstring clang,$(CC)),,-Wno-tsan)'
 
 # ---------------------------------------------------------------- fuzz targets

@@ -16,6 +16,10 @@
 #include "record/sandbox.h"
 #include "record/thread.h"
 
+#ifdef __SANITIZE_ADDRESS__
+#include <sanitizer/asan_interface.h>
+#endif
+
 #define AGENT_STACK_BYTES ((size_t)1 << 20)
 
 struct trampoline {
@@ -111,8 +115,22 @@ static void count_again(void)
 		__atomic_add_fetch(count, 1, __ATOMIC_ACQ_REL);
 }
 
+#ifdef __SANITIZE_ADDRESS__
+/* libasan does not see our threads begin: what it remembers of a stack is an earlier thread's. */
+PA_NOINLINE static void forget_stack(void)
+{
+	char *here = __builtin_frame_address(0);
+	__asan_unpoison_memory_region(here - AGENT_STACK_BYTES, AGENT_STACK_BYTES);
+}
+#else
+static void forget_stack(void)
+{
+}
+#endif
+
 static void *run_agent_thread(void *given)
 {
+	forget_stack();
 	/* A new thread inherits them, and the program forked with what it likes. */
 	(void)pa_regs_calm_flags();
 	pa_regs_fresh_fpu();

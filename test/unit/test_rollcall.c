@@ -368,6 +368,7 @@ static void raw_clone_answers_without_touching_its_creators_tls(void **unused)
 {
 	(void)unused;
 	pa_thread_meet(&pa_thread_self);
+	call(0); /* its own alternate stack, if it has one, is known from here on */
 	struct pa_thread before = pa_thread_self;
 	pa_store_release(&clone_of.stay, 1);
 	int flags = CLONE_VM | CLONE_FS | CLONE_FILES | CLONE_SIGHAND | CLONE_THREAD |
