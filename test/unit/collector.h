@@ -11,6 +11,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "agent/base/clock.h"
 #include "agent/profile/core.h"
 #include "agent/profile/drain.h"
 #include "agent/profile/snapshot.h"

@@ -275,7 +275,7 @@ static void events_of_one_value_come_in_the_order_of_what_was_done(void **unused
 /* 0, or the number of the check that failed. */
 static int child_of_quiet_parent(struct pa_custom *custom)
 {
-	pa_ring_atfork_child(pa_record.ring);
+	pa_ring_atfork_child(pa_record.ring, false);
 	pa_custom_atfork_child();
 	if (count(custom) != 100 || pa_custom_find("forked") != custom)
 		return 1;
@@ -325,7 +325,7 @@ static int child_of_busy_parent(struct pa_custom *custom)
 	static uint8_t in[6000];
 	uint32_t sum = 0;
 	alarm(20); /* what is broken may hang */
-	pa_ring_atfork_child(pa_record.ring);
+	pa_ring_atfork_child(pa_record.ring, false);
 	pa_custom_atfork_child();
 	while (fixture_next(&event)) {
 		if (event.head.value[0] == custom->id)

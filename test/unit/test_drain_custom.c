@@ -217,7 +217,7 @@ static void values_whose_events_were_lost_are_told(void **unused)
 static int run_child(bool held)
 {
 	const uintptr_t pc = PC(41);
-	pa_ring_atfork_child(bridge.ring);
+	pa_ring_atfork_child(bridge.ring, false);
 	bridge.forked = true;
 	bridge.start_mono_ns = INT64_MAX; /* its parent's events count here as well */
 	bridge.atfork.child(held);

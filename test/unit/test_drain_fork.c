@@ -46,7 +46,8 @@ static int run_child(bool held)
 {
 	struct pa_snapshot *snapshot;
 	const struct pa_sample *sample;
-	pa_ring_atfork_child(bridge.ring);
+	pa_ring_atfork_child(bridge.ring, false);
+	pa_counters_copy(&bridge.inherited, bridge.counters);
 	bridge.atfork.child(held);
 	if (pa_drain_init() != 0)
 		return 1;
