@@ -165,7 +165,7 @@ def test_redis_under_load(start, tool, tmp_path):
                     "--bind", "127.0.0.1"])
 
     def load():
-        done = subprocess.run(["redis-benchmark", "-p", str(port), "-n", "20000", "-c", "20",
+        done = subprocess.run(["redis-benchmark", "-p", str(port), "-n", "5000", "-c", "20",
                                "-t", "set,get", "-q"], capture_output=True, text=True,
                               timeout=120, check=False)
         assert done.returncode == 0 and done.stdout.count("requests per second") == 2, done
