@@ -49,7 +49,10 @@ def test_trapping_filter(case):
         target.get("/goroutine")  # opens the core
         assert target.ask("filter", "opened") == "opened no"
         for path in paths:
-            target.get(path)  # may say that it could not: it was refused to open a file
+            try:
+                target.get(path)  # may say that it could not: it was refused to open a file
+            except OSError:
+                pass  # its threads left, since the filter refuses what they need
             assert target.ask("again", "opened") == "opened no"
     assert target.finish() == 0 and target.err == ""
     assert target.out.endswith("lived\n")
