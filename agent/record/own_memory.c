@@ -48,7 +48,6 @@ static struct {
 	uint32_t generation;             /* guard: lock */
 	PA_ATOMIC(struct block *) put_aside; /* by threads of the program; acq_rel, taken whole */
 	PA_ATOMIC(uintptr_t) places[PLACES]; /* written under lock; release / acquire */
-	PA_ATOMIC(size_t) bytes;             /* statistics only */
 } state = { .lock = PA_LOCK_INIT(PA_LOCK_MEMORY) };
 
 /* ---- classes ---- */
@@ -132,7 +131,6 @@ static struct slab *map_slab_locked(size_t bytes, size_t block_bytes, unsigned c
 	slab->generation = state.generation;
 	slab->fresh_at = sizeof(*slab);
 	pa_alloc_mark(slab, marked_bytes(slab));
-	pa_add_relaxed(&state.bytes, bytes);
 	return slab;
 }
 
@@ -141,7 +139,6 @@ static void unmap_slab_locked(struct slab *slab)
 	size_t bytes = slab->mapped_bytes;
 	pa_alloc_unmark(slab, marked_bytes(slab));
 	pa_store_release(&state.places[find_place((uintptr_t)slab)], PLACE_LEFT);
-	pa_sub_relaxed(&state.bytes, bytes);
 	pa_unmap(slab, bytes);
 }
 
@@ -300,11 +297,6 @@ void pa_own_memory_free(void *block)
 	free_locked(block);
 	pa_unlock(&state.lock);
 	errno = saved_errno;
-}
-
-size_t pa_own_memory_bytes(void)
-{
-	return pa_load_relaxed(&state.bytes);
 }
 
 void pa_own_memory_atfork_child(void)

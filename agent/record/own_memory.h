@@ -7,7 +7,7 @@
  * thread of the program: free() and realloc() know such memory by pa_own_memory_has.
  *
  * Small blocks come from slabs of 64 KiB, one size class each; larger ones are mappings. Slabs that
- * are empty go back to the kernel.
+ * are empty go back to the kernel. All of it is among pa_map_bytes (base/arena.h).
  *
  * Context: alloc PA_AGENT (and what the program calls by pprofagent.h); the others as they say.
  * Lock: PA_LOCK_MEMORY, never taken by free on a thread of the program.
@@ -31,9 +31,6 @@ PA_APP size_t pa_own_memory_size(const void *block);
 
 /* On any thread. One of the program's puts it aside for the next call of ours: it never waits. */
 PA_APP void pa_own_memory_free(void *block);
-
-/* Bytes from the kernel now. Statistics only. */
-PA_SIGNAL size_t pa_own_memory_bytes(void);
 
 /*
  * In a forked child. A thread of ours that was inside at the time of the fork is gone: its lists

@@ -10,6 +10,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "agent/base/arena.h"
 #include "agent/record/alloc.h"
 #include "agent/record/own_memory.h"
 #include "agent/record/thread.h"
@@ -75,15 +76,15 @@ static void what_is_freed_goes_back_to_the_kernel(void **unused)
 	(void)unused;
 	enum { COUNT = 2000 };
 	void *blocks[COUNT];
-	size_t before = pa_own_memory_bytes();
+	size_t before = pa_map_bytes();
 	for (int i = 0; i < COUNT; i++)
 		blocks[i] = alloc(1000);
 	void *large = alloc(3 << 20);
-	assert_true(pa_own_memory_bytes() >= before + COUNT * 1000 + (3 << 20));
+	assert_true(pa_map_bytes() >= before + COUNT * 1000 + (3 << 20));
 	pa_own_memory_free(large);
 	for (int i = 0; i < COUNT; i++)
 		pa_own_memory_free(blocks[i]);
-	assert_true(pa_own_memory_bytes() <= before + (64 << 10));
+	assert_true(pa_map_bytes() <= before + (64 << 10));
 }
 
 static void freed_blocks_are_not_known_any_more(void **unused)
@@ -131,14 +132,14 @@ static void too_much_is_refused(void **unused)
 static void thread_of_the_program_frees_without_the_lock(void **unused)
 {
 	(void)unused;
-	size_t before = pa_own_memory_bytes();
+	size_t before = pa_map_bytes();
 	void *large = alloc(1 << 20);
 	pa_thread_self.role = PA_ROLE_PROGRAM;
 	pa_own_memory_free(large);
-	assert_true(pa_own_memory_bytes() > before); /* put aside */
+	assert_true(pa_map_bytes() > before); /* put aside */
 	pa_thread_self.role = PA_ROLE_AGENT;
 	pa_own_memory_free(alloc(1));
-	assert_true(pa_own_memory_bytes() <= before + (64 << 10));
+	assert_true(pa_map_bytes() <= before + (64 << 10));
 }
 
 static void *churn(void *seed)
