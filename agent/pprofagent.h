@@ -1,17 +1,18 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /*
- * pprofagent.h - for programs that want more of the agent than it does unasked: profiles of their
- * own, labels, profiles written to files, tasks and regions in traces. The semantics are those of
+ * pprofagent.h - for programs that use more than the default profiles: user-defined profiles,
+ * labels, profiles written to descriptors, tasks and regions in traces. The semantics are those of
  * Go's runtime/pprof and runtime/trace.
  *
- * Optional in every way: nothing has to be linked. The functions look for the agent when they are
- * first called; where it is not preloaded, or does nothing in this process, they return -ENOSYS (or
- * NULL, 0, false), and cost a test of a pointer.
+ * Optional: nothing has to be linked. The functions look for the agent at their first call; where
+ * it is not preloaded, or is inert in this process, they return -ENOSYS (or NULL, 0, false) and
+ * cost a test of a pointer.
  *
  *     static const char *const labels[] = { "worker", "burner", NULL };
  *     pprofagent_do(labels, work, argument);
  *
- * Results are 0 (or a count) or a negative error number; nothing here prints, aborts or changes
- * errno. Any thread may call, several at once as well; signal handlers may not.
+ * Results are 0 (or a count) or a negative error number; no function prints, aborts or changes
+ * errno. Any thread may call, also several at once; signal handlers may not.
  */
 #ifndef PPROFAGENT_H
 #define PPROFAGENT_H
@@ -26,13 +27,12 @@
 extern "C" {
 #endif
 
-/* A profile: one of the built-in ones, or one of the program's own. Never freed. */
+/* A profile, built-in or user-defined. Never freed. */
 typedef struct pprofagent_profile pprofagent_profile;
 
-/* What libpprofagent.so exports; only ever added to at the end. The wrappers below say what each
- * does. */
+/* Exported by libpprofagent.so; new members are only appended. See the wrappers below. */
 struct pprofagent_api {
-	unsigned size; /* bytes of this struct in the agent that is there */
+	unsigned size; /* size of this struct in the loaded agent */
 	int (*profile_new)(const char *name, pprofagent_profile **profile);
 	pprofagent_profile *(*profile_lookup)(const char *name);
 	size_t (*profile_list)(pprofagent_profile **profiles, size_t max);
@@ -58,11 +58,10 @@ struct pprofagent_api {
 	void (*trace_log)(uint64_t task, const char *category, const char *message);
 };
 
-extern const struct pprofagent_api pprofagent_api_1
-	__attribute__((weak, visibility("default")));
+extern const struct pprofagent_api pprofagent_api_1 __attribute__((weak, visibility("default")));
 
-/* The agent, or NULL. A program that is no PIE has its weak symbols settled when it is linked: so
- * it asks once more. */
+/* The agent, or NULL. In a program that is not PIE the linker resolves weak symbols, so dlsym is
+ * tried too. */
 static inline const struct pprofagent_api *pprofagent_get(void)
 {
 	static const struct pprofagent_api *api;
@@ -82,10 +81,9 @@ static inline const struct pprofagent_api *pprofagent_get(void)
 /* ---- profiles ---- */
 
 /*
- * A new, empty profile; name should begin with an import-path-like prefix, as in
- * "example.com/my.files". It is served at /debug/pprof/NAME. -EINVAL: no name, more than 127 bytes
- * of it, or one with control characters or no UTF-8; -EEXIST: there is one of that name; -ENOSPC:
- * 64 are the most.
+ * Creates an empty profile, served at /debug/pprof/NAME; name should begin with an import-path-like
+ * prefix, as in "example.com/my.files". -EINVAL: no name, more than 127 bytes, control characters
+ * or invalid UTF-8; -EEXIST: the name exists; -ENOSPC: 64 profiles exist.
  */
 static inline int pprofagent_profile_new(const char *name, pprofagent_profile **profile)
 {
@@ -93,14 +91,14 @@ static inline int pprofagent_profile_new(const char *name, pprofagent_profile **
 	return api ? api->profile_new(name, profile) : -ENOSYS;
 }
 
-/* The profile of that name, a built-in one too, or NULL. */
+/* The profile of that name, also a built-in one, or NULL. */
 static inline pprofagent_profile *pprofagent_profile_lookup(const char *name)
 {
 	const struct pprofagent_api *api = pprofagent_get();
 	return api ? api->profile_lookup(name) : NULL;
 }
 
-/* All profiles sorted by name, at most max. Returns how many there are. */
+/* Stores all profiles sorted by name, at most max. Returns their total number. */
 static inline size_t pprofagent_profile_list(pprofagent_profile **profiles, size_t max)
 {
 	const struct pprofagent_api *api = pprofagent_get();
@@ -121,8 +119,8 @@ static inline int pprofagent_profile_count(const pprofagent_profile *profile)
 }
 
 /*
- * Adds the calling stack, kept under value until value is removed. skip 0: the stack begins with
- * the caller of this function. -EEXIST: value is in there already; -EPERM: a built-in profile;
+ * Adds the calling stack, stored under value until value is removed. skip 0: the stack begins with
+ * the caller of this function. -EEXIST: value is in the profile; -EPERM: a built-in profile;
  * -EINVAL: no profile; -ENOMEM.
  */
 #define pprofagent_profile_add(profile, value, skip)                                              \
@@ -131,7 +129,7 @@ static inline int pprofagent_profile_count(const pprofagent_profile *profile)
 		pprofagent_a_ ? pprofagent_a_->profile_add((profile), (value), (skip)) : -ENOSYS; \
 	})
 
-/* Takes value and its stack out. 0 as well when it is not in there; -EPERM, -EINVAL as above. */
+/* Removes value and its stack. 0 also when it is not in the profile; -EPERM, -EINVAL as above. */
 static inline int pprofagent_profile_remove(pprofagent_profile *profile, const void *value)
 {
 	const struct pprofagent_api *api = pprofagent_get();
@@ -140,7 +138,7 @@ static inline int pprofagent_profile_remove(pprofagent_profile *profile, const v
 
 /*
  * Writes the profile to a descriptor: debug 0 gzipped profile.proto, 1 the legacy text, 2 for
- * goroutine one block a thread. -EINVAL: no profile; the error of write(2); -ETIMEDOUT: the agent
+ * goroutine one block per thread. -EINVAL: no profile; the error of write(2); -ETIMEDOUT: the agent
  * does not answer (it opens up to 250 ms after the start).
  */
 static inline int pprofagent_profile_write(const pprofagent_profile *profile, int fd, int debug)
@@ -155,8 +153,8 @@ static inline int pprofagent_write_heap_profile(int fd)
 }
 
 /*
- * CPU profiling from here to pprofagent_stop_cpu_profile, which writes the profile to fd and then
- * returns. -EBUSY: one is being taken already.
+ * Profiles CPU until pprofagent_stop_cpu_profile, which writes the profile to fd and then returns.
+ * -EBUSY: a CPU profile is being taken.
  */
 static inline int pprofagent_start_cpu_profile(int fd)
 {
@@ -164,34 +162,34 @@ static inline int pprofagent_start_cpu_profile(int fd)
 	return api ? api->start_cpu_profile(fd) : -ENOSYS;
 }
 
-/* 0 as well when none was started here. */
+/* 0 also when no profile was started here. */
 static inline int pprofagent_stop_cpu_profile(void)
 {
 	const struct pprofagent_api *api = pprofagent_get();
 	return api ? api->stop_cpu_profile() : -ENOSYS;
 }
 
-/* ns of waiting for one recorded wait; 1 all, 0 or less none. */
+/* Mean ns of waiting per recorded wait; 1 all, 0 or less none. */
 static inline int pprofagent_set_block_profile_rate(int rate_ns)
 {
 	const struct pprofagent_api *api = pprofagent_get();
 	return api ? api->block_profile_rate(rate_ns) : -ENOSYS;
 }
 
-/* One in fraction contended critical sections; 1 all, 0 none, less than 0 only asks. Returns what
- * it was before. */
+/* One in fraction contended critical sections; 1 all, 0 none, < 0 no change. Returns the previous
+ * value. */
 static inline int pprofagent_set_mutex_profile_fraction(int fraction)
 {
 	const struct pprofagent_api *api = pprofagent_get();
 	return api ? api->mutex_profile_fraction(fraction) : -ENOSYS;
 }
 
-/* ---- labels: pairs of texts that CPU samples and thread stacks of a thread carry ---- */
+/* ---- labels of CPU samples and thread stacks ---- */
 
 /*
- * pairs: key, value, key, value, ..., NULL. Adds to the labels of the calling thread, and replaces
- * those of equal keys; of equal keys in the list the last counts. Threads that it creates from then
- * on begin with its labels. NULL: it has none any more.
+ * pairs: key, value, key, value, ..., NULL. Adds labels to the calling thread, and replaces those
+ * with equal keys; of equal keys in the list the last wins. Threads that it creates later start
+ * with its labels. NULL: removes all labels.
  * -EINVAL: a key without a value; -ENOSPC: more than 32 labels, or too many different sets.
  */
 static inline int pprofagent_set_labels(const char *const *pairs)
@@ -200,7 +198,7 @@ static inline int pprofagent_set_labels(const char *const *pairs)
 	return api ? api->labels_set(pairs) : -ENOSYS;
 }
 
-/* Runs run(arg) with the labels added, and then has those from before again. run is called whatever
+/* Calls run(arg) with the labels added, then restores the previous labels. run is called whatever
  * the result is. */
 static inline int pprofagent_do(const char *const *pairs, void (*run)(void *), void *arg)
 {
@@ -213,25 +211,26 @@ static inline int pprofagent_do(const char *const *pairs, void (*run)(void *), v
 	return error;
 }
 
-/* The value of a label of the calling thread, or NULL. Valid for ever. */
+/* The value of a label of the calling thread, or NULL. Never freed. */
 static inline const char *pprofagent_label(const char *key)
 {
 	const struct pprofagent_api *api = pprofagent_get();
 	return api ? api->label(key) : NULL;
 }
 
-/* Calls each(key, value, arg) for the labels of the calling thread, by key, until it says false. */
-static inline void pprofagent_for_labels(
-	bool (*each)(const char *key, const char *value, void *arg), void *arg)
+/* Calls each(key, value, arg) for the labels of the calling thread, by key, until it returns
+ * false. */
+static inline void
+pprofagent_for_labels(bool (*each)(const char *key, const char *value, void *arg), void *arg)
 {
 	const struct pprofagent_api *api = pprofagent_get();
 	if (api)
 		api->for_labels(each, arg);
 }
 
-/* ---- execution traces: what the program is about, between what its threads do ---- */
+/* ---- execution traces: tasks, regions, logs ---- */
 
-/* The agent, if it is one that knows of traces; else NULL. */
+/* The agent, if its version supports traces; else NULL. */
 static inline const struct pprofagent_api *pprofagent_get_tracer(void)
 {
 	const struct pprofagent_api *api = pprofagent_get();
@@ -239,11 +238,11 @@ static inline const struct pprofagent_api *pprofagent_get_tracer(void)
 	return api && api->size >= need ? api : NULL;
 }
 
-/* Behind a call that records its caller's stack: the caller's frame is to be on it, even where the
- * call is the last thing that it does. */
+/* After a call that records its caller's stack: prevents a tail call, so that the caller's frame is
+ * on the stack. */
 #define PPROFAGENT_KEEP_FRAME_() __asm__ volatile("" ::: "memory")
 
-/* Is a trace being taken, or the flight recorder on? For texts that are dear to make. */
+/* True while a trace is taken or the flight recorder is on. For texts that are costly to build. */
 static inline bool pprofagent_is_tracing(void)
 {
 	const struct pprofagent_api *api = pprofagent_get_tracer();
@@ -251,8 +250,8 @@ static inline bool pprofagent_is_tracing(void)
 }
 
 /*
- * A task: one logical operation, whichever threads work on it. parent: the task that it is part of,
- * or 0. Returns its id for the calls below, 0 without the agent. Names are cut at 1000 bytes.
+ * Begins a task: one logical operation, on any number of threads. parent: the task that contains
+ * it, or 0. Returns its id for the calls below, 0 without the agent. Names are cut at 1000 bytes.
  */
 static inline uint64_t pprofagent_task_begin(const char *name, uint64_t parent)
 {
@@ -271,8 +270,8 @@ static inline void pprofagent_task_end(uint64_t task)
 }
 
 /*
- * A region: a stretch of time of the calling thread, for a task (0: for none). Regions of a thread
- * lie in each other; the innermost is ended, by its own task and name. At most 8 deep.
+ * A region: a span of time of the calling thread, for a task (0: for none). Regions of a thread are
+ * nested; end closes the innermost, with the same task and name. At most 8 deep.
  */
 static inline void pprofagent_region_begin(uint64_t task, const char *name)
 {

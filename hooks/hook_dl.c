@@ -1,34 +1,37 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /*
- * dlopen and dlclose: the collector learns that the set of modules changed, and after an unload the
- * frame cache forgets what it knew.
+ * dlopen and dlclose: notify the collector that the set of modules changed, and invalidate the
+ * frame cache after an unload.
  */
 #include <dlfcn.h>
 #include <errno.h>
 #include <link.h>
 
+#include "../agent/arch/arch.h"
 #include "../agent/base/clock.h"
-#include "../agent/record/on.h"
+#include "../agent/record/switches.h"
+#include "../agent/record/registry.h"
 #include "../agent/record/sample.h"
 #include "../agent/record/thread.h"
 #include "real.h"
 
 #include "../agent/base/banned.h"
 
-/* How long one dlclose waits for the collector; and all of them: so long at first, and then a share
- * of the time that passes. */
+/* Longest wait of one dlclose for the collector; and of all of them: this long at first, then a
+ * share of elapsed time. */
 #define CATCH_UP_NS (100 * PA_NS_PER_MS)
 #define CATCH_UP_FIRST_NS (300 * PA_NS_PER_MS)
 #define CATCH_UP_SHARE 8
 
 static struct {
-	PA_ATOMIC(uint64_t) unloads; /* the loader's count when last looked; acq_rel by swap */
-	PA_ATOMIC(int64_t) first_ns; /* when dlclose first waited, 0 = not yet; relaxed */
-	PA_ATOMIC(int64_t) waited_ns; /* by all of them; relaxed: a few too many do no harm */
+	PA_ATOMIC(uint64_t) unloads;  /* the loader's count at the last check; acq_rel by swap */
+	PA_ATOMIC(int64_t) first_ns;  /* when dlclose first waited, 0 = not yet; relaxed */
+	PA_ATOMIC(int64_t) waited_ns; /* by all of them; relaxed: a small excess is harmless */
 } state;
 
 static bool is_program(void)
 {
-	return pa_load_acquire(&pa_on->booted) && pa_thread_self.role != PA_ROLE_AGENT;
+	return pa_load_acquire(&pa_switches->booted) && pa_thread_self.role != PA_ROLE_AGENT;
 }
 
 static PA_SLOW void record_modules(enum pa_event_flag flags)
@@ -36,15 +39,15 @@ static PA_SLOW void record_modules(enum pa_event_flag flags)
 	PA_CALM_FLAGS();
 	int saved_errno = errno;
 	struct pa_thread *self = &pa_thread_self;
-	if (!self->met)
-		pa_thread_meet(self);
+	if (!self->registered)
+		pa_registry_add(self);
 	struct pa_event event = {
 		.kind = PA_EVENT_MODULES,
 		.flags = (uint8_t)flags,
 		.tid = self->tid,
 		.time_ns = pa_clock_mono_ns(),
 	};
-	/* Lost when the ring is full: the collector also looks when it meets a strange pc. */
+	/* Lost when the ring is full: the collector also refreshes the maps at an unknown pc. */
 	(void)pa_sample_plain(&event, NULL, 0);
 	errno = saved_errno;
 }
@@ -56,7 +59,8 @@ static int first_module(struct dl_phdr_info *info, size_t size, void *unloads)
 	return 1;
 }
 
-/* How many modules the loader has unloaded so far. Takes its lock: not for signal handlers. */
+/* Number of modules that the loader has unloaded so far. Takes the loader's lock: not for signal
+ * handlers. */
 static uint64_t loader_unloads(void)
 {
 	uint64_t unloads = 0;
@@ -65,8 +69,8 @@ static uint64_t loader_unloads(void)
 }
 
 /*
- * The jump keeps the caller's return address, by which the loader finds the caller's RUNPATH and
- * namespace: so the event comes before the call, and the collector looks when it reads it.
+ * A jump keeps the caller's return address, by which the loader finds the caller's RUNPATH and
+ * namespace. So the event precedes the call, and the collector refreshes the maps when it reads it.
  */
 void *dlopen(const char *file, int flags)
 {
@@ -82,7 +86,7 @@ void *dlmopen(long space, const char *file, int flags)
 	return PA_REAL(dlmopen)(space, file, flags);
 }
 
-/* What may be waited now without making the program much slower. */
+/* Time that may be spent waiting now without slowing the program down much. */
 static int64_t catch_up_budget_ns(int64_t now_ns)
 {
 	int64_t first_ns = pa_load_relaxed(&state.first_ns);
@@ -96,13 +100,13 @@ static int64_t catch_up_budget_ns(int64_t now_ns)
 }
 
 /*
- * What was recorded so far may lie in the library that is about to go: only the maps of now can say
- * so. Mostly nothing is waiting; else the collector is quick. It may be the loader's own thread
- * that we keep waiting, when it is called from a constructor, hence the bound. A program that
- * closes libraries all the time while it keeps the ring full would do nothing but wait, hence the
- * bound of all waits: past it, a few stacks may lose the names of a library that is gone.
+ * Recorded stacks may be in the library that is about to be unloaded: only the current maps can
+ * resolve them. Usually nothing is pending, or the collector is quick. Bounded, since dlclose may
+ * be called by the loader for a constructor, on which the collector depends; and bounded in total,
+ * since a program that closes libraries repeatedly while the ring is full would only wait. Beyond
+ * that, a few stacks may lack the names of an unloaded library.
  */
-static void let_collector_catch_up(void)
+static void wait_for_collector(void)
 {
 	int saved_errno = errno;
 	int64_t begin_ns = pa_clock_mono_ns();
@@ -120,14 +124,14 @@ PA_ENTRY int dlclose(void *handle)
 {
 	PA_CALM_FLAGS();
 	if (is_program())
-		let_collector_catch_up();
+		wait_for_collector();
 	int result = PA_REAL(dlclose)(handle);
 	if (!is_program())
 		return result;
 	uint64_t unloads = loader_unloads();
 	if (pa_swap_acq_rel(&state.unloads, unloads) != unloads) {
 		if (pa_record.frames)
-			pa_frames_new_epoch(pa_record.frames);
+			pa_frame_cache_new_epoch(pa_record.frames);
 		record_modules(PA_EVENT_UNLOADED);
 	}
 	return result;

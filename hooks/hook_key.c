@@ -1,28 +1,30 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Keys of thread-specific data: one of them is ours, to hear of the end of threads, until the
- * program wants it.
+ * Keys of thread-specific data: the agent uses one for the end of threads, until the program needs
+ * it.
  */
 #include <errno.h>
 
 #include "../agent/base/clock.h"
 #include "../agent/base/lock.h"
-#include "../agent/record/contend.h"
-#include "../agent/record/ends.h"
+#include "../agent/record/lock_waits.h"
+#include "../agent/record/thread_ends.h"
+#include "../agent/record/alloc.h"
 #include "../agent/record/process.h"
-#include "../agent/record/regs.h"
+#include "../agent/arch/arch.h"
 #include "../agent/record/tick.h"
-#include "../agent/record/tracing.h"
+#include "../agent/record/trace_events.h"
 #include "real.h"
 
 #include "../agent/base/banned.h"
 
-/* The longest that the program waits for threads that are just using our key. */
+/* Longest wait of the program for threads that are using the agent's key. */
 #define GIVE_UP_NS (10 * PA_NS_PER_MS)
 
 static struct {
-	pthread_key_t key;           /* its destructor runs at the exit of threads that are noted */
+	pthread_key_t key;            /* its destructor runs at the exit of registered threads */
 	PA_ATOMIC(uint32_t) have_key; /* acq_rel, against users */
-	PA_ATOMIC(uint32_t) users;   /* threads that may be setting their value */
+	PA_ATOMIC(uint32_t) users;    /* threads that may be setting their value */
 } state;
 
 PA_ENTRY void pa_hooks_thread_exits(void *given)
@@ -33,9 +35,9 @@ PA_ENTRY void pa_hooks_thread_exits(void *given)
 		return;
 	thread->exit_noted = 0;
 	pa_tick_thread_end(thread);
-	pa_contend_thread_end(thread);
-	pa_tracing_end(thread, (const void *)pthread_self());
-	pa_ends_thread_end(thread);
+	pa_lock_waits_thread_end(thread);
+	pa_trace_events_end(thread, (const void *)pthread_self());
+	pa_thread_ends_thread_end(thread);
 }
 
 bool pa_hooks_have_key(void)
@@ -54,23 +56,23 @@ void pa_hooks_note_exit(struct pa_thread *self)
 {
 	int saved_errno = errno;
 	self->exit_noted = 1;
-	self->depth++; /* it may allocate */
+	uint64_t left = pa_alloc_pause(self);
 	pa_add_acq_rel(&state.users, 1);
 	if (pa_hooks_have_key())
 		pthread_setspecific(state.key, self);
 	pa_add_acq_rel(&state.users, -1u);
-	self->depth--;
+	pa_alloc_resume(self, left);
 	errno = saved_errno;
 }
 
-void pa_hooks_meet_main(void)
+void pa_hooks_register_main(void)
 {
-	pa_ends_boot(&pa_thread_self);
+	pa_thread_ends_boot(&pa_thread_self);
 	pa_hooks_note_exit(&pa_thread_self);
 }
 
-/* True: there is one key more. The number may be the program's at once: nobody may set it as ours
- * any more. */
+/* True: one more key is free. The program may get the same number at once: no thread may use it as
+ * the agent's any more. */
 static bool give_up_key(void)
 {
 	int64_t end_ns = pa_clock_mono_ns() + GIVE_UP_NS;
@@ -83,7 +85,7 @@ static bool give_up_key(void)
 			pa_store_release(&state.have_key, 1);
 			return false;
 		}
-		pa_futex_rest(PA_NS_PER_MS / 10);
+		pa_futex_sleep(PA_NS_PER_MS / 10);
 	}
 	return pthread_key_delete(state.key) == 0;
 }

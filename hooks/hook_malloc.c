@@ -1,13 +1,15 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /*
  * The malloc family. Each hook has a fast half (count down, jump to the real function: no frame, no
- * call) and a slow half that knows its caller's frame and records.
+ * call) and a slow half, which has a frame, finds its caller and records.
  *
- * Cost of the fast halves over the real function: malloc 4 instructions (countdown in TLS, branch,
- * jump), free 7 (one load of the filter).
+ * Cost of the fast halves beyond the real function: malloc 4 instructions (countdown in TLS,
+ * branch, jump), free 7 (one load of the filter).
  */
 #include <errno.h>
 #include <string.h>
 
+#include "../agent/arch/arch.h"
 #include "../agent/record/alloc.h"
 #include "../agent/record/own_memory.h"
 #include "own_malloc.h"
@@ -15,37 +17,37 @@
 
 #include "../agent/base/banned.h"
 
-/* Bytes of an array, or so many that no allocator has them. */
+/* Bytes of an array, or a number that no allocator can satisfy. */
 PA_INLINE size_t array_bytes(size_t count, size_t bytes)
 {
 	size_t all;
 	return __builtin_mul_overflow(count, bytes, &all) ? 0 : all;
 }
 
-/* On a thread of ours, whose countdown is at 0: the agent's own memory is used. */
+/* True on an agent thread, whose countdown is 0: uses the agent's own memory. */
 PA_INLINE bool is_own_thread(void)
 {
 	if (pa_likely(pa_thread_self.role != PA_ROLE_AGENT))
 		return false;
-	pa_thread_self.heap_left = 0; /* the fast half took the bytes off */
+	pa_thread_self.heap_left = 0; /* the fast half subtracted the bytes */
 	return true;
 }
 
 /*
- * Slow half of a function that returns its memory: real call, then the record with the frame of the
- * program's call, which the jump from the fast half left untouched.
+ * Slow half of a function that returns memory: real call, then the record with the frame of the
+ * program's call, which the jump from the fast half left unchanged.
  */
-#define RECORD_RESULT(alignment, bytes, real_call)                                                \
-	do {                                                                                      \
-		PA_CALM_FLAGS();                                                                  \
-		if (pa_unlikely(is_own_thread()))                                                 \
-			return pa_own_memory_alloc((alignment), (bytes));                         \
-		struct pa_cursor caller = PA_CURSOR_OF_CALLER();                                  \
-		bool due = pa_alloc_due(&pa_thread_self, (bytes));                                \
-		void *pointer = (real_call);                                                      \
-		if (due)                                                                          \
-			pa_alloc_record(&pa_thread_self, pointer, (bytes), caller);               \
-		return pointer;                                                                   \
+#define RECORD_RESULT(alignment, bytes, real_call)                                  \
+	do {                                                                        \
+		PA_CALM_FLAGS();                                                    \
+		if (pa_unlikely(is_own_thread()))                                   \
+			return pa_own_memory_alloc((alignment), (bytes));           \
+		struct pa_cursor caller = PA_CURSOR_OF_CALLER();                    \
+		bool due = pa_alloc_due(&pa_thread_self, (bytes));                  \
+		void *pointer = (real_call);                                        \
+		if (due)                                                            \
+			pa_alloc_record(&pa_thread_self, pointer, (bytes), caller); \
+		return pointer;                                                     \
 	} while (0)
 
 static PA_SLOW void *malloc_slow(size_t bytes)
@@ -142,7 +144,7 @@ int posix_memalign(void **out, size_t alignment, size_t bytes)
 	return posix_memalign_slow(out, alignment, bytes);
 }
 
-/* Memory of the bootstrap allocator moves to the real one when it changes its size. */
+/* A block of the bootstrap allocator moves to the real one when it is resized. */
 static void *leave_bootstrap(void *old, size_t bytes)
 {
 	void *pointer = pa_real.malloc(bytes);
@@ -154,7 +156,7 @@ static void *leave_bootstrap(void *old, size_t bytes)
 
 /*
  * A free and an allocation. The free is recorded first, since the old address may be another
- * thread's object before the real call has come back; if that fails, the object is put back.
+ * thread's object before the real call returns; if the call fails, the object is restored.
  */
 static PA_SLOW void *realloc_slow(void *old, size_t bytes, bool skip)
 {
@@ -167,8 +169,8 @@ static PA_SLOW void *realloc_slow(void *old, size_t bytes, bool skip)
 	bool due = !skip && pa_alloc_due(&pa_thread_self, bytes);
 	if (pa_real_is_bootstrap(old))
 		return leave_bootstrap(old, bytes);
-	bool was_sampled = old && pa_alloc_maybe_sampled(old) &&
-		pa_alloc_forget(&pa_thread_self, old);
+	bool was_sampled =
+		old && pa_alloc_maybe_sampled(old) && pa_alloc_forget(&pa_thread_self, old);
 	void *pointer = pa_real.realloc(old, bytes);
 	if (was_sampled && !pointer && bytes)
 		pa_alloc_revive(&pa_thread_self, old);
@@ -185,7 +187,7 @@ void *realloc(void *old, size_t bytes)
 	return realloc_slow(old, bytes, skip);
 }
 
-/* The real function checks the multiplication; one that passes is a realloc. */
+/* The real function checks the multiplication; without overflow it is a realloc. */
 void *reallocarray(void *old, size_t count, size_t bytes)
 {
 	size_t all;
@@ -197,9 +199,9 @@ void *reallocarray(void *old, size_t count, size_t bytes)
 	return realloc_slow(old, all, skip);
 }
 
-/* True when the pointer is dealt with: bootstrap memory is never given back, ours is not the
- * program's allocator's. */
-static bool forget(void *pointer)
+/* True when the pointer needs no real free: bootstrap memory is never freed, the agent's does not
+ * belong to the program's allocator. */
+static bool forget_pointer(void *pointer)
 {
 	if (pa_real_is_bootstrap(pointer))
 		return true;
@@ -214,7 +216,7 @@ static bool forget(void *pointer)
 static PA_SLOW void free_slow(void *pointer)
 {
 	PA_CALM_FLAGS();
-	if (!forget(pointer))
+	if (!forget_pointer(pointer))
 		pa_real.free(pointer);
 }
 
@@ -228,7 +230,7 @@ void free(void *pointer)
 static PA_SLOW void free_sized_slow(void *pointer, size_t bytes)
 {
 	PA_CALM_FLAGS();
-	if (!forget(pointer))
+	if (!forget_pointer(pointer))
 		pa_real.free_sized(pointer, bytes);
 }
 
@@ -242,7 +244,7 @@ void free_sized(void *pointer, size_t bytes)
 static PA_SLOW void free_aligned_sized_slow(void *pointer, size_t alignment, size_t bytes)
 {
 	PA_CALM_FLAGS();
-	if (!forget(pointer))
+	if (!forget_pointer(pointer))
 		pa_real.free_aligned_sized(pointer, alignment, bytes);
 }
 

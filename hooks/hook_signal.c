@@ -1,58 +1,46 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Signal masks: our signal is left out of every mask that the program sets, so that it reaches
- * all threads, and reported back as the program set it. Temporary masks (sigsuspend, ppoll,
- * pselect, epoll_pwait) are left alone: one that waits until such a call is over interrupts
- * nobody.
+ * Signal masks: the agent's signal is removed from every mask that the program sets, so that it
+ * reaches all threads, and masks are reported as the program set them. Temporary masks (sigsuspend,
+ * ppoll, pselect, epoll_pwait) are unchanged: a signal that stays pending until such a call ends
+ * interrupts no call.
  */
 #include <errno.h>
 #include <sys/syscall.h>
 
+#include "../agent/arch/arch.h"
 #include "../agent/record/altstack.h"
 #include "../agent/record/disposition.h"
-#include "../agent/record/on.h"
+#include "../agent/record/switches.h"
 #include "../agent/record/process.h"
-#include "../agent/record/signal.h"
+#include "../agent/record/signal_handlers.h"
 #include "../agent/record/thread.h"
 #include "../agent/record/tick.h"
+#include "signal_mask.h"
 #include "real.h"
 
 #include "../agent/base/banned.h"
 
-static bool is_active(void)
+bool pa_signal_mask_is_active(void)
 {
-	return pa_load_acquire(&pa_on->booted) && pa_thread_self.role != PA_ROLE_AGENT;
-}
-
-/* The next signal below (step -1) or above that a mask can hold; of the last one the next but one
- * on the other side. */
-static int neighbour(int step)
-{
-	int next = pa_disposition_neighbour(pa_record.signal, step);
-	if (next)
-		return next;
-	return pa_disposition_neighbour(pa_disposition_neighbour(pa_record.signal, -step), -step);
-}
-
-static bool has_neighbours(const sigset_t *set)
-{
-	return sigismember(set, neighbour(-1)) == 1 && sigismember(set, neighbour(1)) == 1;
+	return pa_load_acquire(&pa_switches->booted) && pa_thread_self.role != PA_ROLE_AGENT;
 }
 
 /*
- * True when the set has our signal because it has them all (sigfillset and the like). A set that
- * names it without its neighbours means it: the signal is the program's then, and stays so.
+ * True when the set contains the agent's signal because it contains all (sigfillset etc.). A set
+ * that contains it without its neighbours means it: the signal is the program's then, for good.
  */
-static bool has_it_by_the_way(const sigset_t *set)
+static bool has_ours_with_all(const sigset_t *set)
 {
 	if (sigismember(set, pa_record.signal) != 1)
 		return false;
-	if (has_neighbours(set))
+	if (pa_disposition_has_neighbours(set))
 		return !pa_signal_is_of_program();
 	pa_signal_is_taken();
 	return false;
 }
 
-static bool has_it_alone(const sigset_t *set)
+static bool has_ours_alone(const sigset_t *set)
 {
 	for (int i = 1; i <= SIGRTMAX; i++)
 		if ((sigismember(set, i) == 1) != (i == pa_record.signal))
@@ -61,10 +49,10 @@ static bool has_it_alone(const sigset_t *set)
 }
 
 /*
- * A program that blocks the signals one by one has come to ours when the three before it, or behind
- * it, are blocked: it means all of them.
+ * A program that blocks the signals one by one has reached the agent's when the three before it, or
+ * after it, are blocked: it means all signals.
  */
-static bool ends_a_row(const sigset_t *blocked)
+static bool ends_row_of_blocks(const sigset_t *blocked)
 {
 	for (int step = -1; step <= 1; step += 2) {
 		int number = pa_record.signal, count = 0;
@@ -77,26 +65,27 @@ static bool ends_a_row(const sigset_t *blocked)
 	return false;
 }
 
-/* set without our signal, if it is there by the way. */
-static const sigset_t *strip(const sigset_t *set, sigset_t *copy)
+/* set without the agent's signal, if it is there because all signals are. */
+const sigset_t *pa_signal_mask_strip(const sigset_t *set, sigset_t *copy)
 {
-	if (!set || !is_active() || !has_it_by_the_way(set))
+	if (!set || !pa_signal_mask_is_active() || !has_ours_with_all(set))
 		return set;
 	*copy = *set;
 	sigdelset(copy, pa_record.signal);
+	pa_requeue_note_hidden();
 	return copy;
 }
 
 /*
- * What the program believes of a mask that it reads: with both neighbours goes our signal, by the
- * rule above. Nothing is kept for that, since masks also come back without us: from siglongjmp,
- * setcontext, the end of a handler, exec.
+ * Restores the program's view of a mask that it reads: with both neighbours the agent's signal is
+ * blocked, by the rule above. No state is kept, since masks also change outside of hooks: by
+ * siglongjmp, setcontext, the end of a handler, exec.
  */
-static void complete(sigset_t *mask)
+static void complete_mask(sigset_t *mask)
 {
-	if (!is_active() || pa_signal_is_of_program())
+	if (!pa_signal_mask_is_active() || pa_signal_is_of_program())
 		return;
-	if (has_neighbours(mask))
+	if (pa_disposition_has_neighbours(mask))
 		sigaddset(mask, pa_record.signal);
 	else
 		sigdelset(mask, pa_record.signal); /* in a handler: spare_stack */
@@ -104,30 +93,66 @@ static void complete(sigset_t *mask)
 
 typedef int mask_fn(int, const sigset_t *, sigset_t *);
 
-/* The same of a set that blocks our signal as one of a row. False: it does not. */
+/* The same for a set that blocks the agent's signal as one of a row. False: it does not. */
 static bool strip_row(mask_fn *real, int how, const sigset_t *set, sigset_t *copy)
 {
 	sigset_t blocked;
-	if (how != SIG_BLOCK || !set || !is_active() || !has_it_alone(set) ||
-	    pa_signal_is_of_program() || real(SIG_BLOCK, NULL, &blocked) != 0 ||
-	    !ends_a_row(&blocked))
+	if (how != SIG_BLOCK || !set || !pa_signal_mask_is_active() || !has_ours_alone(set) ||
+		pa_signal_is_of_program() || real(SIG_BLOCK, NULL, &blocked) != 0 ||
+		!ends_row_of_blocks(&blocked))
 		return false;
 	sigemptyset(copy);
+	pa_requeue_note_hidden();
 	return true;
+}
+
+/*
+ * A change of the agent's signal without its neighbours, or of them without it, is intended.
+ * Otherwise the mask is what the rule makes of it.
+ */
+static void note_settled(int how, const sigset_t *set, bool was_stripped)
+{
+	bool has = sigismember(set, pa_record.signal) == 1;
+	if (was_stripped)
+		pa_requeue_self.settled = false;
+	else if (has != pa_disposition_has_neighbours(set) && (has || how != SIG_UNBLOCK))
+		pa_requeue_self.settled = true;
+}
+
+void pa_signal_mask_settle(void)
+{
+	sigset_t mask;
+	int saved_errno = errno;
+	sigemptyset(&mask);
+	if (pa_requeue_self.settled || !pa_disposition_is_shared() || !pa_signal_mask_is_active())
+		return;
+	if (PA_REAL(pthread_sigmask)(SIG_BLOCK, NULL, &mask) == 0 &&
+		pa_disposition_has_neighbours(&mask) && sigismember(&mask, pa_record.signal) != 1) {
+		sigemptyset(&mask);
+		sigaddset(&mask, pa_record.signal);
+		PA_REAL(pthread_sigmask)(SIG_BLOCK, &mask, NULL);
+	}
+	/* A vfork child has its own mask, and shares this memory with its parent. */
+	pa_requeue_self.settled = syscall(SYS_getpid) == pa_record.pid;
+	errno = saved_errno;
 }
 
 static int change_mask(mask_fn *real, int how, const sigset_t *set, sigset_t *old)
 {
 	PA_CALM_FLAGS();
 	sigset_t copy;
-	/* Unblocking keeps the signal in the set: it may have been blocked before we came. */
+	/* Unblocking keeps the signal in the set: it may have been blocked before boot. */
+	const sigset_t *given = set;
+	pa_signal_mask_settle();
 	if (how != SIG_UNBLOCK && !strip_row(real, how, set, &copy))
-		set = strip(set, &copy);
+		set = pa_signal_mask_strip(set, &copy);
 	else if (how != SIG_UNBLOCK)
 		set = &copy;
 	int result = real(how, set, old);
+	if (result == 0 && given && pa_signal_mask_is_active())
+		note_settled(how, given, given != set);
 	if (result == 0 && old)
-		complete(old);
+		complete_mask(old);
 	return result;
 }
 
@@ -145,24 +170,32 @@ void pa_hooks_signal_boot(void)
 {
 	sigset_t mask, own;
 	stack_t alternate = { .ss_flags = SS_DISABLE };
-	pa_signal_boot(PA_REAL(sigaction));
+	pa_signal_boot(PA_REAL(sigaction), &pa_signal_handlers);
 	sigemptyset(&mask);
+	sigemptyset(&own);
 	if (PA_REAL(sigaltstack)(NULL, &alternate) == 0)
 		pa_altstack_set(&pa_thread_self, &alternate);
-	if (PA_REAL(pthread_sigmask)(SIG_BLOCK, NULL, &mask) != 0 || !has_neighbours(&mask))
+	if (PA_REAL(pthread_sigmask)(SIG_BLOCK, NULL, &mask) != 0 ||
+		!pa_disposition_has_neighbours(&mask))
 		return;
+	/* A signal pending since before exec is the program's. */
+	if (PA_REAL(sigpending)(&own) == 0 && sigismember(&own, pa_record.signal) == 1) {
+		pa_signal_is_taken();
+		return;
+	}
+	pa_requeue_note_hidden();
 	sigemptyset(&own);
 	sigaddset(&own, pa_record.signal);
 	PA_REAL(pthread_sigmask)(SIG_UNBLOCK, &own, NULL);
 }
 
-/* The mask that a thread starts with: libc sets it without asking our hooks. */
+/* The initial mask of a thread: libc sets it without calling the hooks. */
 
 PA_ENTRY int pthread_attr_setsigmask_np(pthread_attr_t *attr, const sigset_t *set)
 {
 	PA_CALM_FLAGS();
 	sigset_t copy;
-	return PA_REAL(pthread_attr_setsigmask_np)(attr, strip(set, &copy));
+	return PA_REAL(pthread_attr_setsigmask_np)(attr, pa_signal_mask_strip(set, &copy));
 }
 
 PA_ENTRY int pthread_attr_getsigmask_np(const pthread_attr_t *attr, sigset_t *set)
@@ -170,43 +203,13 @@ PA_ENTRY int pthread_attr_getsigmask_np(const pthread_attr_t *attr, sigset_t *se
 	PA_CALM_FLAGS();
 	int result = PA_REAL(pthread_attr_getsigmask_np)(attr, set);
 	if (result == 0)
-		complete(set);
+		complete_mask(set);
 	return result;
 }
 
-/* Waiting for all signals must not swallow our signal. */
-
-PA_ENTRY int sigwait(const sigset_t *set, int *signal)
-{
-	PA_CALM_FLAGS();
-	sigset_t copy;
-	return PA_REAL(sigwait)(strip(set, &copy), signal);
-}
-
-PA_ENTRY int sigwaitinfo(const sigset_t *set, siginfo_t *info)
-{
-	PA_CALM_FLAGS();
-	sigset_t copy;
-	return PA_REAL(sigwaitinfo)(strip(set, &copy), info);
-}
-
-PA_ENTRY int sigtimedwait(const sigset_t *set, siginfo_t *info, const struct timespec *timeout)
-{
-	PA_CALM_FLAGS();
-	sigset_t copy;
-	return PA_REAL(sigtimedwait)(strip(set, &copy), info, timeout);
-}
-
-PA_ENTRY int signalfd(int fd, const sigset_t *set, int flags)
-{
-	PA_CALM_FLAGS();
-	sigset_t copy;
-	return PA_REAL(signalfd)(fd, strip(set, &copy), flags);
-}
-
 /*
- * Our signal would come on top of a handler that runs on an alternate stack already: with 8 KiB,
- * and a signal frame of 3 KiB each, there is hardly room for both. It waits until that is over.
+ * The agent's signal could arrive in a handler that runs on an alternate stack: 8 KiB hardly have
+ * room for two signal frames of 3 KiB each. It stays blocked until the handler ends.
  */
 static const struct sigaction *spare_stack(const struct sigaction *action, struct sigaction *copy)
 {
@@ -222,39 +225,39 @@ static int change_other_action(int signal, const struct sigaction *action, struc
 	struct sigaction copy;
 	int result = PA_REAL(sigaction)(signal, spare_stack(action, &copy), old);
 	if (result == 0 && old && old->sa_flags & SA_ONSTACK)
-		complete(&old->sa_mask);
+		complete_mask(&old->sa_mask);
 	return result;
 }
 
-/* An alternate stack that has no room for our handler must never see it. */
+/* The agent's signal must never be delivered on an alternate stack without room for its handler. */
 PA_ENTRY int sigaltstack(const stack_t *stack, stack_t *old)
 {
 	PA_CALM_FLAGS();
 	struct pa_thread *self = &pa_thread_self;
 	stack_t had = { .ss_flags = SS_DISABLE };
-	/* A vfork child has one of its own, and what we keep is its parent's. */
-	if (!stack || !is_active() || syscall(SYS_getpid) != pa_record.pid ||
-	    PA_REAL(sigaltstack)(NULL, &had) != 0)
+	/* A vfork child has its own, and the table is its parent's. */
+	if (!stack || !pa_signal_mask_is_active() || syscall(SYS_getpid) != pa_record.pid ||
+		PA_REAL(sigaltstack)(NULL, &had) != 0)
 		return PA_REAL(sigaltstack)(stack, old);
-	bool was_deaf = pa_load_relaxed(&self->deaf);
+	bool had_small_altstack = pa_load_relaxed(&self->small_altstack);
 	pa_altstack_set(self, stack);
-	bool deaf = !(stack->ss_flags & SS_DISABLE) && stack->ss_size < pa_signal_stack_bytes() &&
-		!pa_disposition_leaves_alternate();
-	if (deaf) {
+	bool small_altstack = !(stack->ss_flags & SS_DISABLE) &&
+		stack->ss_size < pa_signal_stack_bytes() && !pa_disposition_leaves_alternate();
+	if (small_altstack) {
 		int saved_errno = errno;
-		pa_tick_thread_deaf(self);
+		pa_tick_thread_small_altstack(self);
 		errno = saved_errno;
 	}
 	int result = PA_REAL(sigaltstack)(stack, old);
 	if (result != 0)
 		pa_altstack_set(self, &had);
-	pa_store_relaxed(&self->deaf, result == 0 ? deaf : was_deaf);
+	pa_store_relaxed(&self->small_altstack, result == 0 ? small_altstack : had_small_altstack);
 	return result;
 }
 
 static int change_action(int signal, const struct sigaction *action, struct sigaction *old)
 {
-	if (!is_active())
+	if (!pa_signal_mask_is_active())
 		return PA_REAL(sigaction)(signal, action, old);
 	if (signal != pa_record.signal)
 		return change_other_action(signal, action, old);
@@ -268,13 +271,13 @@ PA_ENTRY int sigaction(int signal, const struct sigaction *action, struct sigact
 }
 
 /*
- * By way of sigaction inside libc, where our hook is not asked: for our signal they are made again
- * from it, for all others they are libc's.
+ * These call sigaction inside libc, which bypasses the hook: reimplemented by sigaction for the
+ * agent's signal, libc's own for all others.
  */
 
 static bool is_for_us(int number)
 {
-	return number == pa_record.signal && is_active();
+	return number == pa_record.signal && pa_signal_mask_is_active();
 }
 
 static sighandler_t set_handler(sighandler_t handler, int flags, bool masked)
@@ -289,13 +292,13 @@ static sighandler_t set_handler(sighandler_t handler, int flags, bool masked)
 	return pa_disposition_change(&action, &old) == 0 ? old.sa_handler : SIG_ERR;
 }
 
-#define SIGNAL_LIKE(name, flags, masked)                                                          \
-	PA_ENTRY sighandler_t name(int number, sighandler_t handler)                              \
-	{                                                                                         \
-		PA_CALM_FLAGS();                                                                  \
-		if (!is_for_us(number))                                                           \
-			return PA_REAL(name)(number, handler);                                    \
-		return set_handler(handler, (flags), (masked));                                   \
+#define SIGNAL_LIKE(name, flags, masked)                             \
+	PA_ENTRY sighandler_t name(int number, sighandler_t handler) \
+	{                                                            \
+		PA_CALM_FLAGS();                                     \
+		if (!is_for_us(number))                              \
+			return PA_REAL(name)(number, handler);       \
+		return set_handler(handler, (flags), (masked));      \
 	}
 
 SIGNAL_LIKE(signal, SA_RESTART, true)
@@ -304,7 +307,7 @@ SIGNAL_LIKE(ssignal, SA_RESTART, true)
 SIGNAL_LIKE(sysv_signal, (int)SA_RESETHAND | SA_NODEFER, false)
 SIGNAL_LIKE(__sysv_signal, (int)SA_RESETHAND | SA_NODEFER, false)
 
-/* signal() and sigaction() by their inner name. */
+/* signal() and sigaction() under their internal names. */
 PA_ENTRY int __sigaction(int signal, const struct sigaction *action, struct sigaction *old)
 {
 	PA_CALM_FLAGS();
@@ -330,7 +333,7 @@ PA_ENTRY sighandler_t sigset(int number, sighandler_t handler)
 	if (handler == SIG_ERR)
 		return set_handler(handler, 0, false);
 	if (change_own_mask(handler == SIG_HOLD ? SIG_BLOCK : SIG_UNBLOCK, &before) != 0 ||
-	    pa_disposition_change(NULL, &old) != 0)
+		pa_disposition_change(NULL, &old) != 0)
 		return SIG_ERR;
 	if (handler != SIG_HOLD && set_handler(handler, 0, false) == SIG_ERR)
 		return SIG_ERR;
@@ -369,12 +372,14 @@ PA_ENTRY int siginterrupt(int number, int interrupts)
 	return pa_disposition_change(&action, NULL);
 }
 
-/* What is pending of ours is none of the program's. */
+/* Pending instances of the agent's signal are not the program's. */
 PA_ENTRY int sigpending(sigset_t *set)
 {
 	PA_CALM_FLAGS();
+	pa_signal_mask_settle();
 	int result = PA_REAL(sigpending)(set);
-	if (result == 0 && is_active() && pa_disposition_is_ours() && !pa_signal_is_of_program())
+	if (result == 0 && pa_signal_mask_is_active() && pa_disposition_is_ours() &&
+		!pa_signal_is_of_program())
 		sigdelset(set, pa_record.signal);
 	return result;
 }

@@ -1,44 +1,86 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /*
- * pthread_create, thrd_create: threads are met at their start, their creation is recorded.
+ * pthread_create, thrd_create: threads are registered at their start, their creation is recorded.
  */
 #include <errno.h>
 #include <sched.h>
 #include <unistd.h>
 
-#include "../agent/record/ends.h"
-#include "../agent/record/on.h"
+#include "../agent/arch/arch.h"
+#include "../agent/record/creation.h"
+#include "../agent/record/thread_ends.h"
+#include "../agent/record/switches.h"
+#include "../agent/record/alloc.h"
 #include "../agent/record/process.h"
+#include "../agent/record/registry.h"
 #include "../agent/record/sandbox.h"
 #include "../agent/record/thread.h"
 #include "../agent/record/tick.h"
-#include "../agent/record/tracing.h"
+#include "../agent/record/trace_events.h"
 #include "real.h"
 
 #include "../agent/base/banned.h"
 
-/* What a new thread needs, from its creator; lives in the program's allocator until it starts. */
+/* Data for a new thread, from its creator. */
 struct start {
 	union {
 		void *(*run)(void *);
 		thrd_start_t run_c11;
 	};
 	void *arg;
-	struct pa_stack_size stack;
-	bool default_stack; /* its size was not given */
+	struct pa_registry_stack_size stack;
+	bool default_stack; /* the attributes did not set its size */
 	uintptr_t creator_pc;
 	int32_t creator_tid;
-	uint32_t denied; /* to the creator, by filters of system calls: inherited */
-	uint64_t serial; /* in a trace; else 0 */
+	uint32_t denied;                /* system calls denied to the creator by seccomp filters:
+					 * inherited */
+	uint64_t serial;                /* in a trace; otherwise 0 */
 	const struct pa_labels *labels; /* of the creator: inherited */
 };
+
+/*
+ * Holds the data until the thread starts. The new thread frees it: with malloc its first free()
+ * would create an arena (64 MiB of address space) that it may not need. In a forked child places of
+ * threads that were starting stay in use.
+ */
+#define PLACES 64
+
+static struct place {
+	struct start start;        /* first: both have the same address */
+	PA_ATOMIC(uint32_t) taken; /* acq_rel by CAS, release in leave_start */
+} places[PLACES];
+
+/* Ends: after PLACES; then uses the program's allocator. NULL: no memory. */
+static struct start *take_start(void)
+{
+	for (size_t i = 0; i < PLACES; i++) {
+		uint32_t none = 0;
+		if (pa_cas_acq_rel(&places[i].taken, &none, 1))
+			return &places[i].start;
+	}
+	return pa_real.malloc(sizeof(struct start));
+}
+
+static void leave_start(struct start *start)
+{
+	struct place *place = (struct place *)start;
+	if (place >= places && place < places + PLACES)
+		pa_store_release(&place->taken, 0);
+	else
+		pa_real.free(start);
+}
 
 int pa_hooks_thread_create(pthread_t *thread, const pthread_attr_t *attr, void *(*run)(void *),
 	void *arg)
 {
-	return PA_REAL(pthread_create)(thread, attr, run, arg);
+	struct pa_thread *self = &pa_thread_self;
+	uint64_t left = pa_alloc_pause(self);
+	int error = PA_REAL(pthread_create)(thread, attr, run, arg);
+	pa_alloc_resume(self, left);
+	return error;
 }
 
-/* Of threads whose attributes do not say. pthread_setattr_default_np changes it. */
+/* For attributes without a stack size. pthread_setattr_default_np changes it. */
 static size_t default_stack_bytes(void)
 {
 	size_t bytes = 0;
@@ -48,34 +90,34 @@ static size_t default_stack_bytes(void)
 	return bytes;
 }
 
-/* In the new thread, before anything of the program. */
-static struct start begin(void *given)
+/* In the new thread, before any code of the program. */
+static struct start begin_in_thread(void *given)
 {
 	struct start start = *(struct start *)given;
 	struct pa_thread *self = &pa_thread_self;
 	pa_sandbox_inherit(self, start.denied);
-	pa_real.free(given);
+	leave_start(given);
 	self->start_routine = (uintptr_t)start.run;
 	self->creator_pc = start.creator_pc;
 	self->creator_tid = start.creator_tid;
 	self->labels = start.labels;
 	if (start.default_stack) {
-		/* It may have changed while this thread was being made. */
+		/* The default may have changed while this thread was being created. */
 		size_t bytes = default_stack_bytes();
 		if (bytes < start.stack.bytes)
 			start.stack.bytes = bytes;
 	}
-	pa_thread_started(self, &start.stack);
+	pa_registry_started(self, &start.stack);
 	pa_hooks_note_exit(self);
-	pa_ends_thread_begin(self);
-	if (pa_unlikely(pa_load_relaxed(&pa_on->cpu)))
+	pa_thread_ends_thread_begin(self);
+	if (pa_unlikely(pa_load_relaxed(&pa_switches->cpu)))
 		pa_tick_thread_begin(self);
-	if (pa_unlikely(pa_tracing_is_on()))
-		pa_tracing_start(self, start.serial);
+	if (pa_unlikely(pa_trace_events_is_on()))
+		pa_trace_events_start(self, start.serial);
 	return start;
 }
 
-/* Without a key: hears of pthread_exit and cancellation too. */
+/* Without a key: also runs at pthread_exit and cancellation. */
 static PA_NOINLINE void *run_to_end(void *(*run)(void *), void *arg)
 {
 	void *result;
@@ -94,10 +136,10 @@ static PA_NOINLINE int run_to_end_c11(thrd_start_t run, void *arg)
 	return result;
 }
 
-/* First code of the program's threads; the jump at the end leaves no frame of ours on the stack. */
+/* First code of the program's threads; the final jump leaves no frame of the agent on the stack. */
 static void *run_thread(void *given)
 {
-	struct start start = begin(given);
+	struct start start = begin_in_thread(given);
 	if (pa_unlikely(!pa_hooks_have_key()))
 		return run_to_end(start.run, start.arg);
 	return start.run(start.arg);
@@ -105,17 +147,20 @@ static void *run_thread(void *given)
 
 static int run_thread_c11(void *given)
 {
-	struct start start = begin(given);
+	struct start start = begin_in_thread(given);
 	if (pa_unlikely(!pa_hooks_have_key()))
 		return run_to_end_c11(start.run_c11, start.arg);
 	return start.run_c11(start.arg);
 }
 
-/* Of threads that are created without attributes. */
-static void read_default_stack(struct pa_stack_size *size)
+/* glibc 2.18; the preloaded object loads with older ones as well. */
+#pragma weak pthread_getattr_default_np
+
+/* For threads created without attributes. */
+static void read_default_stack(struct pa_registry_stack_size *size)
 {
 	pthread_attr_t attr;
-	if (pthread_getattr_default_np(&attr) != 0)
+	if (!pthread_getattr_default_np || pthread_getattr_default_np(&attr) != 0)
 		return;
 	pthread_attr_getstacksize(&attr, &size->bytes);
 	pthread_attr_getguardsize(&attr, &size->guard_bytes);
@@ -124,7 +169,7 @@ static void read_default_stack(struct pa_stack_size *size)
 
 static void read_stack_size(struct start *start, const pthread_attr_t *attr)
 {
-	struct pa_stack_size *size = &start->stack;
+	struct pa_registry_stack_size *size = &start->stack;
 	void *memory = NULL;
 	size_t bytes = 0;
 	start->default_stack = true;
@@ -133,26 +178,26 @@ static void read_stack_size(struct start *start, const pthread_attr_t *attr)
 		return;
 	}
 	pthread_attr_getguardsize(attr, &size->guard_bytes);
-	/* Attributes without memory of the program's have both 0. */
+	/* Without a stack of the program's both are 0. */
 	if (pthread_attr_getstack(attr, &memory, &bytes) == 0)
 		size->of_program = (uintptr_t)memory + bytes != 0;
 	start->default_stack = !bytes;
 	size->bytes = bytes ? bytes : default_stack_bytes();
 }
 
-/* NULL: the thread starts without us. */
-static struct start *prepare(const pthread_attr_t *attr, void *arg, struct pa_cursor caller)
+/* NULL: the thread starts without the agent. */
+static struct start *prepare_start(const pthread_attr_t *attr, void *arg, struct pa_cursor caller)
 {
 	struct pa_thread *self = &pa_thread_self;
-	if (!pa_load_acquire(&pa_on->booted) || self->role == PA_ROLE_AGENT)
+	if (!pa_load_acquire(&pa_switches->booted) || self->role == PA_ROLE_AGENT)
 		return NULL;
-	struct start *start = pa_real.malloc(sizeof(*start));
+	struct start *start = take_start();
 	if (!start)
 		return NULL;
 	*start = (struct start){
 		.arg = arg,
 		.creator_pc = caller.pc,
-		.creator_tid = pa_thread_tid(self),
+		.creator_tid = pa_registry_tid(self),
 		.labels = self->labels,
 		.denied = pa_load_relaxed(&self->denied),
 	};
@@ -160,17 +205,17 @@ static struct start *prepare(const pthread_attr_t *attr, void *arg, struct pa_cu
 	return start;
 }
 
-/* The real call came back. */
-static void conclude(struct start *start, bool created, struct pa_cursor caller)
+/* After the real call. */
+static void conclude_start(struct start *start, bool created, struct pa_cursor caller)
 {
 	if (created)
-		pa_thread_created(&pa_thread_self, caller);
+		pa_creation_record(&pa_thread_self, caller);
 	else
-		pa_real.free(start);
+		leave_start(start);
 }
 
-/* result: of a call that we had no part in. */
-static int proven(int result, int success)
+/* result: of a call that the agent did not make. */
+static int proven_by_result(int result, int success)
 {
 	if (result == success)
 		pa_process_proven(true);
@@ -182,13 +227,13 @@ PA_ENTRY int pthread_create(pthread_t *thread, const pthread_attr_t *attr, void 
 {
 	PA_CALM_FLAGS();
 	struct pa_cursor caller = PA_CURSOR_OF_CALLER();
-	struct start *start = prepare(attr, arg, caller);
+	struct start *start = prepare_start(attr, arg, caller);
 	if (!start)
-		return proven(PA_REAL(pthread_create)(thread, attr, run, arg), 0);
+		return proven_by_result(PA_REAL(pthread_create)(thread, attr, run, arg), 0);
 	start->run = run;
-	start->serial = pa_tracing_create(&pa_thread_self, run, caller);
+	start->serial = pa_trace_events_create(&pa_thread_self, run, caller);
 	int error = pa_real.pthread_create(thread, attr, run_thread, start);
-	conclude(start, error == 0, caller);
+	conclude_start(start, error == 0, caller);
 	return error;
 }
 
@@ -196,22 +241,22 @@ PA_ENTRY int thrd_create(thrd_t *thread, thrd_start_t run, void *arg)
 {
 	PA_CALM_FLAGS();
 	struct pa_cursor caller = PA_CURSOR_OF_CALLER();
-	struct start *start = prepare(NULL, arg, caller);
+	struct start *start = prepare_start(NULL, arg, caller);
 	if (!start)
-		return proven(PA_REAL(thrd_create)(thread, run, arg), thrd_success);
+		return proven_by_result(PA_REAL(thrd_create)(thread, run, arg), thrd_success);
 	start->run_c11 = run;
-	start->serial = pa_tracing_create(&pa_thread_self, run, caller);
+	start->serial = pa_trace_events_create(&pa_thread_self, run, caller);
 	int result = pa_real.thrd_create(thread, run_thread_c11, start);
-	conclude(start, result == thrd_success, caller);
+	conclude_start(start, result == thrd_success, caller);
 	return result;
 }
 
-/* The program may end here without any handler being called: last chance for its files. */
+/* The program may end here without exit handlers: last chance to write its files. */
 
 PA_ENTRY void _exit(int status)
 {
 	PA_CALM_FLAGS();
-	pa_process_exits();
+	pa_process->exits();
 	PA_REAL(_exit)(status);
 	__builtin_unreachable();
 }
@@ -219,7 +264,7 @@ PA_ENTRY void _exit(int status)
 PA_ENTRY void _Exit(int status)
 {
 	PA_CALM_FLAGS();
-	pa_process_exits();
+	pa_process->exits();
 	PA_REAL(_Exit)(status);
 	__builtin_unreachable();
 }

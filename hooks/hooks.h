@@ -1,14 +1,16 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /*
- * The one list of hooked symbols: PA_HOOK(name, result type, parameters, required).
+ * The only list of hooked symbols: PA_HOOK(name, result type, parameters, required).
  *
- * required: every libc that we run on has it; the others may be missing (a newer libc adds them)
- * and are looked up at their first call. Each name is exported by libpprofagent.so with
- * default visibility. Those that libc has in two incompatible versions have a symbol version, in
- * exports.map, so callers of the old one go on to libc; all others have none and serve every
- * caller.
+ * required: every supported libc has it; the others may be missing (newer libcs add them) and are
+ * looked up at their first call. libpprofagent.so exports each name with default visibility.
+ * Functions that libc has in two incompatible versions have a symbol version, in exports.map, so
+ * callers of the old one go to libc; all others have none and serve every caller.
  *
- * Functions that never wait (trylock and its like) need no hook, and have none: PA_NEXT lists what
- * the hooks call all the same.
+ * Functions that never wait (trylock etc.) need no hook: PA_NEXT lists those that hooks call.
+ *
+ * Context: hooks run PA_APP on the program's threads, also in its signal handlers and before boot.
+ * They take no lock.
  */
 #ifndef PA_HOOKS_H
 #define PA_HOOKS_H
@@ -32,7 +34,7 @@
 #include "../agent/record/thread.h"
 
 /* clang-format off */
-/* System calls in which a thread waits for what comes from elsewhere: watched for traces only. */
+/* System calls that wait for external events: recorded for traces only. */
 #define PA_CALL_HOOKS(PA_HOOK)                                                                    \
 	PA_HOOK(poll, int, (struct pollfd *, nfds_t, int), true)                                  \
 	PA_HOOK(__poll_chk, int, (struct pollfd *, nfds_t, int, size_t), true)                    \
@@ -65,14 +67,24 @@
 	PA_HOOK(usleep, int, (useconds_t), true)                                                  \
 	PA_HOOK(sleep, unsigned, (unsigned), true)
 
-/* Functions in which a thread waits, or gives up or brings what others wait for. */
-#define PA_WAIT_HOOKS(PA_HOOK)                                                                    \
+/* Functions that wait, or unlock or wake what others wait for: one list for each file that defines
+ * them. */
+/* hook_mutex.c */
+#define PA_MUTEX_HOOKS(PA_HOOK)                                                                   \
 	PA_HOOK(pthread_mutex_lock, int, (pthread_mutex_t *), true)                               \
 	PA_HOOK(pthread_mutex_timedlock, int,                                                     \
 		(pthread_mutex_t *, const struct timespec *), true)                               \
 	PA_HOOK(pthread_mutex_clocklock, int,                                                     \
 		(pthread_mutex_t *, clockid_t, const struct timespec *), true)                    \
 	PA_HOOK(pthread_mutex_unlock, int, (pthread_mutex_t *), true)                             \
+	PA_HOOK(pthread_spin_lock, int, (pthread_spinlock_t *), true)                             \
+	PA_HOOK(pthread_spin_unlock, int, (pthread_spinlock_t *), true)                           \
+	PA_HOOK(mtx_lock, int, (mtx_t *), true)                                                   \
+	PA_HOOK(mtx_timedlock, int, (mtx_t *, const struct timespec *), true)                     \
+	PA_HOOK(mtx_unlock, int, (mtx_t *), true)
+
+/* hook_rwlock.c */
+#define PA_RWLOCK_HOOKS(PA_HOOK)                                                                  \
 	PA_HOOK(pthread_rwlock_rdlock, int, (pthread_rwlock_t *), true)                           \
 	PA_HOOK(pthread_rwlock_timedrdlock, int,                                                  \
 		(pthread_rwlock_t *, const struct timespec *), true)                              \
@@ -83,9 +95,10 @@
 		(pthread_rwlock_t *, const struct timespec *), true)                              \
 	PA_HOOK(pthread_rwlock_clockwrlock, int,                                                  \
 		(pthread_rwlock_t *, clockid_t, const struct timespec *), true)                   \
-	PA_HOOK(pthread_rwlock_unlock, int, (pthread_rwlock_t *), true)                           \
-	PA_HOOK(pthread_spin_lock, int, (pthread_spinlock_t *), true)                             \
-	PA_HOOK(pthread_spin_unlock, int, (pthread_spinlock_t *), true)                           \
+	PA_HOOK(pthread_rwlock_unlock, int, (pthread_rwlock_t *), true)
+
+/* hook_cond.c */
+#define PA_COND_HOOKS(PA_HOOK)                                                                    \
 	PA_HOOK(pthread_cond_wait, int, (pthread_cond_t *, pthread_mutex_t *), true)              \
 	PA_HOOK(pthread_cond_timedwait, int,                                                      \
 		(pthread_cond_t *, pthread_mutex_t *, const struct timespec *), true)             \
@@ -93,6 +106,13 @@
 		(pthread_cond_t *, pthread_mutex_t *, clockid_t, const struct timespec *), true)  \
 	PA_HOOK(pthread_cond_signal, int, (pthread_cond_t *), true)                               \
 	PA_HOOK(pthread_cond_broadcast, int, (pthread_cond_t *), true)                            \
+	PA_HOOK(cnd_wait, int, (cnd_t *, mtx_t *), true)                                          \
+	PA_HOOK(cnd_timedwait, int, (cnd_t *, mtx_t *, const struct timespec *), true)            \
+	PA_HOOK(cnd_signal, int, (cnd_t *), true)                                                 \
+	PA_HOOK(cnd_broadcast, int, (cnd_t *), true)
+
+/* hook_wait.c: semaphores, barriers, joins */
+#define PA_SEM_HOOKS(PA_HOOK)                                                                     \
 	PA_HOOK(sem_wait, int, (sem_t *), true)                                                   \
 	PA_HOOK(sem_timedwait, int, (sem_t *, const struct timespec *), true)                     \
 	PA_HOOK(sem_clockwait, int, (sem_t *, clockid_t, const struct timespec *), true)          \
@@ -102,14 +122,13 @@
 	PA_HOOK(pthread_timedjoin_np, int, (pthread_t, void **, const struct timespec *), true)   \
 	PA_HOOK(pthread_clockjoin_np, int,                                                        \
 		(pthread_t, void **, clockid_t, const struct timespec *), true)                   \
-	PA_HOOK(mtx_lock, int, (mtx_t *), true)                                                   \
-	PA_HOOK(mtx_timedlock, int, (mtx_t *, const struct timespec *), true)                     \
-	PA_HOOK(mtx_unlock, int, (mtx_t *), true)                                                 \
-	PA_HOOK(cnd_wait, int, (cnd_t *, mtx_t *), true)                                          \
-	PA_HOOK(cnd_timedwait, int, (cnd_t *, mtx_t *, const struct timespec *), true)            \
-	PA_HOOK(cnd_signal, int, (cnd_t *), true)                                                 \
-	PA_HOOK(cnd_broadcast, int, (cnd_t *), true)                                              \
-	PA_HOOK(thrd_join, int, (thrd_t, int *), true)                                            \
+	PA_HOOK(thrd_join, int, (thrd_t, int *), true)
+
+#define PA_WAIT_HOOKS(PA_HOOK)                                                                    \
+	PA_MUTEX_HOOKS(PA_HOOK)                                                                   \
+	PA_RWLOCK_HOOKS(PA_HOOK)                                                                  \
+	PA_COND_HOOKS(PA_HOOK)                                                                    \
+	PA_SEM_HOOKS(PA_HOOK)                                                                     \
 	PA_CALL_HOOKS(PA_HOOK)
 
 #define PA_NEXTS(PA_NEXT)                                                                         \
@@ -120,7 +139,7 @@
 	PA_NEXT(pthread_tryjoin_np, int, (pthread_t, void **))                                    \
 	PA_NEXT(mtx_trylock, int, (mtx_t *))
 
-/* Those that libc declares with "...": hook_syscall.c defines them under names of its own. */
+/* Functions that libc declares with "...": hook_syscall.c defines them under other names. */
 #define PA_VARIADIC_HOOKS(PA_HOOK)                                                                \
 	PA_HOOK(prctl, int, (long, long, long, long, long), true)                                 \
 	PA_HOOK(syscall, long, (long, long, long, long, long, long, long), true)
@@ -178,6 +197,15 @@
 	PA_HOOK(sigrelse, int, (int), true)                                                       \
 	PA_HOOK(siginterrupt, int, (int, int), true)                                              \
 	PA_HOOK(sigpending, int, (sigset_t *), true)                                              \
+	PA_HOOK(kill, int, (pid_t, int), true)                                                    \
+	PA_HOOK(killpg, int, (pid_t, int), true)                                                  \
+	PA_HOOK(raise, int, (int), true)                                                          \
+	PA_HOOK(gsignal, int, (int), true)                                                        \
+	PA_HOOK(tgkill, int, (pid_t, pid_t, int), true)                                           \
+	PA_HOOK(pthread_kill, int, (pthread_t, int), true)                                        \
+	PA_HOOK(sigqueue, int, (pid_t, int, const union sigval), true)                            \
+	PA_HOOK(pthread_sigqueue, int, (pthread_t, int, const union sigval), true)                \
+	PA_HOOK(pthread_cancel, int, (pthread_t), true)                                           \
 	PA_HOOK(sigwait, int, (const sigset_t *, int *), true)                                    \
 	PA_HOOK(sigwaitinfo, int, (const sigset_t *, siginfo_t *), true)                          \
 	PA_HOOK(sigtimedwait, int,                                                                \
@@ -189,6 +217,8 @@
 	PA_HOOK(mmap, void *, (void *, size_t, int, int, int, off_t), true)                       \
 	PA_HOOK(mmap64, void *, (void *, size_t, int, int, int, off64_t), true)                   \
 	PA_HOOK(mremap, void *, (void *, size_t, size_t, int, ...), true)                         \
+	PA_HOOK(mlockall, int, (int), false)                                                      \
+	PA_HOOK(munlockall, int, (void), false)                                                   \
 	PA_WAIT_HOOKS(PA_HOOK)
 
 #define PA_HOOKS(PA_HOOK)                                                                         \
@@ -197,56 +227,64 @@
 /* clang-format on */
 
 /*
- * The next definition of each symbol in lookup order: libc's, or that of another preloaded library
- * or allocator. Each pointer starts at a stub that resolves all of them at its first call, so the
- * hot path has no null test and ends in a tail jump. Any context.
+ * Jump targets of the wait hooks: the real function while no contention is recorded, so that an
+ * uncontended lock costs one additional jump; otherwise, and before boot, the recording half, which
+ * also passes calls on where this is another process. Each file with such hooks has its own
+ * targets; wait_hooks.c switches all.
  */
-struct pa_real {
-#define POINTER(name, result, parameters, ...) result(*name) parameters;
-	PA_HOOKS(POINTER)
-	PA_NEXTS(POINTER)
-#undef POINTER
-};
-extern struct pa_real pa_real PA_HIDDEN;
-
-/*
- * Where the wait hooks jump to: to the real function while no contention is recorded, so that an
- * uncontended lock costs one jump more than without us; else, and before boot, to their watched
- * half, which records, or passes on when this is not our process any more.
- */
-struct pa_wait_targets {
 #define POINTER(name, result, parameters, required) result(*name) parameters;
-	PA_WAIT_HOOKS(POINTER)
+#define TARGETS(type, LIST)   \
+	struct type {         \
+		LIST(POINTER) \
+	};                    \
+	extern struct type type PA_HIDDEN;
+TARGETS(pa_mutex_targets, PA_MUTEX_HOOKS)
+TARGETS(pa_rwlock_targets, PA_RWLOCK_HOOKS)
+TARGETS(pa_cond_targets, PA_COND_HOOKS)
+TARGETS(pa_sem_targets, PA_SEM_HOOKS)
+TARGETS(pa_call_targets, PA_CALL_HOOKS)
+#undef TARGETS
 #undef POINTER
-};
-extern struct pa_wait_targets pa_wait_targets PA_HIDDEN;
 
-#define DECLARE(name, result, parameters, required) PA_HIDDEN result pa_watched_##name parameters;
+/* The targets of a file before boot. */
+#define PA_WAIT_HOOKS_TARGET(name, ...) .name = pa_wait_hooks_##name,
+#define PA_DEFINE_TARGETS(type, LIST) struct type type = { LIST(PA_WAIT_HOOKS_TARGET) }
+
+#define DECLARE(name, result, parameters, required) \
+	PA_HIDDEN result pa_wait_hooks_##name parameters;
 PA_WAIT_HOOKS(DECLARE)
 #undef DECLARE
 
-/* The hooks themselves. */
+/* The hooks. */
 #define DECLARE(name, result, parameters, required) PA_EXPORT result name parameters;
 PA_FIXED_HOOKS(DECLARE)
 #undef DECLARE
 PA_EXPORT int pa_variadic_prctl(long option, long a, long b, long c, long d) __asm__("prctl");
-PA_EXPORT long pa_variadic_syscall(long number, long a, long b, long c, long d, long e)
-	__asm__("syscall");
 
 /*
- * hook_key.c: hear of the calling thread's end, by a key of thread-specific data. A program that
- * wants all keys gets ours too; without it only threads that are wrapped then are heard of.
+ * hook_syscall.c: syscall() is one compare and a jump (PA_DEFINE_GATE) for the numbers that have a
+ * 0 here; what is jumped to for the others pa_hooks_choose says. All 0 before boot: nothing is
+ * watched then; futex has a 1 only while waits are recorded.
+ */
+extern PA_ATOMIC(uint8_t) pa_hooks_looked_at[] PA_HIDDEN;
+extern void (*pa_hooks_syscall_pass)(void) PA_HIDDEN;
+PA_BOOT void pa_hooks_syscall_boot(void);
+PA_APP void pa_hooks_watch_futexes(bool on);
+
+/*
+ * hook_key.c: notification of the calling thread's end, by a key of thread-specific data. A program
+ * that needs all keys gets the agent's too; without it only threads that are wrapped are noticed.
  */
 PA_BOOT void pa_hooks_key_boot(void);
 PA_APP void pa_hooks_note_exit(struct pa_thread *self); /* errno kept */
 PA_APP bool pa_hooks_have_key(void);
-PA_APP void pa_hooks_thread_exits(void *self); /* what happens then; a struct pa_thread */
+PA_APP void pa_hooks_thread_exits(void *self); /* destructor; self: a struct pa_thread */
 
 /*
  * hook_fork.c. While a process has one thread, libc's fork takes no locks, and works in a signal
- * handler that came in the middle of malloc: crash reporters do that. Our threads made it take
- * malloc's lock, which this very thread holds then. The child may call only what handlers may, and
- * is not profiled; what fork handlers do was never safe there.
+ * handler that interrupted malloc: crash reporters rely on it. With the agent's threads it takes
+ * malloc's lock, which the calling thread holds then: true. The child may make only
+ * async-signal-safe calls and is not profiled; fork handlers were never safe there.
  */
 PA_APP bool pa_hooks_would_wait_for_itself(void);
 

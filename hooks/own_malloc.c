@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 #include "own_malloc.h"
 
 #include <errno.h>
@@ -44,7 +45,7 @@ static void *move_to(void *old, void *fresh, size_t bytes)
 	return fresh;
 }
 
-/* A block that is at least half used stays where it is. */
+/* A block stays in place while at least half of it is used. */
 static void *own_realloc(void *old, size_t bytes)
 {
 	if (!old)
@@ -82,7 +83,7 @@ static int own_posix_memalign(void **out, size_t alignment, size_t bytes)
 	return 0;
 }
 
-const struct pa_real_memory pa_own_malloc = {
+const struct pa_bridge_malloc pa_own_malloc = {
 	.malloc = own_malloc,
 	.calloc = own_calloc,
 	.realloc = own_realloc,

@@ -1,19 +1,20 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /*
- * malloc and its family in the agent's own memory (record/own_memory.h): what the core's libraries
- * get, and what the malloc hooks give on the agent's threads.
+ * malloc and its family on the agent's own memory (record/own_memory.h): for the core's libraries,
+ * and for the malloc hooks on agent threads.
  *
- * Context: PA_AGENT, and PA_APP in what the program calls by pprofagent.h. Blocks of the program's
- * allocator (libc hands some out) are known, and go to it.
+ * Context: PA_AGENT and PA_API. Blocks of the program's allocator (libc returns some) are
+ * recognized and passed to it. When full: NULL, errno ENOMEM.
  */
 #ifndef PA_OWN_MALLOC_H
 #define PA_OWN_MALLOC_H
 
-#include "../agent/record/bridge.h"
+#include "../agent/core/bridge.h"
 #include "hooks.h"
 
-extern const struct pa_real_memory pa_own_malloc PA_HIDDEN;
+extern const struct pa_bridge_malloc pa_own_malloc PA_HIDDEN;
 
-/* realloc of a block of the agent's: by one of the program's threads it becomes the program's. */
+/* realloc of an agent block by a thread of the program: moves it to the program's allocator. */
 PA_APP void *pa_own_malloc_move(void *old, size_t bytes);
 
 #endif

@@ -1,34 +1,32 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 #include "real.h"
 
 #include <dlfcn.h>
 #include <errno.h>
-#include <gnu/lib-names.h>
-#include <gnu/libc-version.h>
 #include <string.h>
 
+#include "../agent/arch/arch.h"
 #include "../agent/base/atomic.h"
-#include "../agent/base/clock.h"
 #include "../agent/record/alloc.h"
-#include "../agent/record/process.h"
-#include "own_malloc.h"
+#include "stand_in.h"
 
 #include "../agent/base/banned.h"
 
 /*
- * The bootstrap allocator: dlsym may allocate, and then there is no malloc yet to give it. A static
- * area, handed out once and never taken back; its pages are marked in the free filter for ever, so
- * that free recognises it on its slow path.
+ * The bootstrap allocator: dlsym may allocate before malloc is resolved. A static area whose blocks
+ * are never freed; its pages are marked permanently in the filter of frees, so that free recognizes
+ * them on its slow path.
  */
 #define BOOTSTRAP_BYTES ((size_t)64 << 10)
 static struct {
-	char memory[BOOTSTRAP_BYTES] __attribute__((aligned(4096)));
-	PA_ATOMIC(size_t) used; /* relaxed: only the arithmetic has to be atomic */
+	char memory[BOOTSTRAP_BYTES] __attribute__((aligned(PA_PAGE_BYTES)));
+	PA_ATOMIC(size_t) used; /* relaxed: only the addition has to be atomic */
 } bootstrap;
 
 /* Inside pa_real_resolve on this thread: allocations come from the bootstrap area. */
 static PA_TLS bool resolving;
 
-/* The size stands in front of each block. NULL when the area is used up. */
+/* The size precedes each block. NULL when the area is full. */
 static void *bootstrap_alloc(size_t alignment, size_t bytes)
 {
 	const size_t header = 16;
@@ -62,7 +60,7 @@ size_t pa_real_bootstrap_size(const void *pointer)
 	return bytes;
 }
 
-/* Stubs of the malloc family: first call resolves, calls from inside resolving get the area. */
+/* Stubs of the malloc family: the first call resolves; calls while resolving use the area. */
 
 static void *boot_malloc(size_t bytes)
 {
@@ -81,7 +79,7 @@ static void *boot_calloc(size_t count, size_t bytes)
 	return pa_real.calloc(count, bytes);
 }
 
-/* While resolving, nothing but bootstrap memory can come in here. */
+/* While resolving, only bootstrap memory can get here. */
 static void *boot_realloc(void *pointer, size_t bytes)
 {
 	if (!resolving) {
@@ -143,8 +141,8 @@ static void *boot_pvalloc(size_t bytes)
 }
 
 /*
- * Functions of a newer libc, looked up at their first call: a dlsym that fails costs 12 us, which
- * no short-lived program should pay at its start. Without one, a call means a plain free.
+ * Functions of a newer libc, looked up at their first call: a failing dlsym costs 12 us, which a
+ * short-lived program should not pay at its start. Where missing, a call is a plain free.
  */
 
 static PA_ENTRY void boot_free_sized(void *pointer, size_t bytes)
@@ -184,16 +182,16 @@ struct pa_real pa_real = {
 	.pvalloc = boot_pvalloc,
 };
 
-/* Where libc has an old version with another layout of pthread_cond_t: the one that our callers,
- * who are bound to the new version, mean. */
+/* libc also has an old version with another layout of pthread_cond_t: looks up the new version, to
+ * which callers of the hooks are bound. */
 static void find_versioned(struct pa_real *found)
 {
-	static const char version[] = "GLIBC_2.3.2";
-#define FIND(name)                                                                                \
-	do {                                                                                      \
-		void *versioned = dlvsym(RTLD_NEXT, #name, version);                              \
-		if (versioned)                                                                    \
-			*(void **)&found->name = versioned;                                       \
+	const char *version = PA_ARCH_COND_VERSION;
+#define FIND(name)                                                                    \
+	do {                                                                          \
+		void *versioned = version ? dlvsym(RTLD_NEXT, #name, version) : NULL; \
+		if (versioned)                                                        \
+			*(void **)&found->name = versioned;                           \
 	} while (0)
 	FIND(pthread_cond_wait);
 	FIND(pthread_cond_timedwait);
@@ -203,8 +201,8 @@ static void find_versioned(struct pa_real *found)
 }
 
 /*
- * Several threads may be here at once before boot: each finds the same pointers. A symbol that is
- * nowhere keeps its stub, or stays NULL.
+ * Several threads may be here at once before boot: all store the same pointers. A missing symbol
+ * keeps its stub, or NULL; those that an old libc lacks have stand-ins.
  */
 PA_ENTRY void pa_real_resolve(void)
 {
@@ -214,8 +212,8 @@ PA_ENTRY void pa_real_resolve(void)
 	int saved_errno = errno;
 	resolving = true;
 	struct pa_real found = { 0 };
-#define FIND(name, result, parameters, required)                                                  \
-	if (required)                                                                             \
+#define FIND(name, result, parameters, required) \
+	if (required)                            \
 		*(void **)&found.name = dlsym(RTLD_NEXT, #name);
 	PA_HOOKS(FIND)
 #undef FIND
@@ -223,8 +221,10 @@ PA_ENTRY void pa_real_resolve(void)
 	PA_NEXTS(FIND)
 #undef FIND
 	find_versioned(&found);
-#define STORE(name, ...)                                                                          \
-	if (found.name)                                                                           \
+	pa_stand_in_fill(&found, &pa_real);
+	/* In the order of the lists: what a stand-in calls comes before it. */
+#define STORE(name, ...) \
+	if (found.name)  \
 		pa_store_release(&pa_real.name, found.name);
 	PA_HOOKS(STORE)
 	PA_NEXTS(STORE)
@@ -233,111 +233,25 @@ PA_ENTRY void pa_real_resolve(void)
 	errno = saved_errno;
 }
 
+void *pa_real_find(const char *name)
+{
+	int saved_errno = errno;
+	void *found = dlsym(RTLD_NEXT, name);
+	errno = saved_errno;
+	return found;
+}
+
 struct pa_code pa_real_allocator;
 
 /*
- * libc's allocator is one object file: what its exported functions call lies in front of them, and
+ * libc's allocator is one object file: functions called by its exported ones precede them, and
  * malloc_info is its last function.
  */
-static void find_allocator(void)
+void pa_real_find_allocator(void)
 {
 	const uintptr_t inner_bytes = 0x5000, last_bytes = 0x80;
 	uintptr_t first = (uintptr_t)dlsym(RTLD_DEFAULT, "__libc_malloc");
 	uintptr_t last = (uintptr_t)dlsym(RTLD_DEFAULT, "malloc_info");
 	if (first > inner_bytes && last > first && last - first < inner_bytes)
 		pa_real_allocator = (struct pa_code){ first - inner_bytes, last + last_bytes };
-}
-
-/* Is what the name is bound to in libc itself? */
-static bool is_of_libc(void *bound)
-{
-	Dl_info seen, libc;
-	return bound && dladdr(bound, &seen) && dladdr((void *)gnu_get_libc_version, &libc) &&
-		seen.dli_fbase == libc.dli_fbase;
-}
-
-/* Not the next one: libfaketime's comes after us. Opening libc costs memory that it never gives
- * back, so only where its own is hidden. */
-static void find_clock(void)
-{
-	int (*own)(clockid_t, struct timespec *) = NULL;
-	if (is_of_libc(dlsym(RTLD_DEFAULT, "clock_gettime")))
-		return;
-	void *libc = PA_REAL(dlopen)(LIBC_SO, RTLD_LAZY | RTLD_NOLOAD);
-	if (libc)
-		*(void **)&own = dlsym(libc, "clock_gettime");
-	if (own)
-		pa_clock_use(own);
-}
-
-/* In a build of ours with the address sanitizer, which stands before us: memory of its own. */
-static struct pa_real_memory choose_memory(void)
-{
-	struct pa_real_memory memory = pa_own_malloc;
-#ifdef __SANITIZE_ADDRESS__
-#define FIND(name) *(void **)&memory.name = dlsym(RTLD_DEFAULT, #name)
-	FIND(malloc);
-	FIND(calloc);
-	FIND(realloc);
-	FIND(free);
-	FIND(posix_memalign);
-	FIND(aligned_alloc);
-#undef FIND
-#endif
-	return memory;
-}
-
-/* ASan aborts on the flag that binds deeply. A build of ours with it goes behind its back. */
-void *pa_hooks_open_core(const char *path)
-{
-	const int flags = RTLD_NOW | RTLD_LOCAL;
-#ifdef __SANITIZE_ADDRESS__
-	return PA_REAL(dlopen)(path, flags | RTLD_DEEPBIND);
-#else
-	return dlopen(path, flags | RTLD_DEEPBIND);
-#endif
-}
-
-void pa_hooks_boot(struct pa_bridge *bridge)
-{
-	pa_real_resolve();
-	find_allocator();
-	find_clock();
-	bridge->memory = choose_memory();
-	bridge->program_malloc = pa_real.malloc;
-	bridge->sigaction = pa_real.sigaction;
-	bridge->pthread_sigmask = pa_real.pthread_sigmask;
-	pa_hooks_key_boot();
-	pa_hooks_watch(false);
-}
-
-/*
- * Why the program's calls of a symbol do not come to us, or NULL. RTLD_DEFAULT finds what the
- * program is bound to; our own symbol's address would not do for comparison, since it is bound like
- * theirs.
- */
-static const char *inactive_reason(const char *name, bool has_real, bool required)
-{
-	Dl_info seen, ours;
-	if (!has_real && required)
-		return "no other definition of it was found";
-	void *bound = dlsym(RTLD_DEFAULT, name);
-	if (!bound || !dladdr(bound, &seen) || !dladdr(&bootstrap, &ours))
-		return NULL;
-	if (seen.dli_fbase != ours.dli_fbase)
-		return "the program or a library before us defines it";
-	return NULL;
-}
-
-size_t pa_hooks_status(struct pa_hook_status *out, size_t max)
-{
-	size_t count = 0;
-#define STATUS(symbol, result, parameters, required)                                              \
-	if (count < max) {                                                                        \
-		const char *why = inactive_reason(#symbol, pa_real.symbol != NULL, required);     \
-		out[count++] = (struct pa_hook_status){ #symbol, why == NULL, why };              \
-	}
-	PA_HOOKS(STATUS)
-#undef STATUS
-	return count;
 }

@@ -1,13 +1,14 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 #include "encode.h"
 
 #include <errno.h>
 #include <pb_encode.h>
 #include <string.h>
 
-#include "../agent/profile/scale.h"
+#include "../agent/profile/heap_scale.h"
 #include "gzip.h"
 #include "mappings.h"
-#include "numbering.h"
+#include "look_up.h"
 #include "profile.pb.h"
 #include "strtab.h"
 #include "tags.h"
@@ -22,28 +23,30 @@ typedef perftools_profiles_Profile pb_profile;
 typedef perftools_profiles_Sample pb_sample;
 typedef perftools_profiles_ValueType pb_value_type;
 
-/* So small writes do not each cost a call of deflate. */
+/* Collects small writes, so that not each one calls deflate(). */
 #define BUFFER_BYTES 4096
-/* Larger texts are refused with the whole profile by some consumers. */
+/* Some consumers reject the whole profile because of a longer string. */
 #define TEXT_LIMIT_BYTES 65535
-/* No message comes near it: a bound on the growth of the scratch memory. */
+/* Limit for the scratch memory; no message comes near it. */
 #define MESSAGE_LIMIT_BYTES ((size_t)1 << 26)
 
 struct encoder {
 	const struct pa_snapshot *snapshot;
 	const struct pa_sink *sink;
 	struct pa_gzip *gzip;
-	int error; /* the first one: after it nothing reaches the sink */
+	int error; /* the first error; after it nothing reaches the sink */
 	struct pa_strtab strings;
 	struct pa_mappings mappings;
-	struct pa_numbering numbering;
-	struct pa_grow scratch; /* one message at a time */
+	struct pa_id_table numbering;
+	uint32_t lacking;                            /* locations without lines so far */
+	char lacking_text[PA_LOOK_UP_COMMENT_BYTES]; /* lives as long as the string table */
+	struct pa_scratch scratch;                   /* for one message at a time */
 	pb_ostream_t out;
 	size_t used;
 	pb_byte_t buffer[BUFFER_BYTES];
 };
 
-static bool fail(struct encoder *enc, int error)
+static bool fail_encode(struct encoder *enc, int error)
 {
 	if (!enc->error)
 		enc->error = error;
@@ -52,28 +55,29 @@ static bool fail(struct encoder *enc, int error)
 
 /* ---------------------------------------------------------------- bytes */
 
-static bool flush(struct encoder *enc)
+static bool flush_encoder(struct encoder *enc)
 {
 	size_t used = enc->used;
 
 	enc->used = 0;
-	return pa_gzip_write(enc->gzip, enc->buffer, used) || fail(enc, -ECANCELED);
+	return pa_gzip_write(enc->gzip, enc->buffer, used) || fail_encode(enc, -ECANCELED);
 }
 
 static bool write_out(pb_ostream_t *stream, const pb_byte_t *bytes, size_t count)
 {
 	struct encoder *enc = stream->state;
 
-	if (count > sizeof(enc->buffer) - enc->used && !flush(enc))
+	if (count > sizeof(enc->buffer) - enc->used && !flush_encoder(enc))
 		return false;
 	if (count > sizeof(enc->buffer))
-		return pa_gzip_write(enc->gzip, bytes, count) || fail(enc, -ECANCELED);
+		return pa_gzip_write(enc->gzip, bytes, count) || fail_encode(enc, -ECANCELED);
 	memcpy(enc->buffer + enc->used, bytes, count);
 	enc->used += count;
 	return true;
 }
 
-/* What gzip writes. After an error not even its trailer: half a profile must not look like one. */
+/* Receives gzip's output. After an error it drops even the trailer, so that the profile is visibly
+ * truncated. */
 static bool write_sink(void *arg, const void *bytes, size_t count)
 {
 	struct encoder *enc = arg;
@@ -81,10 +85,8 @@ static bool write_sink(void *arg, const void *bytes, size_t count)
 	return !enc->error && enc->sink->write(enc->sink->arg, bytes, count);
 }
 
-/*
- * One field of the profile. The message is built in the scratch memory, which is faster than to let
- * nanopb encode it twice (once for its length).
- */
+/* Writes one field of the profile. The message is built in scratch memory, which is faster than
+ * nanopb's encoding it twice (once for its length). */
 static bool put_message(struct encoder *enc, uint32_t tag, const pb_msgdesc_t *type,
 	const void *message)
 {
@@ -94,12 +96,12 @@ static bool put_message(struct encoder *enc, uint32_t tag, const pb_msgdesc_t *t
 		part = pb_ostream_from_buffer(enc->scratch.at, enc->scratch.bytes);
 		if (pb_encode(&part, type, message))
 			break;
-		if (enc->scratch.bytes > MESSAGE_LIMIT_BYTES
-			|| !pa_grow(&enc->scratch, enc->scratch.bytes + 1))
-			return fail(enc, -ENOMEM);
+		if (enc->scratch.bytes > MESSAGE_LIMIT_BYTES ||
+			!pa_scratch(&enc->scratch, enc->scratch.bytes + 1))
+			return fail_encode(enc, -ENOMEM);
 	}
-	return pb_encode_tag(&enc->out, PB_WT_STRING, tag)
-		&& pb_encode_string(&enc->out, enc->scratch.at, part.bytes_written);
+	return pb_encode_tag(&enc->out, PB_WT_STRING, tag) &&
+		pb_encode_string(&enc->out, enc->scratch.at, part.bytes_written);
 }
 
 /* ---------------------------------------------------------------- texts */
@@ -110,17 +112,17 @@ static int64_t text_index(struct encoder *enc, const char *text)
 
 	if (index >= 0)
 		return index;
-	fail(enc, (int)index);
+	fail_encode(enc, (int)index);
 	return 0;
 }
 
-static bool put_text(struct encoder *enc, const char *text)
+static bool put_pb_text(struct encoder *enc, const char *text)
 {
 	size_t left = pa_utf8_clean_bytes(text, TEXT_LIMIT_BYTES);
 	struct pa_utf8_piece piece;
 
-	if (!pb_encode_tag(&enc->out, PB_WT_STRING, perftools_profiles_Profile_string_table_tag)
-		|| !pb_encode_varint(&enc->out, left))
+	if (!pb_encode_tag(&enc->out, PB_WT_STRING, perftools_profiles_Profile_string_table_tag) ||
+		!pb_encode_varint(&enc->out, left))
 		return false;
 	while ((piece = pa_utf8_piece(text, left, false)).source) {
 		if (!pb_write(&enc->out, (const pb_byte_t *)piece.bytes, piece.count))
@@ -136,7 +138,7 @@ static bool put_texts(struct encoder *enc)
 	uint32_t i;
 
 	for (i = 0; i < enc->strings.count; i++)
-		if (!put_text(enc, pa_strtab_text(&enc->strings, i)))
+		if (!put_pb_text(enc, pa_strtab_text(&enc->strings, i)))
 			return false;
 	return true;
 }
@@ -148,7 +150,7 @@ static size_t varint_bytes(uint64_t value)
 	return (size_t)(70 - __builtin_clzll(value | 1)) / 7;
 }
 
-/* Numbers of a sample: its values, or the ids in the profile of a stack's locations. */
+/* Packed numbers of a sample: its values, or the ids of a stack's locations in the profile. */
 struct packed {
 	size_t count;
 	const int64_t *values; /* NULL: ids[locs[...]] */
@@ -180,7 +182,7 @@ static bool put_packed(pb_ostream_t *stream, const pb_field_t *field, void *cons
 struct messages {
 	const pb_msgdesc_t *type;
 	const void *first;
-	size_t size, count; /* bytes of one, and how many */
+	size_t size, count; /* size and number of the elements */
 };
 
 static bool put_messages(pb_ostream_t *stream, const pb_field_t *field, void *const *arg)
@@ -189,29 +191,35 @@ static bool put_messages(pb_ostream_t *stream, const pb_field_t *field, void *co
 	size_t i;
 
 	for (i = 0; i < list->count; i++)
-		if (!pb_encode_tag_for_field(stream, field)
-			|| !pb_encode_submessage(stream, list->type,
+		if (!pb_encode_tag_for_field(stream, field) ||
+			!pb_encode_submessage(stream, list->type,
 				(const char *)list->first + i * list->size))
 			return false;
 	return true;
 }
 
+struct comments {
+	struct encoder *enc;
+	char *const *texts;
+	size_t count;
+};
+
 static bool put_comments(pb_ostream_t *stream, const pb_field_t *field, void *const *arg)
 {
-	struct encoder *enc = *arg;
+	const struct comments *comments = *arg;
 	size_t i;
 
-	for (i = 0; i < enc->snapshot->comment_count; i++)
-		if (!pb_encode_tag_for_field(stream, field)
-			|| !pb_encode_varint(stream,
-				(uint64_t)text_index(enc, enc->snapshot->comments[i])))
+	for (i = 0; i < comments->count; i++)
+		if (!pb_encode_tag_for_field(stream, field) ||
+			!pb_encode_varint(stream,
+				(uint64_t)text_index(comments->enc, comments->texts[i])))
 			return false;
 	return true;
 }
 
-/* ---------------------------------------------------------------- the profile, in order */
+/* ---------------------------------------------------------------- fields, in order */
 
-static pb_value_type value_type(struct encoder *enc, const struct pa_value_type *type)
+static pb_value_type value_type(struct encoder *enc, const struct pa_profile_ops_type *type)
 {
 	pb_value_type out = { .type = text_index(enc, type->type) };
 
@@ -219,15 +227,15 @@ static pb_value_type value_type(struct encoder *enc, const struct pa_value_type 
 	return out;
 }
 
-/* All that is not a list of things: a Profile whose other fields stay empty. */
-static bool put_head(struct encoder *enc)
+/* Writes the scalar fields: a Profile whose repeated fields stay empty. */
+static bool put_profile_head(struct encoder *enc)
 {
 	const struct pa_snapshot *snapshot = enc->snapshot;
-	const struct pa_kind *kind = snapshot->kind;
-	pb_value_type list[PA_KIND_VALUES];
-	struct messages types = {
-		perftools_profiles_ValueType_fields, list, sizeof(list[0]), kind->value_count
-	};
+	const struct pa_profile_ops *kind = snapshot->kind;
+	pb_value_type list[PA_PROFILE_OPS_VALUES];
+	struct comments comments = { enc, snapshot->comments, snapshot->comment_count };
+	struct messages types = { perftools_profiles_ValueType_fields, list, sizeof(list[0]),
+		kind->value_count };
 	pb_profile head = perftools_profiles_Profile_init_zero;
 	size_t i;
 
@@ -240,34 +248,29 @@ static bool put_head(struct encoder *enc)
 	head.period = snapshot->period;
 	head.time_nanos = snapshot->time_ns;
 	head.duration_nanos = snapshot->duration_ns;
-	head.comment = (pb_callback_t){ { .encode = put_comments }, enc };
+	head.comment = (pb_callback_t){ { .encode = put_comments }, &comments };
 	return pb_encode(&enc->out, perftools_profiles_Profile_fields, &head);
 }
 
-/* Gives a number to each location of the stack that has none. */
+/* Numbers the locations of the stack that have no id yet. */
 static bool number_locations(struct encoder *enc, const struct pa_stack *stack)
 {
 	uint32_t id = enc->numbering.loc_count;
 
-	if (pa_numbering_stack(&enc->numbering, stack))
-		return fail(enc, -ENOMEM);
+	if (pa_id_table_stack(&enc->numbering, stack))
+		return fail_encode(enc, -ENOMEM);
 	while (id < enc->numbering.loc_count)
-		pa_mappings_refer(&enc->mappings, pa_numbering_loc(&enc->numbering, ++id));
+		pa_mappings_refer(&enc->mappings, pa_id_table_loc(&enc->numbering, ++id));
 	return true;
 }
 
-/* Two values of a heap sample: objects and bytes, allocated in all or still in use. */
+/* Scales two values of a heap sample: objects and bytes, allocated or in use. */
 static void scale_pair(const struct pa_snapshot *snapshot, int64_t *pair)
 {
-	pa_scale_heap(pair[0], pair[1], snapshot->period, &pair[0], &pair[1]);
+	pa_heap_scale_estimate(pair[0], pair[1], snapshot->period, &pair[0], &pair[1]);
 }
 
-static bool is_heap(const struct pa_kind *kind)
-{
-	return kind->id == PA_KIND_HEAP || kind->id == PA_KIND_ALLOCS;
-}
-
-/* Returns how many. */
+/* Returns the number of labels. */
 static size_t fill_labels(struct encoder *enc, const struct pa_sample *sample, pb_label *labels)
 {
 	struct pa_tag tags[PA_TAGS_MAX];
@@ -286,7 +289,7 @@ static size_t fill_labels(struct encoder *enc, const struct pa_sample *sample, p
 static bool put_sample(struct encoder *enc, const struct pa_sample *sample)
 {
 	const struct pa_snapshot *snapshot = enc->snapshot;
-	int64_t values[PA_KIND_VALUES];
+	int64_t values[PA_PROFILE_OPS_VALUES];
 	struct packed numbers = { .values = values, .count = snapshot->kind->value_count };
 	struct packed ids = { .locs = sample->stack->locs, .count = sample->stack->depth };
 	pb_label list[PA_TAGS_MAX];
@@ -299,9 +302,9 @@ static bool put_sample(struct encoder *enc, const struct pa_sample *sample)
 
 	if (!number_locations(enc, sample->stack))
 		return false;
-	ids.ids = pa_numbering_ids(&enc->numbering);
+	ids.ids = pa_id_table_ids(&enc->numbering);
 	memcpy(values, sample->values, sizeof(values));
-	if (is_heap(snapshot->kind)) {
+	if (snapshot->kind->scaled) {
 		scale_pair(snapshot, &values[0]);
 		scale_pair(snapshot, &values[2]);
 	}
@@ -320,25 +323,24 @@ static bool put_samples(struct encoder *enc)
 	return !enc->error;
 }
 
-/* The lines of a location, functions numbered. */
-static bool fill_lines(struct encoder *enc, const struct pa_frame *frames, size_t count,
+/* Fills in the lines of a location and numbers their functions. */
+static bool fill_pb_lines(struct encoder *enc, const struct pa_frame *frames, size_t count,
 	pb_line *lines)
 {
 	size_t i;
 
 	for (i = 0; i < count; i++) {
-		if (pa_numbering_function(&enc->numbering, frames[i].function))
-			return fail(enc, -ENOMEM);
-		lines[i] = (pb_line){
-			.function_id = frames[i].function->mark, .line = frames[i].line
-		};
+		if (pa_id_table_function(&enc->numbering, frames[i].function))
+			return fail_encode(enc, -ENOMEM);
+		lines[i] = (pb_line){ .function_id = frames[i].function->mark,
+			.line = frames[i].line };
 	}
 	return true;
 }
 
-static bool put_location(struct encoder *enc, uint32_t id)
+static bool put_pb_location(struct encoder *enc, uint32_t id)
 {
-	const struct pa_loc *loc = pa_numbering_loc(&enc->numbering, id);
+	const struct pa_loc *loc = pa_id_table_loc(&enc->numbering, id);
 	uint32_t mapping_id = pa_mappings_id(&enc->mappings, loc);
 	struct pa_frame frames[PA_SYMBOLS_INLINE_MAX];
 	pb_line list[PA_SYMBOLS_INLINE_MAX];
@@ -346,32 +348,29 @@ static bool put_location(struct encoder *enc, uint32_t id)
 	pb_location message = {
 		.id = id,
 		.mapping_id = mapping_id,
-		/* Pseudo locations too: consumers tell locations apart by it. */
+		/* Also for pseudo locations: consumers distinguish locations by address. */
 		.address = loc->pc,
 		.line = { { .encode = put_messages }, &lines },
 	};
 
 	lines.count = pa_symbols_lookup(loc, frames, PA_SYMBOLS_INLINE_MAX);
 	pa_mappings_named(&enc->mappings, mapping_id, frames, (uint32_t)lines.count);
-	return fill_lines(enc, frames, lines.count, list)
-		&& put_message(enc, perftools_profiles_Profile_location_tag,
+	return fill_pb_lines(enc, frames, lines.count, list) &&
+		put_message(enc, perftools_profiles_Profile_location_tag,
 			perftools_profiles_Location_fields, &message);
 }
 
 static bool put_locations(struct encoder *enc)
 {
-	uint32_t id;
-
-	for (id = 1; id <= enc->numbering.loc_count; id++)
-		if (!put_location(enc, id))
+	enc->lacking = pa_look_up_ids(&enc->numbering, enc->sink);
+	for (uint32_t id = 1; id <= enc->numbering.loc_count; id++)
+		if (!put_pb_location(enc, id))
 			return false;
 	return true;
 }
 
-/*
- * A set flag makes readers keep what they got, so it is a promise for all locations of the mapping:
- * one that has no name leaves the reader its own look-up, as in Go.
- */
+/* A has_* flag tells readers to keep our data, so it must hold for all locations of the mapping: if
+ * one location has no name, the reader does its own look-up, as with Go. */
 static bool put_mapping(struct encoder *enc, uint32_t id)
 {
 	const struct pa_mapping *mapping = pa_mappings_get(&enc->mappings, id);
@@ -395,9 +394,7 @@ static bool put_mapping(struct encoder *enc, uint32_t id)
 
 static bool put_mappings(struct encoder *enc)
 {
-	uint32_t id;
-
-	for (id = 1; id <= enc->mappings.count; id++)
+	for (uint32_t id = 1; id <= enc->mappings.count; id++)
 		if (!put_mapping(enc, id))
 			return false;
 	return true;
@@ -419,29 +416,36 @@ static bool put_function(struct encoder *enc, const struct pa_function *function
 
 static bool put_functions(struct encoder *enc)
 {
-	uint32_t id;
-
-	for (id = 1; id <= enc->numbering.function_count; id++)
-		if (!put_function(enc, pa_numbering_get(&enc->numbering, id)))
+	for (uint32_t id = 1; id <= enc->numbering.function_count; id++)
+		if (!put_function(enc, pa_id_table_get(&enc->numbering, id)))
 			return false;
 	return !enc->error;
 }
 
-/*
- * Samples first: they need no names, so bytes flow at once. Mappings come after the locations, as
- * the look-ups decide what may be said of them, and texts last, when all are known.
- */
+/* Protobuf merges repeated parts of a field: what the look-ups show comes last. */
+static bool put_lacking(struct encoder *enc)
+{
+	char *text = pa_look_up_comment(enc->lacking_text, enc->lacking);
+	struct comments comments = { enc, &text, text != NULL };
+	pb_profile tail = perftools_profiles_Profile_init_zero;
+
+	tail.comment = (pb_callback_t){ { .encode = put_comments }, &comments };
+	return pb_encode(&enc->out, perftools_profiles_Profile_fields, &tail);
+}
+
+/* Samples first: they need no names, so the first bytes leave early. Mappings come after the
+ * locations, because the look-ups determine their flags, and the string table last. */
 static bool put_profile(struct encoder *enc)
 {
 	int error;
 
-	if (!put_head(enc) || !put_samples(enc))
+	if (!put_profile_head(enc) || !put_samples(enc))
 		return false;
 	error = pa_mappings_number(&enc->mappings);
 	if (error)
-		return fail(enc, error);
-	return put_locations(enc) && put_mappings(enc) && put_functions(enc) && put_texts(enc)
-		&& flush(enc);
+		return fail_encode(enc, error);
+	return put_locations(enc) && put_mappings(enc) && put_functions(enc) && put_lacking(enc) &&
+		put_texts(enc) && flush_encoder(enc);
 }
 
 static bool open_encoder(struct encoder *enc)
@@ -451,17 +455,17 @@ static bool open_encoder(struct encoder *enc)
 	enc->out.callback = write_out;
 	enc->out.state = enc;
 	enc->out.max_size = SIZE_MAX;
-	if (pa_strtab_init(&enc->strings) || pa_mappings_init(&enc->mappings)
-		|| pa_numbering_init(&enc->numbering) || !pa_grow(&enc->scratch, 1))
-		return fail(enc, -ENOMEM);
+	if (pa_strtab_init(&enc->strings) || pa_mappings_init(&enc->mappings) ||
+		pa_id_table_init(&enc->numbering) || !pa_scratch(&enc->scratch, 1))
+		return fail_encode(enc, -ENOMEM);
 	enc->gzip = pa_gzip_open(&to);
-	return enc->gzip || fail(enc, -ENOMEM);
+	return enc->gzip || fail_encode(enc, -ENOMEM);
 }
 
 static void free_tables(struct encoder *enc)
 {
-	pa_grow_free(&enc->scratch);
-	pa_numbering_free(&enc->numbering);
+	pa_scratch_free(&enc->scratch);
+	pa_id_table_free(&enc->numbering);
 	pa_mappings_free(&enc->mappings);
 	pa_strtab_free(&enc->strings);
 }
@@ -472,10 +476,10 @@ PA_AGENT int pa_encode_profile(const struct pa_snapshot *snapshot, const struct 
 	int error;
 
 	if (open_encoder(&enc) && !put_profile(&enc))
-		fail(&enc, -EIO);
+		fail_encode(&enc, -EIO);
 	if (enc.gzip) {
 		error = pa_gzip_close(enc.gzip);
-		/* A compressor that failed looked like a client that left until now. */
+		/* A failure of zlib has looked like a disconnected client until here. */
 		if (error == -EIO || !enc.error)
 			enc.error = error;
 	}

@@ -1,25 +1,28 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /*
- * A snapshot as profile.proto, streamed: snapshot -> nanopb -> gzip -> sink. Memory does not grow
- * with the number of samples. The only file behind it that knows nanopb.
+ * Encodes a snapshot as profile.proto, streamed: snapshot -> nanopb -> gzip -> sink. Memory does
+ * not grow with the number of samples. encode.c is the only file that uses nanopb.
  *
- * Context: PA_AGENT, the render thread only (it symbolizes).
+ * Context: PA_AGENT, the render thread only (it symbolizes). No lock. The snapshot stays the
+ * caller's.
  */
 #ifndef PA_ENCODE_H
 #define PA_ENCODE_H
 
 #include "../agent/profile/snapshot.h"
 
-/* Where encoded bytes go. False: stop (the client left); the encoder returns -ECANCELED. */
+/* Destination of encoded bytes. False: stop (the client has disconnected); the encoder returns
+ * -ECANCELED. */
 struct pa_sink {
 	bool (*write)(void *arg, const void *bytes, size_t count);
 	void *arg;
 };
 
 /*
- * The whole profile, gzipped: Go's field order and types, string_table[0] = "", ids 1..n in order,
- * mapping 1 = the executable, heap values scaled, has_* flags true to what was found.
- * 0, -ECANCELED, -ENOMEM, -EIO (the compressor failed). After an error the gzip stream has no end,
- * so that half a profile never passes for a whole one.
+ * Writes the whole profile, gzipped: Go's field order and types, string_table[0] = "", ids 1..n in
+ * order, mapping 1 = the executable, heap values scaled, has_* flags as found. Returns 0,
+ * -ECANCELED, -ENOMEM or -EIO (zlib failed). After an error the gzip stream has no end, so that a
+ * truncated profile is not accepted as complete.
  */
 PA_AGENT int pa_encode_profile(const struct pa_snapshot *snapshot, const struct pa_sink *sink);
 

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 #include "gzip.h"
 
 #include <errno.h>
@@ -8,13 +9,13 @@
 #define LEVEL 1
 #define WINDOW_BITS (15 + 16) /* + 16: gzip's header and trailer instead of zlib's */
 #define MEMORY_LEVEL 8
-/* What is handed on at once. The first bytes of a profile should leave early. */
+/* Bytes passed on at once; small, so that the first bytes of a profile leave early. */
 #define OUT_BYTES ((size_t)16 << 10)
 
 struct pa_gzip {
 	z_stream stream;
 	struct pa_sink to;
-	int error; /* the first one: nothing is written after it */
+	int error; /* the first error: nothing is written after it */
 	unsigned char out[OUT_BYTES];
 };
 
@@ -24,7 +25,7 @@ PA_AGENT struct pa_gzip *pa_gzip_open(const struct pa_sink *to)
 
 	if (!gzip)
 		return NULL;
-	/* No allocator of its own: zlib then calls malloc by name, as all our libraries do. */
+	/* Without an allocator of its own zlib calls malloc, which libc_malloc.c replaces. */
 	gzip->stream = (z_stream){ .next_out = gzip->out, .avail_out = sizeof(gzip->out) };
 	gzip->to = *to;
 	gzip->error = 0;
@@ -36,7 +37,7 @@ PA_AGENT struct pa_gzip *pa_gzip_open(const struct pa_sink *to)
 	return gzip;
 }
 
-static bool fail(struct pa_gzip *gzip, int error)
+static bool fail_gzip(struct pa_gzip *gzip, int error)
 {
 	gzip->error = error;
 	return false;
@@ -47,17 +48,15 @@ static bool hand_on(struct pa_gzip *gzip)
 	size_t count = sizeof(gzip->out) - gzip->stream.avail_out;
 
 	if (count && !gzip->to.write(gzip->to.arg, gzip->out, count))
-		return fail(gzip, -ECANCELED);
+		return fail_gzip(gzip, -ECANCELED);
 	gzip->stream.next_out = gzip->out;
 	gzip->stream.avail_out = sizeof(gzip->out);
 	return true;
 }
 
-/*
- * Compresses all of the input. With Z_FINISH also ends the stream. A full buffer means that deflate
- * may hold more: it is asked again.
- */
-static bool run(struct pa_gzip *gzip, int flush)
+/* Compresses all of the input; with Z_FINISH also ends the stream. deflate() is called again while
+ * it fills the output buffer, because it may hold more. */
+static bool run_deflate(struct pa_gzip *gzip, int flush)
 {
 	int result;
 
@@ -66,7 +65,7 @@ static bool run(struct pa_gzip *gzip, int flush)
 			return false;
 		result = deflate(&gzip->stream, flush);
 		if (result != Z_OK && result != Z_STREAM_END && result != Z_BUF_ERROR)
-			return fail(gzip, -EIO);
+			return fail_gzip(gzip, -EIO);
 	} while (flush == Z_FINISH ? result != Z_STREAM_END : gzip->stream.avail_out == 0);
 	return true;
 }
@@ -78,10 +77,10 @@ PA_AGENT bool pa_gzip_write(struct pa_gzip *gzip, const void *bytes, size_t coun
 	while (count && !gzip->error) {
 		uInt part = count < UINT_MAX ? (uInt)count : UINT_MAX;
 
-		/* zlib does not write to its input; the cast is for builds without ZLIB_CONST. */
+		/* zlib does not write to its input; the cast is for zlib without ZLIB_CONST. */
 		gzip->stream.next_in = (unsigned char *)next;
 		gzip->stream.avail_in = part;
-		run(gzip, Z_NO_FLUSH);
+		run_deflate(gzip, Z_NO_FLUSH);
 		next += part;
 		count -= part;
 	}
@@ -93,7 +92,7 @@ PA_AGENT int pa_gzip_close(struct pa_gzip *gzip)
 	int error;
 
 	gzip->stream.avail_in = 0;
-	if (!gzip->error && run(gzip, Z_FINISH))
+	if (!gzip->error && run_deflate(gzip, Z_FINISH))
 		hand_on(gzip);
 	error = gzip->error;
 	deflateEnd(&gzip->stream);

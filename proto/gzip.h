@@ -1,6 +1,8 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /*
- * A sink that compresses into another sink. The only file behind it that knows zlib.
- * Context: PA_AGENT. Memory: one deflate state (about 270 KiB) while open.
+ * Sink that compresses into another sink. gzip.c is the only file that uses zlib's deflate.
+ *
+ * Context: PA_AGENT, one thread. No lock. Memory: one deflate state (about 270 KiB) while open.
  */
 #ifndef PA_GZIP_H
 #define PA_GZIP_H
@@ -11,9 +13,9 @@ struct pa_gzip;
 
 /* Level 1, as Go. NULL: out of memory. */
 PA_AGENT struct pa_gzip *pa_gzip_open(const struct pa_sink *to);
-/* False when the sink behind said stop, or zlib failed. */
+/* False: the other sink or zlib failed. */
 PA_AGENT bool pa_gzip_write(struct pa_gzip *gzip, const void *bytes, size_t count);
-/* Ends the stream (unless it failed before) and frees it. 0, -ECANCELED, -EIO. */
+/* Ends the stream (unless it failed) and frees it. Returns 0, -ECANCELED or -EIO. */
 PA_AGENT int pa_gzip_close(struct pa_gzip *gzip);
 
 #endif

@@ -1,17 +1,18 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 #include "mappings.h"
 
 #include <errno.h>
 
 struct ref {
 	bool referred;
-	uint32_t first; /* id of the module's first mapping; 0: has none */
+	uint32_t first; /* id of the module's first mapping; 0: none */
 };
 
 PA_AGENT int pa_mappings_init(struct pa_mappings *mappings)
 {
 	uint32_t count = pa_maps_count();
 
-	if (!pa_grow(&mappings->modules, (count + 1) * sizeof(struct ref)))
+	if (!pa_scratch(&mappings->modules, (count + 1) * sizeof(struct ref)))
 		return -ENOMEM;
 	mappings->module_count = count;
 	return 0;
@@ -19,8 +20,8 @@ PA_AGENT int pa_mappings_init(struct pa_mappings *mappings)
 
 PA_AGENT void pa_mappings_free(struct pa_mappings *mappings)
 {
-	pa_grow_free(&mappings->modules);
-	pa_grow_free(&mappings->list);
+	pa_scratch_free(&mappings->modules);
+	pa_scratch_free(&mappings->list);
 	*mappings = (struct pa_mappings){ 0 };
 }
 
@@ -39,7 +40,7 @@ PA_AGENT void pa_mappings_refer(struct pa_mappings *mappings, const struct pa_lo
 		ref->referred = true;
 }
 
-/* A build-id as people and tools write it. */
+/* Build-id in hexadecimal. */
 static void build_id_text(const struct pa_module *module, char *out)
 {
 	static const char digits[] = "0123456789abcdef";
@@ -59,7 +60,7 @@ static bool add_segments(struct pa_mappings *mappings, const struct pa_module *m
 	uint32_t i, count = mappings->count;
 	struct pa_mapping *list;
 
-	if (!pa_grow(&mappings->list, (count + module->segment_count) * sizeof(*list)))
+	if (!pa_scratch(&mappings->list, (count + module->segment_count) * sizeof(*list)))
 		return false;
 	list = mappings->list.at;
 	for (i = 0; i < module->segment_count; i++) {
@@ -71,10 +72,8 @@ static bool add_segments(struct pa_mappings *mappings, const struct pa_module *m
 	return true;
 }
 
-/*
- * The collector may mark a module dead at this very moment: either answer is true then, and it is
- * asked for once only.
- */
+/* The collector may mark a module dead at the same time: both results are correct then, and it is
+ * read once only. */
 static bool is_loaded_unlocked(const struct pa_module *module)
 {
 	return !pa_load_relaxed(&module->dead);

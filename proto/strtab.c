@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 #include "strtab.h"
 
 #include <errno.h>
@@ -7,11 +8,16 @@
 
 struct slot {
 	uint32_t hash;
-	uint32_t index; /* of the text, plus 1; 0: free */
+	uint32_t index; /* index of the text plus 1; 0: free */
 };
 
-/* FNV-1a: short, and names of one program differ mostly at their ends. */
-static uint32_t hash_of(const char *text)
+struct wanted {
+	const char *text;
+	uint32_t hash;
+};
+
+/* FNV-1a: short; names of one program differ mostly at their ends. */
+static uint32_t hash_of_text(const char *text)
 {
 	uint64_t hash = 0xCBF29CE484222325u;
 
@@ -25,84 +31,83 @@ PA_AGENT const char *pa_strtab_text(const struct pa_strtab *table, uint32_t inde
 	return ((const char **)table->texts.at)[index];
 }
 
-/* The slot that has text, or the free one where it belongs. Ends: at most half are in use. */
-static struct slot *find(const struct pa_strtab *table, const char *text, uint32_t hash)
+static bool is_text_taken(const void *slot)
 {
-	struct slot *slots = table->slots.at;
-	uint32_t at = hash & (table->slot_count - 1);
-
-	while (slots[at].index) {
-		if (slots[at].hash == hash
-			&& !strcmp(pa_strtab_text(table, slots[at].index - 1), text))
-			break;
-		at = (at + 1) & (table->slot_count - 1);
-	}
-	return &slots[at];
+	return ((const struct slot *)slot)->index != 0;
 }
 
-/* Twice the slots; the hashes suffice to fill them, no text is read. */
-static bool widen(struct pa_strtab *table)
+static bool is_wanted_text(const struct pa_hash_table *slots, const void *slot, const void *key)
 {
-	struct pa_grow old = table->slots;
-	const struct slot *from = old.at;
-	uint32_t old_count = table->slot_count, count = old_count * 2, i, at;
-	struct slot *to;
+	const char *table = (const char *)slots - offsetof(struct pa_strtab, slots);
+	const struct slot *found = slot;
+	const struct wanted *wanted = key;
 
-	table->slots = (struct pa_grow){ 0 };
-	if (!pa_grow(&table->slots, count * sizeof(*to))) {
-		table->slots = old;
-		return false;
-	}
-	to = table->slots.at;
-	for (i = 0; i < old_count; i++) {
-		if (!from[i].index)
-			continue;
-		for (at = from[i].hash & (count - 1); to[at].index; at = (at + 1) & (count - 1))
-			;
-		to[at] = from[i];
-	}
-	table->slot_count = count;
-	pa_grow_free(&old);
-	return true;
+	return found->hash == wanted->hash &&
+		!strcmp(pa_strtab_text((const struct pa_strtab *)table, found->index - 1),
+			wanted->text);
+}
+
+/* No text is read. */
+static uint64_t hash_of_text_slot(const struct pa_hash_table *unused, const void *slot)
+{
+	(void)unused;
+	return (uint64_t)((const struct slot *)slot)->hash << 32;
+}
+
+static const struct pa_hash_table_kind text_kind = {
+	.slot_bytes = sizeof(struct slot),
+	.is_taken = is_text_taken,
+	.has_key = is_wanted_text,
+	.hash = hash_of_text_slot,
+};
+
+static int64_t find_text(const struct pa_strtab *table, struct wanted wanted)
+{
+	uint32_t i =
+		pa_hash_table_find(&text_kind, &table->slots, (uint64_t)wanted.hash << 32, &wanted);
+	return (int64_t)((const struct slot *)pa_hash_table_at(&text_kind, &table->slots, i))
+		       ->index -
+		1;
 }
 
 PA_AGENT int64_t pa_strtab_find(const struct pa_strtab *table, const char *text)
 {
 	if (!text)
 		text = "";
-	return (int64_t)find(table, text, hash_of(text))->index - 1;
+	return find_text(table, (struct wanted){ text, hash_of_text(text) });
 }
 
 PA_AGENT int64_t pa_strtab_index(struct pa_strtab *table, const char *text)
 {
-	uint32_t hash = hash_of(text ? text : (text = ""));
-	struct slot *slot = find(table, text, hash);
+	uint32_t hash = hash_of_text(text ? text : (text = ""));
+	int64_t known = find_text(table, (struct wanted){ text, hash });
 
-	if (slot->index)
-		return slot->index - 1;
-	if (!pa_grow(&table->texts, (table->count + 1) * sizeof(char *)))
+	if (known >= 0)
+		return known;
+	if (!pa_scratch(&table->texts, (table->count + 1) * sizeof(char *)) ||
+		!pa_hash_table_grow(&text_kind, &table->slots, FIRST_SLOTS))
 		return -ENOMEM;
-	if (table->count >= table->slot_count / 2) {
-		if (!widen(table))
-			return -ENOMEM;
-		slot = find(table, text, hash);
-	}
 	((const char **)table->texts.at)[table->count++] = text;
-	*slot = (struct slot){ .hash = hash, .index = table->count };
+	*(struct slot *)pa_hash_table_add(&text_kind, &table->slots, (uint64_t)hash << 32) =
+		(struct slot){ hash, table->count };
 	return table->count - 1;
 }
 
 PA_AGENT int pa_strtab_init(struct pa_strtab *table)
 {
-	if (!pa_grow(&table->slots, FIRST_SLOTS * sizeof(struct slot)))
+	if (!pa_hash_table_grow(&text_kind, &table->slots, FIRST_SLOTS))
 		return -ENOMEM;
-	table->slot_count = FIRST_SLOTS;
 	return pa_strtab_index(table, "") < 0 ? -ENOMEM : 0;
 }
 
 PA_AGENT void pa_strtab_free(struct pa_strtab *table)
 {
-	pa_grow_free(&table->texts);
-	pa_grow_free(&table->slots);
+	pa_scratch_free(&table->texts);
+	pa_hash_table_free(&text_kind, &table->slots);
 	*table = (struct pa_strtab){ 0 };
+}
+
+PA_AGENT size_t pa_strtab_bytes(const struct pa_strtab *table)
+{
+	return table->texts.bytes + table->slots.capacity * sizeof(struct slot);
 }

@@ -1,11 +1,12 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 #include "tags.h"
 
 #include <string.h>
 
-/* Some readers refuse a sample with more. */
+/* Some readers reject a sample with more. */
 _Static_assert(PA_TAGS_MAX <= 100, "labels of a sample");
 
-static bool has(const struct pa_labels *labels, const char *key)
+static bool has_label(const struct pa_labels *labels, const char *key)
 {
 	for (uint32_t i = 0; labels && i < labels->count; i++)
 		if (strcmp(labels->labels[i].key, key) == 0)
@@ -21,20 +22,20 @@ static size_t tags_of_heap(const struct pa_sample *sample, struct pa_tag *tags)
 	return 1;
 }
 
-PA_AGENT size_t pa_tags_of(const struct pa_kind *kind, const struct pa_sample *sample,
+PA_AGENT size_t pa_tags_of(const struct pa_profile_ops *kind, const struct pa_sample *sample,
 	struct pa_tag tags[PA_TAGS_MAX])
 {
 	const struct pa_labels *labels = sample->labels;
 	size_t count = 0;
 
-	if (kind->id == PA_KIND_HEAP || kind->id == PA_KIND_ALLOCS)
+	if (kind->scaled)
 		return tags_of_heap(sample, tags);
-	/* Two values under one key would be a third thing to readers. */
-	if (sample->thread && *sample->thread && !has(labels, "thread"))
+	/* Readers disagree about two values of one key. */
+	if (sample->thread && *sample->thread && !has_label(labels, "thread"))
 		tags[count++] = (struct pa_tag){ .key = "thread", .text = sample->thread };
-	if (sample->tid && !has(labels, "tid"))
+	if (sample->tid && !has_label(labels, "tid"))
 		tags[count++] = (struct pa_tag){ .key = "tid", .number = sample->tid };
-	/* A label without a key makes some refuse the profile. */
+	/* Some readers reject a profile with a label without a key. */
 	for (uint32_t i = 0; labels && i < labels->count; i++)
 		if (*labels->labels[i].key)
 			tags[count++] = (struct pa_tag){ .key = labels->labels[i].key,
@@ -55,7 +56,7 @@ PA_AGENT void pa_tags_put(struct pa_text_writer *writer, const struct pa_labels 
 	pa_text_writer_put(writer, "}", 1);
 }
 
-/* At its end a text has a quote. */
+/* A text ends with a quote. */
 static int compare_texts(const char *a, const char *b)
 {
 	unsigned char x, y;
@@ -85,7 +86,7 @@ PA_AGENT int pa_tags_compare(const struct pa_labels *a, const struct pa_labels *
 		if (result)
 			return result;
 	}
-	/* The brace that ends the shorter one is behind the comma of the other. */
+	/* The closing brace of the shorter one sorts after the comma of the longer one. */
 	return a->count > b->count ? -1 : a->count < b->count;
 }
 
@@ -100,7 +101,7 @@ static bool is_plain(const char *key)
 	return i > 0;
 }
 
-/* Returns what stands before the next one. */
+/* Returns the separator before the next pair. */
 static const char *put_pair(struct pa_text_writer *writer, const char *before, const char *key,
 	const char *value)
 {
@@ -120,11 +121,10 @@ PA_AGENT void pa_tags_put_thread(struct pa_text_writer *writer, const char *name
 	static const char first[] = " {";
 	const char *before = first;
 
-	if (*name && !has(labels, "thread"))
+	if (*name && !has_label(labels, "thread"))
 		before = put_pair(writer, before, "thread", name);
 	for (uint32_t i = 0; labels && i < labels->count; i++)
-		before = put_pair(writer, before, labels->labels[i].key,
-			labels->labels[i].value);
+		before = put_pair(writer, before, labels->labels[i].key, labels->labels[i].value);
 	if (before != first)
 		pa_text_writer_put(writer, "}", 1);
 }

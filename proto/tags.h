@@ -1,8 +1,9 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /*
- * What a sample says of itself besides stack and values: pprof calls it tags. Ours (thread, tid,
- * bytes) and the program's own labels, of which a key that is one of ours takes its place.
+ * Labels of a sample (pprof: tags): the agent's own (thread, tid, bytes) and the program's; a label
+ * of the program with one of these keys replaces the agent's.
  *
- * Context: PA_AGENT, pure functions of what is given.
+ * Context: PA_AGENT, any thread; pure functions.
  */
 #ifndef PA_TAGS_H
 #define PA_TAGS_H
@@ -12,24 +13,24 @@
 
 struct pa_tag {
 	const char *key;  /* not "" */
-	const char *text; /* NULL: it is a number */
+	const char *text; /* NULL: a number */
 	int64_t number;
 };
 
 #define PA_TAGS_MAX (2 + PA_LABELS_MAX)
 
-/* Those of a sample in profile.proto. Returns how many. */
-PA_AGENT size_t pa_tags_of(const struct pa_kind *kind, const struct pa_sample *sample,
+/* Labels of a sample in profile.proto. Returns their number. */
+PA_AGENT size_t pa_tags_of(const struct pa_profile_ops *kind, const struct pa_sample *sample,
 	struct pa_tag tags[PA_TAGS_MAX]);
 
-/* {"k":"v", "z":"1"}: the program's own, as Go has them in its counted text. */
+/* Writes {"k":"v", "z":"1"}: the program's labels, as in Go's counted text. */
 PA_AGENT void pa_tags_put(struct pa_text_writer *writer, const struct pa_labels *labels);
 
-/* Sign as strcmp of what pa_tags_put writes of two sets; NULL is before all. But for texts that
- * need a backslash: their order is some order. */
+/* Compares the output of pa_tags_put of two sets as strcmp() does; NULL is first. Texts that need a
+ * backslash are ordered consistently, but not as strcmp(). */
 PA_AGENT int pa_tags_compare(const struct pa_labels *a, const struct pa_labels *b);
 
-/* " {thread: "name", k: "v"}", as Go has them behind the state of a thread; or nothing. */
+/* Writes " {thread: "name", k: "v"}", as Go behind the state of a goroutine; or nothing. */
 PA_AGENT void pa_tags_put_thread(struct pa_text_writer *writer, const char *name,
 	const struct pa_labels *labels);
 

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 #include "text_forms.h"
 
 #include <errno.h>
@@ -6,7 +7,7 @@
 
 #include "tags.h"
 
-/* Samples with equal stacks and labels, which are equal pointers. */
+/* Samples with equal stacks and labels (equal pointers). */
 struct group {
 	const struct pa_stack *stack;
 	const struct pa_labels *labels;
@@ -14,7 +15,7 @@ struct group {
 	uint32_t first; /* index of its first sample */
 };
 
-/* Equal stacks and labels side by side, of them the first sample first. */
+/* Groups equal stacks and labels, in the order of their first samples. */
 static int compare_samples(const void *a, const void *b, void *arg)
 {
 	const struct pa_sample *samples = arg;
@@ -30,7 +31,7 @@ static int compare_samples(const void *a, const void *b, void *arg)
 	return i < j ? -1 : i > j;
 }
 
-/* Of two numbers in hex the one whose text stands first: 0x1, 0x10, 0x2. */
+/* Order of two numbers as hexadecimal text: 0x1, 0x10, 0x2. */
 static int compare_hex(uintptr_t x, uintptr_t y)
 {
 	int zeros_x = __builtin_clzll(x | 1) / 4 * 4, zeros_y = __builtin_clzll(y | 1) / 4 * 4;
@@ -41,17 +42,15 @@ static int compare_hex(uintptr_t x, uintptr_t y)
 	return zeros_x > zeros_y ? -1 : zeros_x < zeros_y;
 }
 
-/*
- * As strcmp of the two "@" lists, which is Go's order: there the labels' line belongs to the list,
- * and its line feed stands before the blank of one more address.
- */
+/* As strcmp() of the two "@" lists, which is Go's order: there the label line is part of the list,
+ * and its line feed sorts before the blank of a further address. */
 static int compare_lists(const struct pa_stack *a, const struct pa_stack *b)
 {
 	uint32_t i, both = a->depth < b->depth ? a->depth : b->depth;
 
 	for (i = 0; i < both; i++) {
-		int result = compare_hex(pa_sites_loc(a->locs[i])->raw_pc,
-			pa_sites_loc(b->locs[i])->raw_pc);
+		int result = compare_hex(pa_stack_table_loc(a->locs[i])->raw_pc,
+			pa_stack_table_loc(b->locs[i])->raw_pc);
 
 		if (result)
 			return result;
@@ -69,11 +68,11 @@ static int compare_groups(const void *a, const void *b)
 	result = compare_lists(x->stack, y->stack);
 	if (!result)
 		result = pa_tags_compare(x->labels, y->labels);
-	/* Two loads of a library at one place: other stacks, but the same addresses. */
+	/* Two loads of a library at the same address: different stacks with the same addresses. */
 	return result ? result : x->first < y->first ? -1 : x->first > y->first;
 }
 
-/* Returns how many groups there are, in text->groups. */
+/* Returns the number of groups, in text->groups. */
 static size_t make_groups(struct pa_text *text, const uint32_t *order)
 {
 	const struct pa_sample *samples = text->snapshot->samples;
@@ -83,10 +82,11 @@ static size_t make_groups(struct pa_text *text, const uint32_t *order)
 	for (i = 0; i < text->snapshot->sample_count; i++) {
 		const struct pa_sample *sample = &samples[order[i]];
 
-		if (!count || groups[count - 1].stack != sample->stack
-			|| groups[count - 1].labels != sample->labels)
-			groups[count++] = (struct group){ .stack = sample->stack,
-				.labels = sample->labels, .first = order[i] };
+		if (!count || groups[count - 1].stack != sample->stack ||
+			groups[count - 1].labels != sample->labels)
+			groups[count++] = (struct group){
+				.stack = sample->stack, .labels = sample->labels, .first = order[i]
+			};
 		groups[count - 1].count += sample->values[0];
 	}
 	if (count)
@@ -94,7 +94,7 @@ static size_t make_groups(struct pa_text *text, const uint32_t *order)
 	return count;
 }
 
-static void put_header(struct pa_text *text)
+static void put_count_header(struct pa_text *text)
 {
 	const struct pa_snapshot *snapshot = text->snapshot;
 	int64_t total = 0;
@@ -126,13 +126,13 @@ PA_AGENT void pa_text_count(struct pa_text *text)
 
 	if (!order)
 		return;
-	if (!pa_grow(&text->groups, text->snapshot->sample_count * sizeof(*groups))) {
+	if (!pa_scratch(&text->groups, text->snapshot->sample_count * sizeof(*groups))) {
 		pa_text_writer_fail(&text->writer, -ENOMEM);
 		return;
 	}
 	count = make_groups(text, order);
 	groups = text->groups.at;
-	put_header(text);
+	put_count_header(text);
 	for (i = 0; i < count && !text->writer.error; i++)
 		put_group(text, &groups[i]);
 	pa_text_comments(text);

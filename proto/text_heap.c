@@ -1,16 +1,16 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 #include "text_forms.h"
 
 #include <inttypes.h>
 
-#include "../agent/profile/scale.h"
-#include "memstats.h"
+#include "../agent/profile/heap_scale.h"
 
-/* Some pprofs read a header with equal halves as one that has only the first. */
+/* Some versions of pprof treat a header with equal halves as one with the first half only. */
 #define HEADER_NUDGE 1
 
 enum { ALLOC_OBJECTS, ALLOC_BYTES, INUSE_OBJECTS, INUSE_BYTES };
 
-static void put_record(struct pa_text *text, const struct pa_sample *sample)
+static void put_heap_record(struct pa_text *text, const struct pa_sample *sample)
 {
 	pa_text_writer_format(&text->writer,
 		"%" PRId64 ": %" PRId64 " [%" PRId64 ": %" PRId64 "] @",
@@ -19,8 +19,9 @@ static void put_record(struct pa_text *text, const struct pa_sample *sample)
 	pa_text_stack_put(&text->stacks, sample->stack);
 }
 
-/* Most in use first; equal ones as in the snapshot, so that the order is always the same. */
-static int compare(const void *a, const void *b, void *arg)
+/* Most bytes in use first; equal ones in the order of the snapshot, so that the order is
+ * deterministic. */
+static int compare_heap(const void *a, const void *b, void *arg)
 {
 	const struct pa_sample *samples = arg;
 	uint32_t i = *(const uint32_t *)a, j = *(const uint32_t *)b;
@@ -31,18 +32,18 @@ static int compare(const void *a, const void *b, void *arg)
 	return i < j ? -1 : i > j;
 }
 
-static void put_header(struct pa_text *text)
+static void put_heap_header(struct pa_text *text)
 {
 	const struct pa_snapshot *snapshot = text->snapshot;
-	int64_t total[PA_KIND_VALUES] = { 0 };
+	int64_t total[PA_PROFILE_OPS_VALUES] = { 0 };
 	size_t i, j;
 
 	for (i = 0; i < snapshot->sample_count; i++)
-		for (j = 0; j < PA_KIND_VALUES; j++)
+		for (j = 0; j < PA_PROFILE_OPS_VALUES; j++)
 			total[j] += snapshot->samples[i].values[j];
 	if (total[ALLOC_BYTES] == total[INUSE_BYTES])
 		total[ALLOC_BYTES] += HEADER_NUDGE;
-	/* The first heap profilers in C++ wrote twice the rate, and readers halve it. */
+	/* The first C++ heap profilers wrote twice the rate, and readers halve it. */
 	pa_text_writer_format(&text->writer,
 		"heap profile: %" PRId64 ": %" PRId64 " [%" PRId64 ": %" PRId64 "] @ heap/%" PRId64
 		"\n",
@@ -64,37 +65,35 @@ static int64_t add_up(int64_t a, int64_t b)
 	return __builtin_add_overflow(a, b, &sum) ? INT64_MAX : sum;
 }
 
-/* What the samples stand for: the process counts nothing itself. */
-static void estimate(const struct pa_snapshot *snapshot, int64_t *total)
+/* Scaled sum of the samples: no totals are counted elsewhere. */
+static void estimate_total(const struct pa_snapshot *snapshot, int64_t *total)
 {
 	size_t i;
 
 	for (i = 0; i < snapshot->sample_count; i++) {
 		const int64_t *values = snapshot->samples[i].values;
-		int64_t scaled[PA_KIND_VALUES];
+		int64_t scaled[PA_PROFILE_OPS_VALUES];
 		size_t j;
 
-		pa_scale_heap(values[ALLOC_OBJECTS], values[ALLOC_BYTES],
-			snapshot->period, &scaled[ALLOC_OBJECTS], &scaled[ALLOC_BYTES]);
-		pa_scale_heap(values[INUSE_OBJECTS], values[INUSE_BYTES],
-			snapshot->period, &scaled[INUSE_OBJECTS], &scaled[INUSE_BYTES]);
-		for (j = 0; j < PA_KIND_VALUES; j++)
+		pa_heap_scale_estimate(values[ALLOC_OBJECTS], values[ALLOC_BYTES], snapshot->period,
+			&scaled[ALLOC_OBJECTS], &scaled[ALLOC_BYTES]);
+		pa_heap_scale_estimate(values[INUSE_OBJECTS], values[INUSE_BYTES], snapshot->period,
+			&scaled[INUSE_OBJECTS], &scaled[INUSE_BYTES]);
+		for (j = 0; j < PA_PROFILE_OPS_VALUES; j++)
 			total[j] = add_up(total[j], scaled[j]);
 	}
 }
 
-/*
- * Go's names in Go's order, where they mean something here. HeapReleased: glibc takes what it gives
- * back out of its own count, so of heap_sys nothing was released that it knows of.
- */
+/* Go's names in Go's order, as far as they apply. HeapReleased is 0: glibc subtracts released
+ * memory from its own count, so none of heap_sys is known to be released. */
 static void put_memstats(struct pa_text *text, const struct pa_memstats *stats)
 {
-	int64_t total[PA_KIND_VALUES] = { 0 };
+	int64_t total[PA_PROFILE_OPS_VALUES] = { 0 };
 	uint64_t in_use, other = stats->heap_sys + stats->profiler;
 
-	estimate(text->snapshot, total);
-	in_use = stats->heap_known ? stats->heap_sys - stats->heap_idle
-				   : (uint64_t)total[INUSE_BYTES];
+	estimate_total(text->snapshot, total);
+	in_use = stats->heap_known ? stats->heap_sys - stats->heap_idle :
+				     (uint64_t)total[INUSE_BYTES];
 	pa_text_writer_format(&text->writer, "\n# runtime.MemStats\n");
 	put_stat(text, "Alloc", in_use);
 	put_stat(text, "TotalAlloc", (uint64_t)total[ALLOC_BYTES]);
@@ -111,7 +110,7 @@ static void put_memstats(struct pa_text *text, const struct pa_memstats *stats)
 	put_stat(text, "HeapObjects", (uint64_t)total[INUSE_OBJECTS]);
 	put_stat(text, "BuckHashSys", stats->profiler);
 	put_stat(text, "OtherSys", stats->sys > other ? stats->sys - other : 0);
-	/* There is no collector that could have run. */
+	/* There is no garbage collector. */
 	put_stat(text, "NumGC", 0);
 	put_stat(text, "NumForcedGC", 0);
 	put_stat(text, "GCCPUFraction", 0);
@@ -122,18 +121,14 @@ static void put_memstats(struct pa_text *text, const struct pa_memstats *stats)
 
 PA_AGENT void pa_text_heap(struct pa_text *text)
 {
-	struct pa_memstats stats;
-	const uint32_t *order;
+	const uint32_t *order = pa_text_order(text, compare_heap);
 	size_t i;
 
-	/* Before our own tables grow. */
-	pa_memstats_read(&stats);
-	order = pa_text_order(text, compare);
 	if (!order)
 		return;
-	put_header(text);
+	put_heap_header(text);
 	for (i = 0; i < text->snapshot->sample_count && !text->writer.error; i++)
-		put_record(text, &text->snapshot->samples[order[i]]);
+		put_heap_record(text, &text->snapshot->samples[order[i]]);
 	pa_text_comments(text);
-	put_memstats(text, &stats);
+	put_memstats(text, &text->snapshot->memory);
 }

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 #include "text_stack.h"
 
 #include <errno.h>
@@ -6,10 +7,10 @@
 
 #define TAB_WIDTH 8
 
-/* The frames of one location, looked up once however many stacks it is in. */
+/* Frames of one location, looked up once. */
 struct named {
 	uint32_t first;
-	uint32_t known_count; /* number of frames, plus 1; 0: not looked up yet */
+	uint32_t known_count; /* number of frames plus 1; 0: not looked up */
 };
 
 /* One "#" line. */
@@ -20,13 +21,14 @@ struct row {
 
 /* ---------------------------------------------------------------- names */
 
-static bool look_up(struct pa_text_stack *stacks, const struct pa_loc *loc, struct named *out)
+static bool look_up_location(struct pa_text_stack *stacks, const struct pa_loc *loc,
+	struct named *out)
 {
 	struct pa_frame frames[PA_SYMBOLS_INLINE_MAX];
 	uint32_t count = pa_symbols_lookup(loc, frames, PA_SYMBOLS_INLINE_MAX);
 	size_t end = stacks->frame_count + (size_t)count;
 
-	if (!pa_grow(&stacks->frames, end * sizeof(frames[0])))
+	if (!pa_scratch(&stacks->frames, end * sizeof(frames[0])))
 		return pa_text_writer_fail(stacks->writer, -ENOMEM);
 	if (count)
 		memcpy((struct pa_frame *)stacks->frames.at + stacks->frame_count, frames,
@@ -46,13 +48,13 @@ static uintptr_t offset_of(const struct pa_loc *loc, const struct pa_function *f
 PA_AGENT bool pa_text_stack_frames(struct pa_text_stack *stacks, uint32_t loc_id,
 	struct pa_text_frames *out)
 {
-	const struct pa_loc *loc = pa_sites_loc(loc_id);
+	const struct pa_loc *loc = pa_stack_table_loc(loc_id);
 	struct named *named;
 
-	if (!pa_grow(&stacks->named, (loc_id + (size_t)1) * sizeof(*named)))
+	if (!pa_scratch(&stacks->named, (loc_id + (size_t)1) * sizeof(*named)))
 		return pa_text_writer_fail(stacks->writer, -ENOMEM);
 	named = (struct named *)stacks->named.at + loc_id;
-	if (!named->known_count && !look_up(stacks, loc, named))
+	if (!named->known_count && !look_up_location(stacks, loc, named))
 		return false;
 	*out = (struct pa_text_frames){ .count = named->known_count - 1 };
 	if (!out->count)
@@ -71,11 +73,11 @@ static size_t hex_width(uintptr_t number)
 
 static size_t name_width(const struct row *row)
 {
-	return pa_text_writer_clean_width(row->frame.function->name) + sizeof("+") - 1
-		+ hex_width(row->offset);
+	return pa_text_writer_clean_width(row->frame.function->name) + sizeof("+") - 1 +
+		hex_width(row->offset);
 }
 
-/* Tabs from the end of a cell to the end of its column, which has room for widest and one more. */
+/* Tabs from the end of a cell to the end of its column, which has room for widest plus one. */
 static void put_tabs(struct pa_text_writer *writer, size_t width, size_t widest)
 {
 	size_t column = (widest + 1 + TAB_WIDTH - 1) / TAB_WIDTH * TAB_WIDTH;
@@ -84,7 +86,7 @@ static void put_tabs(struct pa_text_writer *writer, size_t width, size_t widest)
 		pa_text_writer_put(writer, "\t", 1);
 }
 
-/* Lines that follow each other and have the same columns are aligned. */
+/* Aligns consecutive lines with the same columns. */
 static void put_named_rows(struct pa_text_writer *writer, const struct row *rows, size_t count)
 {
 	size_t i, width, widest_pc = 0, widest_name = 0;
@@ -119,7 +121,7 @@ static void put_rows(const struct pa_text_stack *stacks)
 		for (i = end; i < stacks->row_count && !rows[i].frame.function; i++)
 			pa_text_writer_format(writer, "#\t0x%" PRIxPTR "\n", rows[i].pc);
 	}
-	/* Go has a line even for a stack without frames. */
+	/* Go writes a line even for an empty stack. */
 	if (!stacks->row_count)
 		pa_text_writer_format(writer, "#\t0x0\n");
 	pa_text_writer_put(writer, "\n", 1);
@@ -127,9 +129,9 @@ static void put_rows(const struct pa_text_stack *stacks)
 
 /* ---------------------------------------------------------------- stacks */
 
-static bool add_row(struct pa_text_stack *stacks, const struct row *row)
+static bool add_stack_row(struct pa_text_stack *stacks, const struct row *row)
 {
-	if (!pa_grow(&stacks->rows, (stacks->row_count + (size_t)1) * sizeof(*row)))
+	if (!pa_scratch(&stacks->rows, (stacks->row_count + (size_t)1) * sizeof(*row)))
 		return pa_text_writer_fail(stacks->writer, -ENOMEM);
 	((struct row *)stacks->rows.at)[stacks->row_count++] = *row;
 	return true;
@@ -137,18 +139,18 @@ static bool add_row(struct pa_text_stack *stacks, const struct row *row)
 
 static bool add_rows(struct pa_text_stack *stacks, uint32_t loc_id)
 {
-	struct row row = { .pc = pa_sites_loc(loc_id)->pc };
+	struct row row = { .pc = pa_stack_table_loc(loc_id)->pc };
 	struct pa_text_frames frames;
 	uint32_t i;
 
 	if (!pa_text_stack_frames(stacks, loc_id, &frames))
 		return false;
 	if (!frames.count)
-		return add_row(stacks, &row);
+		return add_stack_row(stacks, &row);
 	row.offset = frames.offset;
 	for (i = 0; i < frames.count; i++) {
 		row.frame = frames.at[i];
-		if (!add_row(stacks, &row))
+		if (!add_stack_row(stacks, &row))
 			return false;
 	}
 	return true;
@@ -160,7 +162,7 @@ PA_AGENT void pa_text_stack_list(struct pa_text_stack *stacks, const struct pa_s
 
 	for (i = 0; i < stack->depth; i++)
 		pa_text_writer_format(stacks->writer, " 0x%" PRIxPTR,
-			pa_sites_loc(stack->locs[i])->raw_pc);
+			pa_stack_table_loc(stack->locs[i])->raw_pc);
 	pa_text_writer_put(stacks->writer, "\n", 1);
 }
 
@@ -183,7 +185,7 @@ PA_AGENT void pa_text_stack_put(struct pa_text_stack *stacks, const struct pa_st
 
 PA_AGENT void pa_text_stack_free(struct pa_text_stack *stacks)
 {
-	pa_grow_free(&stacks->named);
-	pa_grow_free(&stacks->frames);
-	pa_grow_free(&stacks->rows);
+	pa_scratch_free(&stacks->named);
+	pa_scratch_free(&stacks->frames);
+	pa_scratch_free(&stacks->rows);
 }

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 #include "text_state.h"
 
 #include <inttypes.h>
@@ -5,10 +6,14 @@
 #include <string.h>
 #include <sys/syscall.h>
 
-/* The kernel's limit on 64-bit machines: a larger number is no thread. */
+#include "../agent/arch/arch.h"
+
+/* libc waits in the first of so many functions. */
+#define LIBC_NAMES 8
+/* PID_MAX_LIMIT of 64-bit kernels: a larger number is not a thread. */
 #define TID_MAX 4194304
 #define MINUTE_NS (60 * PA_NS_PER_S)
-/* Words of a futex: see struct pa_about. */
+/* Words of a futex: see struct pa_thread_info. */
 enum { WORD_JOINED = 0, WORD_OWNER = 2 };
 
 /* ---------------------------------------------------------------- tables */
@@ -22,9 +27,18 @@ static const char *const wait_texts[PA_WAIT_KINDS] = {
 	[PA_WAIT_SEM] = "semaphore wait",
 	[PA_WAIT_BARRIER] = "barrier wait",
 	[PA_WAIT_JOIN] = "join",
+	[PA_WAIT_FUTEX_PI] = "futex lock",
 };
 
-/* Functions that wait in a futex, without what name_is passes over. */
+static const char *const futex_texts[] = {
+	[PA_FUTEX_UNDECIDED] = "futex wait",
+	[PA_FUTEX_UNKNOWN] = "futex wait",
+	[PA_FUTEX_LOCK] = "futex lock",
+	[PA_FUTEX_CONDITION] = "futex condition",
+	[PA_FUTEX_PARK] = "park",
+};
+
+/* Functions that wait in a futex, without the affixes that name_is ignores. */
 static const struct {
 	const char *name;
 	enum pa_wait_kind wait;
@@ -49,7 +63,7 @@ static const struct {
 	{ "sem_wait", PA_WAIT_SEM },
 	{ "sem_timedwait", PA_WAIT_SEM },
 	{ "sem_clockwait", PA_WAIT_SEM },
-	{ "new_sem_wait*", PA_WAIT_SEM }, /* glibc: new_sem_wait_slow64 and the like */
+	{ "new_sem_wait*", PA_WAIT_SEM }, /* glibc: new_sem_wait_slow64 and similar */
 	{ "pthread_barrier_wait", PA_WAIT_BARRIER },
 	{ "pthread_join", PA_WAIT_JOIN },
 	{ "pthread_timedjoin_np", PA_WAIT_JOIN },
@@ -58,8 +72,10 @@ static const struct {
 	{ "thrd_join", PA_WAIT_JOIN },
 };
 
-/* Calls in which programs block; newer architectures lack the older ones. */
+/* System calls that block. */
+/* clang-format off */
 #define CALL(name) [SYS_##name] = #name
+#define OLD_CALL(name) CALL(name),
 static const char *const call_names[] = {
 	CALL(read), CALL(readv), CALL(pread64), CALL(preadv), CALL(preadv2),
 	CALL(write), CALL(writev), CALL(pwrite64), CALL(pwritev), CALL(pwritev2),
@@ -76,26 +92,9 @@ static const char *const call_names[] = {
 	CALL(rt_sigsuspend), CALL(rt_sigtimedwait),
 	CALL(semop), CALL(semtimedop), CALL(msgrcv), CALL(msgsnd),
 	CALL(mq_timedreceive), CALL(mq_timedsend), CALL(io_getevents), CALL(getrandom),
-#ifdef SYS_open
-	CALL(open),
-#endif
-#ifdef SYS_poll
-	CALL(poll),
-#endif
-#ifdef SYS_select
-	CALL(select),
-#endif
-#ifdef SYS_epoll_wait
-	CALL(epoll_wait),
-#endif
+	PA_ARCH_OLD_CALLS(OLD_CALL)
 #ifdef SYS_epoll_pwait2
 	CALL(epoll_pwait2),
-#endif
-#ifdef SYS_pause
-	CALL(pause),
-#endif
-#ifdef SYS_vfork
-	CALL(vfork),
 #endif
 #ifdef SYS_io_uring_enter
 	CALL(io_uring_enter),
@@ -104,11 +103,13 @@ static const char *const call_names[] = {
 	CALL(futex_waitv),
 #endif
 };
+/* clang-format on */
+#undef OLD_CALL
 #undef CALL
 
 /* ---------------------------------------------------------------- names */
 
-static bool skip(const char **name, const char *prefix)
+static bool skip_name_prefix(const char **name, const char *prefix)
 {
 	size_t bytes = strlen(prefix);
 
@@ -118,7 +119,7 @@ static bool skip(const char **name, const char *prefix)
 	return true;
 }
 
-/* glibc has several names for one function, and the compiler makes ".constprop.0" and the like. */
+/* glibc has several names for one function, and compilers append ".constprop.0" and the like. */
 static bool name_is(const char *name, const char *wanted)
 {
 	size_t bytes = strlen(wanted);
@@ -132,74 +133,82 @@ static enum pa_wait_kind wait_of_function(const char *name)
 {
 	size_t i;
 
-	skip(&name, "__GI_");
-	if (!skip(&name, "___"))
-		skip(&name, "__");
+	skip_name_prefix(&name, "__GI_");
+	if (!skip_name_prefix(&name, "___"))
+		skip_name_prefix(&name, "__");
 	for (i = 0; i < PA_COUNT(waiting_functions); i++)
 		if (name_is(name, waiting_functions[i].name))
 			return waiting_functions[i].wait;
 	return PA_WAIT_NONE;
 }
 
-/* By the innermost one: a condition wait that is to get its mutex back waits for a mutex. */
+/* The innermost function decides: a condition wait that reacquires its mutex waits for a mutex. */
 static enum pa_wait_kind wait_of_names(const char *const *names, size_t count)
 {
 	enum pa_wait_kind wait = PA_WAIT_NONE;
 	size_t i;
 
-	for (i = 0; i < count && i < PA_TEXT_STATE_NAMES && wait == PA_WAIT_NONE; i++)
+	for (i = 0; i < count && i < LIBC_NAMES && wait == PA_WAIT_NONE; i++)
 		wait = wait_of_function(names[i]);
 	return wait;
 }
 
 /* ---------------------------------------------------------------- words */
 
-static void put_text(struct pa_text_writer *writer, const char *text)
+static void put_state_text(struct pa_text_writer *writer, const char *text)
 {
 	pa_text_writer_put(writer, text, strlen(text));
 }
 
-static bool in_futex(const struct pa_about *about)
+static bool in_futex(const struct pa_thread_info *info)
 {
-	return about->syscall == SYS_futex;
+	return info->syscall == SYS_futex;
 }
 
-/* Both are read while the program runs: the word may be anything by now. */
+/* Both are read while the program runs: the word may have any value. */
 static void put_tid(struct pa_text_writer *writer, const char *before, uint32_t tid)
 {
 	if (tid > 0 && tid <= TID_MAX)
 		pa_text_writer_format(writer, "%s%" PRIu32, before, tid);
 }
 
-/* object: 0 where it is not known. */
-static void put_wait(struct pa_text_writer *writer, const struct pa_about *about,
+/* object: 0 if unknown. */
+static void put_wait(struct pa_text_writer *writer, const struct pa_thread_info *info,
 	enum pa_wait_kind wait, uintptr_t object)
 {
-	put_text(writer, wait_texts[wait]);
+	put_state_text(writer, wait_texts[wait]);
 	if (wait == PA_WAIT_JOIN) {
-		if (in_futex(about))
-			put_tid(writer, " ", about->words[WORD_JOINED]);
+		if (in_futex(info))
+			put_tid(writer, " ", info->words[WORD_JOINED]);
 		return;
 	}
 	if (object)
 		pa_text_writer_format(writer, " 0x%" PRIxPTR, object);
-	/* Words of anything but the mutex itself say nothing of its owner. */
-	if (wait == PA_WAIT_MUTEX && in_futex(about) && about->argument == object)
-		put_tid(writer, ", held by ", about->words[WORD_OWNER] & FUTEX_TID_MASK);
+	/* Only the mutex itself contains its owner. */
+	if (wait == PA_WAIT_MUTEX && in_futex(info) && info->argument == object)
+		put_tid(writer, ", held by ", info->words[WORD_OWNER] & FUTEX_TID_MASK);
 }
 
-/* No hook knows: contention is not recorded, or the wait began before it was. */
-static void put_futex(struct pa_text_writer *writer, const struct pa_about *about,
+/* By the functions that wait: no hook knows more of a futex than its address. */
+static void put_kind(struct pa_text_writer *writer, uint64_t word, const char *const *names,
+	size_t count)
+{
+	pa_text_writer_format(writer, "%s 0x%" PRIx64, futex_texts[pa_futex_kind_of(names, count)],
+		word);
+}
+
+/* For waits that no hook recorded: contention was off, or the wait began before it was on. */
+static void put_futex(struct pa_text_writer *writer, const struct pa_thread_info *info,
 	const char *const *names, size_t count)
 {
 	enum pa_wait_kind wait = wait_of_names(names, count);
-	/* Only these begin with the word that is waited for. */
+	/* Only these objects begin with the futex word. */
 	bool first_word = wait == PA_WAIT_MUTEX || wait == PA_WAIT_SEM;
 
 	if (wait == PA_WAIT_NONE)
-		pa_text_writer_format(writer, "futex wait 0x%" PRIx64, about->argument);
+		put_kind(writer, info->argument, names, count);
 	else
-		put_wait(writer, about, wait, first_word ? (uintptr_t)about->argument : 0);
+		put_wait(writer, info, wait, first_word ? (uintptr_t)info->argument : 0);
 }
 
 static void put_call(struct pa_text_writer *writer, int32_t number)
@@ -212,45 +221,40 @@ static void put_call(struct pa_text_writer *writer, int32_t number)
 		pa_text_writer_format(writer, "system call %" PRId32, number);
 }
 
-static const char *text_of_state(const struct pa_about *about)
+static const char *text_of_state(const struct pa_thread_info *info)
 {
-	switch (about->state) {
-	case 'R':
-		return "running";
-	case 'S':
-		return "sleeping";
-	case 'D':
-		return "disk sleep";
+	switch (info->state) {
+	case 'R': return "running";
+	case 'S': return "sleeping";
+	case 'D': return "disk sleep";
 	case 'T':
-	case 't':
-		return "stopped";
+	case 't': return "stopped";
 	case 'Z':
-	case 'X':
-		return "dead";
-	case 'I':
-		return "idle";
+	case 'X': return "dead";
+	case 'I': return "idle";
 	case 0:
-		/* It did run to answer. */
-		return about->answered ? "running" : "unknown";
-	default:
-		return "unknown";
+		/* A thread that answered was running. */
+		return info->answered ? "running" : "unknown";
+	default: return "unknown";
 	}
 }
 
-PA_AGENT void pa_text_state_put(struct pa_text_writer *writer, const struct pa_about *about,
+PA_AGENT void pa_text_state_put(struct pa_text_writer *writer, const struct pa_thread_info *info,
 	const char *const *names, size_t count)
 {
-	if (about->wait > PA_WAIT_NONE && about->wait < PA_WAIT_KINDS)
-		put_wait(writer, about, about->wait, about->object);
-	else if (in_futex(about))
-		put_futex(writer, about, names, count);
-	else if (about->syscall >= 0)
-		put_call(writer, about->syscall);
+	if (info->wait == PA_WAIT_FUTEX)
+		put_kind(writer, info->object, names, count);
+	else if (info->wait > PA_WAIT_NONE && info->wait < PA_WAIT_KINDS)
+		put_wait(writer, info, info->wait, info->object);
+	else if (in_futex(info))
+		put_futex(writer, info, names, count);
+	else if (info->syscall >= 0)
+		put_call(writer, info->syscall);
 	else
-		put_text(writer, text_of_state(about));
-	if (!about->answered)
-		put_text(writer, ", no answer");
-	if (about->waited_ns >= MINUTE_NS)
+		put_state_text(writer, text_of_state(info));
+	if (!info->answered)
+		put_state_text(writer, ", no answer");
+	if (info->waited_ns >= MINUTE_NS)
 		pa_text_writer_format(writer, ", %" PRId64 " minutes",
-			(int64_t)(about->waited_ns / MINUTE_NS));
+			(int64_t)(info->waited_ns / MINUTE_NS));
 }

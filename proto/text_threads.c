@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 #include "text_forms.h"
 
 #include <inttypes.h>
@@ -6,8 +7,8 @@
 #include "tags.h"
 #include "text_state.h"
 
-/* Of a sample that comes without a word on its thread. */
-static const struct pa_about nothing_known = { .answered = true, .syscall = -1 };
+/* For a sample without thread data. */
+static const struct pa_thread_info nothing_known = { .answered = true, .syscall = -1 };
 
 static bool is_pseudo(const struct pa_loc *loc)
 {
@@ -16,10 +17,8 @@ static bool is_pseudo(const struct pa_loc *loc)
 
 /* ---------------------------------------------------------------- frames */
 
-/*
- * What addr2line takes together with the module's file: the address that the file was linked for.
- * In memory that is no ELF file it is how far from the start of the module.
- */
+/* Address for addr2line with the module's file: the address for which the file was linked. In
+ * memory that is not an ELF file, the offset from the module's start. */
 static uintptr_t place_in_module(const struct pa_loc *loc)
 {
 	if (!loc->module)
@@ -27,8 +26,8 @@ static uintptr_t place_in_module(const struct pa_loc *loc)
 	return loc->pc - (loc->module->is_elf ? loc->module->bias : loc->module->start);
 }
 
-/* frame NULL: it has no name. */
-static void put_name(struct pa_text_writer *writer, const struct pa_loc *loc,
+/* frame NULL: no name. */
+static void put_frame_name(struct pa_text_writer *writer, const struct pa_loc *loc,
 	const struct pa_frame *frame)
 {
 	if (frame)
@@ -54,7 +53,7 @@ static void put_place(struct pa_text_writer *writer, const struct pa_loc *loc,
 static void put_frame(struct pa_text_writer *writer, const struct pa_loc *loc,
 	const struct pa_frame *frame, uintptr_t offset)
 {
-	put_name(writer, loc, frame);
+	put_frame_name(writer, loc, frame);
 	if (is_pseudo(loc)) {
 		pa_text_writer_put(writer, "\n", 1);
 		return;
@@ -65,7 +64,7 @@ static void put_frame(struct pa_text_writer *writer, const struct pa_loc *loc,
 
 static void put_frames(struct pa_text *text, uint32_t loc_id)
 {
-	const struct pa_loc *loc = pa_sites_loc(loc_id);
+	const struct pa_loc *loc = pa_stack_table_loc(loc_id);
 	struct pa_text_frames frames;
 	uint32_t i;
 
@@ -77,23 +76,23 @@ static void put_frames(struct pa_text *text, uint32_t loc_id)
 		put_frame(&text->writer, loc, &frames.at[i], frames.offset);
 }
 
-/* The innermost frame: the line with the call, and the function that the line is in. */
-static void put_creator(struct pa_text *text, const struct pa_about *about)
+/* The innermost frame: the line of the call, and its function. */
+static void put_creator(struct pa_text *text, const struct pa_thread_info *info)
 {
 	struct pa_text_writer *writer = &text->writer;
 	const struct pa_frame *frame;
 	const struct pa_loc *loc;
 	struct pa_text_frames frames;
 
-	if (!about->creator || !about->creator->depth
-		|| !pa_text_stack_frames(&text->stacks, about->creator->locs[0], &frames))
+	if (!info->creator || !info->creator->depth ||
+		!pa_text_stack_frames(&text->stacks, info->creator->locs[0], &frames))
 		return;
-	loc = pa_sites_loc(about->creator->locs[0]);
+	loc = pa_stack_table_loc(info->creator->locs[0]);
 	frame = frames.count ? &frames.at[0] : NULL;
 	pa_text_writer_format(writer, "created by ");
-	put_name(writer, loc, frame);
-	if (about->creator_tid)
-		pa_text_writer_format(writer, " in goroutine %" PRId32, about->creator_tid);
+	put_frame_name(writer, loc, frame);
+	if (info->creator_tid)
+		pa_text_writer_format(writer, " in goroutine %" PRId32, info->creator_tid);
 	pa_text_writer_put(writer, "\n", 1);
 	if (!is_pseudo(loc))
 		put_place(writer, loc, frame, frames.offset);
@@ -101,53 +100,71 @@ static void put_creator(struct pa_text *text, const struct pa_about *about)
 
 /* ---------------------------------------------------------------- threads */
 
-/* The first functions of a stack as in symbol tables. Returns how many. */
-static size_t innermost(struct pa_text *text, const struct pa_stack *stack, const char **names)
+struct names {
+	const char *at[PA_TEXT_STATE_NAMES];
+	size_t count;
+	char files[PA_TEXT_STATE_NAMES][PA_FUTEX_KIND_FILE_BYTES];
+};
+
+static void add_frame_names(struct names *names, const struct pa_loc *loc,
+	const struct pa_text_frames *frames)
+{
+	uint32_t i;
+
+	if (!frames->count && names->count < PA_TEXT_STATE_NAMES) {
+		names->at[names->count] = pa_futex_kind_file(loc, names->files[names->count]);
+		names->count++;
+	}
+	for (i = 0; i < frames->count && names->count < PA_TEXT_STATE_NAMES; i++)
+		names->at[names->count++] = frames->at[i].function->name;
+}
+
+/* The first functions of a stack. */
+static void innermost_names(struct pa_text *text, const struct pa_stack *stack, struct names *names)
 {
 	struct pa_text_frames frames;
-	size_t count = 0;
-	uint32_t i, j;
+	uint32_t i;
 
-	for (i = 0; i < stack->depth && count < PA_TEXT_STATE_NAMES; i++) {
-		if (is_pseudo(pa_sites_loc(stack->locs[i])))
+	names->count = 0;
+	for (i = 0; i < stack->depth && names->count < PA_TEXT_STATE_NAMES; i++) {
+		const struct pa_loc *loc = pa_stack_table_loc(stack->locs[i]);
+		if (is_pseudo(loc))
 			continue;
 		if (!pa_text_stack_frames(&text->stacks, stack->locs[i], &frames))
 			break;
-		for (j = 0; j < frames.count && count < PA_TEXT_STATE_NAMES; j++)
-			names[count++] = frames.at[j].function->system_name;
+		add_frame_names(names, loc, &frames);
 	}
-	return count;
 }
 
-static void put_head(struct pa_text *text, const struct pa_sample *sample,
-	const struct pa_about *about)
+static void put_thread_head(struct pa_text *text, const struct pa_sample *sample,
+	const struct pa_thread_info *info)
 {
-	const char *names[PA_TEXT_STATE_NAMES];
-	size_t count = innermost(text, sample->stack, names);
+	struct names names;
 
+	innermost_names(text, sample->stack, &names);
 	pa_text_writer_format(&text->writer, "goroutine %" PRId32 " [", sample->tid);
-	pa_text_state_put(&text->writer, about, names, count);
+	pa_text_state_put(&text->writer, info, names.at, names.count);
 	pa_text_writer_put(&text->writer, "]", 1);
-	pa_tags_put_thread(&text->writer, about->name, sample->labels);
+	pa_tags_put_thread(&text->writer, info->name, sample->labels);
 	pa_text_writer_put(&text->writer, ":\n", 2);
 }
 
 static void put_thread(struct pa_text *text, const struct pa_sample *sample)
 {
-	const struct pa_about *about = sample->about ? sample->about : &nothing_known;
+	const struct pa_thread_info *info = sample->info ? sample->info : &nothing_known;
 	uint32_t i;
 
-	/* Between the blocks, as Go has it: none behind the last. */
+	/* An empty line between blocks, as in Go, not after the last. */
 	if (sample != text->snapshot->samples)
 		pa_text_writer_put(&text->writer, "\n", 1);
-	put_head(text, sample, about);
+	put_thread_head(text, sample, info);
 	for (i = 0; i < sample->stack->depth; i++)
 		put_frames(text, sample->stack->locs[i]);
-	put_creator(text, about);
+	put_creator(text, info);
 }
 
 /* Bytes that put_thread will write. Names are looked up only once, so this costs the formatting. */
-static size_t measure(struct pa_text *text, const struct pa_sample *sample)
+static size_t measure_thread(struct pa_text *text, const struct pa_sample *sample)
 {
 	size_t before = text->writer.total, bytes;
 
@@ -165,7 +182,7 @@ PA_AGENT void pa_text_threads(struct pa_text *text, size_t limit_bytes)
 	size_t i;
 
 	for (i = 0; i < snapshot->sample_count && !text->writer.error; i++) {
-		if (measure(text, &snapshot->samples[i]) > limit_bytes - text->writer.total)
+		if (measure_thread(text, &snapshot->samples[i]) > limit_bytes - text->writer.total)
 			break;
 		put_thread(text, &snapshot->samples[i]);
 	}

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 #include "text_writer.h"
 
 #include <errno.h>
@@ -7,7 +8,7 @@
 
 #include "../agent/base/utf8.h"
 
-/* For numbers only: texts of any length do not pass through it. */
+/* For numbers only: long texts do not use it. */
 #define FORMAT_BYTES 256
 
 PA_AGENT bool pa_text_writer_fail(struct pa_text_writer *writer, int error)
@@ -81,7 +82,7 @@ PA_AGENT size_t pa_text_writer_clean_width(const char *text)
 	return width;
 }
 
-/* A byte that cannot stand between quotes as it is: a control character, or no UTF-8. */
+/* Writes an escape for a control character or invalid UTF-8. */
 static void put_escape(struct pa_text_writer *writer, unsigned char byte)
 {
 	static const char from[] = "\a\b\f\n\r\t\v", to[] = "abfnrtv";

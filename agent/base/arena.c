@@ -1,14 +1,18 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 #include "arena.h"
 
 #include <errno.h>
 #include <string.h>
 #include <sys/mman.h>
 
+#include "../arch/arch.h"
+#include "own_maps.h"
+
 #define FIRST_CHUNK_BYTES ((size_t)64 << 10)
 #define LARGEST_CHUNK_BYTES ((size_t)1 << 20)
 #define ALIGNMENT 16
 
-/* Stands at the start of each chunk. */
+/* Header of each chunk. */
 struct pa_arena_chunk {
 	struct pa_arena_chunk *older;
 	size_t bytes; /* of the mapping */
@@ -17,28 +21,28 @@ struct pa_arena_chunk {
 _Static_assert(sizeof(struct pa_arena_chunk) % ALIGNMENT == 0, "the first object is aligned");
 
 static struct {
-	PA_ATOMIC(size_t) mapped_bytes; /* statistics only */
-	PA_ATOMIC(uintptr_t) placed_bytes; /* that were asked for so far; relaxed */
+	PA_ATOMIC(size_t) mapped_bytes;    /* statistics only */
+	PA_ATOMIC(uintptr_t) placed_bytes; /* address space handed out so far; relaxed */
 } state;
 
 /*
- * Where mappings of ours are asked for: a range in which nothing else is on any usual layout, from
- * a place on that differs by process, and by who asks (this file is in both of our objects). Where
- * there is something, the kernel chooses.
+ * The address range for the agent's mappings: no usual layout has anything in it. The start differs
+ * by process and by object (both shared objects contain this file). Where the range is occupied,
+ * the kernel chooses another address: mmap(2), addr is a hint.
  */
 #define PLACES_LO ((uintptr_t)0x300000000000)
 #define PLACES_BITS 41
 #define GOLDEN ((uint64_t)0x9e3779b97f4a7c15)
 
-static size_t page_up(size_t bytes)
+static size_t round_up_to_page(size_t bytes)
 {
 	return PA_ALIGN_UP(bytes, PA_PAGE_BYTES);
 }
 
 static uintptr_t first_place(void)
 {
-	uint64_t page = ((uintptr_t)&state >> PA_PAGE_SHIFT) * GOLDEN >>
-		(64 - PLACES_BITS + PA_PAGE_SHIFT);
+	uint64_t page =
+		((uintptr_t)&state >> PA_PAGE_SHIFT) * GOLDEN >> (64 - PLACES_BITS + PA_PAGE_SHIFT);
 	return PLACES_LO + (page << PA_PAGE_SHIFT);
 }
 
@@ -46,12 +50,12 @@ static void *place_aligned(size_t bytes, size_t alignment)
 {
 	uintptr_t first = first_place(), at, place;
 	uintptr_t placed = pa_load_relaxed(&state.placed_bytes);
-	/* Ends: a failed exchange is another thread's success. */
+	/* Ends: the exchange fails only when another thread's exchange succeeds. */
 	do {
 		at = placed & (((uintptr_t)1 << PLACES_BITS) - 1);
 		place = PA_ALIGN_UP(first + at, alignment);
 	} while (!pa_cas_relaxed(&state.placed_bytes, &placed,
-		placed + (place - first - at) + page_up(bytes)));
+		placed + (place - first - at) + round_up_to_page(bytes)));
 	return (void *)place;
 }
 
@@ -60,19 +64,49 @@ PA_SIGNAL void *pa_map_place(size_t bytes)
 	return place_aligned(bytes, PA_PAGE_BYTES);
 }
 
-static void *map_at(void *place, size_t bytes)
+/* After mlockall(MCL_FUTURE), mmap would populate all pages (mlockall(2)): map without access,
+ * munlock, then permit access. */
+static void *map_unlocked(void *place, size_t bytes)
+{
+	void *memory =
+		mmap(place, bytes, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+
+	if (memory == MAP_FAILED)
+		return MAP_FAILED;
+	pa_own_maps_unlock(memory, bytes);
+	if (mprotect(memory, bytes, PROT_READ | PROT_WRITE) == 0)
+		return memory;
+	munmap(memory, bytes);
+	return MAP_FAILED;
+}
+
+/* bytes: whole pages. NULL: no memory. */
+static void *map_pages(void *place, size_t bytes, int more_flags)
 {
 	int saved = errno;
+	bool locked = pa_own_maps_are_locked();
+	void *memory = locked ? map_unlocked(place, bytes) :
+				mmap(place, bytes, PROT_READ | PROT_WRITE,
+					MAP_PRIVATE | MAP_ANONYMOUS | more_flags, -1, 0);
+
+	/* A mapping at another address is not recorded: the program may get that address later. */
+	if (memory == place)
+		pa_own_maps_add(memory, bytes);
+	if (memory != MAP_FAILED && !locked && pa_own_maps_are_locked())
+		pa_own_maps_unlock(memory, bytes);
+	errno = saved;
+	return memory == MAP_FAILED ? NULL : memory;
+}
+
+static void *map_at(void *place, size_t bytes)
+{
 	void *memory;
 
 	if (bytes == 0 || bytes > PTRDIFF_MAX)
 		return NULL;
-	memory = mmap(place, page_up(bytes), PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS,
-		-1, 0);
-	errno = saved;
-	if (memory == MAP_FAILED)
-		return NULL;
-	pa_add_relaxed(&state.mapped_bytes, page_up(bytes));
+	memory = map_pages(place, round_up_to_page(bytes), 0);
+	if (memory)
+		pa_add_relaxed(&state.mapped_bytes, round_up_to_page(bytes));
 	return memory;
 }
 
@@ -81,7 +115,21 @@ PA_APP void *pa_map(size_t bytes)
 	return map_at(pa_map_place(bytes), bytes);
 }
 
-/* Where the kernel chooses: more than needed, and what is too much goes back. */
+PA_APP void *pa_map_table(size_t bytes)
+{
+	return map_pages(pa_map_place(bytes), round_up_to_page(bytes), MAP_NORESERVE);
+}
+
+PA_APP void pa_unmap_table(void *table, size_t bytes)
+{
+	int saved = errno;
+
+	pa_own_maps_remove(table, round_up_to_page(bytes));
+	munmap(table, round_up_to_page(bytes));
+	errno = saved;
+}
+
+/* The kernel chose the address: map more than needed and unmap what is in excess. */
 static void *map_wide(size_t bytes, size_t alignment)
 {
 	char *wide = pa_map(bytes + alignment);
@@ -98,7 +146,7 @@ static void *map_wide(size_t bytes, size_t alignment)
 
 PA_APP void *pa_map_aligned(size_t bytes, size_t alignment)
 {
-	bytes = page_up(bytes);
+	bytes = round_up_to_page(bytes);
 	char *memory = map_at(place_aligned(bytes, alignment), bytes);
 	if (!memory || (uintptr_t)memory % alignment == 0)
 		return memory;
@@ -112,9 +160,11 @@ PA_APP void pa_unmap(void *memory, size_t bytes)
 
 	if (!memory)
 		return;
-	/* Fails when the program is at its limit of mappings: then the pages are still there. */
-	if (munmap(memory, page_up(bytes)) == 0)
-		pa_sub_relaxed(&state.mapped_bytes, page_up(bytes));
+	pa_own_maps_remove(memory, round_up_to_page(bytes));
+	/* Fails with ENOMEM when the process is at vm.max_map_count (munmap(2)): the pages stay
+	 * mapped. */
+	if (munmap(memory, round_up_to_page(bytes)) == 0)
+		pa_sub_relaxed(&state.mapped_bytes, round_up_to_page(bytes));
 	errno = saved;
 }
 
@@ -124,8 +174,8 @@ PA_SIGNAL size_t pa_map_bytes(void)
 }
 
 /*
- * What to ask the kernel for: 64 KiB, then each chunk twice the last one up to 1 MiB (what is
- * mapped so far plus 64 KiB is just that series), at the end what the cap leaves; 0: too little.
+ * Size of the next chunk: 64 KiB, then each twice the one before, up to 1 MiB (mapped_bytes + 64
+ * KiB yields this series), at last the rest of the cap. 0: less is left than needed.
  */
 static size_t chunk_bytes(const struct pa_arena *arena, size_t needed)
 {
@@ -135,7 +185,7 @@ static size_t chunk_bytes(const struct pa_arena *arena, size_t needed)
 	if (wanted > LARGEST_CHUNK_BYTES)
 		wanted = LARGEST_CHUNK_BYTES;
 	if (wanted < needed)
-		wanted = page_up(needed);
+		wanted = round_up_to_page(needed);
 	if (wanted > room)
 		wanted = room & ~(PA_PAGE_BYTES - 1);
 	return wanted >= needed ? wanted : 0;
@@ -164,7 +214,7 @@ static void *alloc_slow(struct pa_arena *arena, size_t bytes)
 		return NULL;
 	object = (char *)(chunk + 1);
 	end = (char *)chunk + chunk->bytes;
-	/* A large object in a chunk of its own leaves the chunk being filled as it is. */
+	/* An object with a chunk of its own leaves the chunk being filled in place. */
 	if (end - (object + bytes) > arena->end - arena->next) {
 		arena->next = object + bytes;
 		arena->end = end;

@@ -1,8 +1,10 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /*
- * The only door to atomics: the order stands in the name. Any context.
+ * The only interface to atomic operations; each name states the memory order. Any context.
  *
- * Fields are declared PA_ATOMIC(type); plain access to one is a bug. Each atomic field's comment
- * names its pair ("release in publish, acquire in drain"); plain counters say "statistics only".
+ * Fields are declared PA_ATOMIC(type); plain access to one is a bug. The comment of each atomic
+ * field names its pair ("release in publish, acquire in drain"); plain counters say "statistics
+ * only".
  */
 #ifndef PA_ATOMIC_H
 #define PA_ATOMIC_H
@@ -23,25 +25,26 @@
 #define pa_sub_acq_rel(p, v) atomic_fetch_sub_explicit((p), (v), memory_order_acq_rel)
 #define pa_swap_acq_rel(p, v) atomic_exchange_explicit((p), (v), memory_order_acq_rel)
 
-/* True when *p was *expected and is now v; else *expected is what was found. Never spurious. */
-#define pa_cas_acq_rel(p, expected, v)                                                            \
-	atomic_compare_exchange_strong_explicit((p), (expected), (v), memory_order_acq_rel,       \
+/* True when *p was *expected and is now v; else *expected becomes the value found. No spurious
+ * failure. */
+#define pa_cas_acq_rel(p, expected, v)                                                      \
+	atomic_compare_exchange_strong_explicit((p), (expected), (v), memory_order_acq_rel, \
 		memory_order_acquire)
-#define pa_cas_relaxed(p, expected, v)                                                            \
-	atomic_compare_exchange_strong_explicit((p), (expected), (v), memory_order_relaxed,       \
+#define pa_cas_relaxed(p, expected, v)                                                      \
+	atomic_compare_exchange_strong_explicit((p), (expected), (v), memory_order_relaxed, \
 		memory_order_relaxed)
 
 /*
- * Stores what is not there yet. For forked children: a page that they write is copied first, one
- * that they read is there.
+ * Stores only a value that differs. For forked children: a write copies the page (copy on write), a
+ * read does not.
  */
-#define pa_reset(p, v)                                                                            \
-	do {                                                                                      \
-		if (pa_load_relaxed(p) != (v))                                                    \
-			pa_store_relaxed((p), (v));                                               \
+#define pa_reset(p, v)                              \
+	do {                                        \
+		if (pa_load_relaxed(p) != (v))      \
+			pa_store_relaxed((p), (v)); \
 	} while (0)
 
-/* Orders memory against a signal handler of the same thread; costs no instruction. */
+/* Orders memory accesses against a signal handler of the same thread; no instruction. */
 #define pa_fence_signal() atomic_signal_fence(memory_order_seq_cst)
 #define pa_fence_full() atomic_thread_fence(memory_order_seq_cst)
 

@@ -1,6 +1,7 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Always the last include of a file of hooks/ or record/: what may not be used there. These
- * functions lock, allocate, cancel or print, and the program's thread may be anywhere.
+ * Functions that files of hooks/ and record/ must not use, poisoned. Always the last include. They
+ * lock, allocate, print or are cancellation points; the program's thread may be inside any of them.
  */
 #ifndef PA_BANNED_H
 #define PA_BANNED_H

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 #include "clock.h"
 
 #include <errno.h>
@@ -11,7 +12,7 @@ PA_BOOT void pa_clock_use(int (*own)(clockid_t id, struct timespec *now))
 	state.read = own;
 }
 
-/* Fails only where a sandbox refuses the system call behind a clock; 0 is then the answer. */
+/* Fails only where a sandbox denies the system call behind the clock; the result is then 0. */
 PA_INLINE int64_t read_clock(clockid_t id)
 {
 	int saved = errno;

@@ -1,78 +1,88 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Settings: all PPROFAGENT_* variables, read once in the constructor, before any thread of ours
- * exists. The one list of them is the table in env.c.
+ * Settings: all PPROFAGENT_* variables, read once in the constructor, before any agent thread
+ * exists. The table in env.c is the only list of them.
  *
- * Context: PA_BOOT; afterwards the struct is constant and may be read anywhere.
- * A bad address means "do not serve", any other bad value its default; either way one line on
- * stderr, and the program runs on. Values are decimal; sizes take k, M, G.
+ * Context: PA_BOOT; afterwards the struct is constant and readable from any context.
+ * An invalid address or token means "do not serve", any other invalid value its default; either way
+ * one line on stderr, and the program runs on. Values are decimal; sizes take k, M, G.
  */
 #ifndef PA_ENV_H
 #define PA_ENV_H
 
+#include "atomic.h"
 #include "base.h"
 
-enum pa_symbols_mode { PA_SYMBOLS_LINES, PA_SYMBOLS_NAMES, PA_SYMBOLS_NONE };
-/* Of a loopback listener. DEFAULT only while settings are read. */
-enum pa_peers { PA_PEERS_DEFAULT, PA_PEERS_USER, PA_PEERS_ALL };
-enum pa_log_level { PA_LOG_OFF, PA_LOG_ERROR, PA_LOG_INFO };
+enum pa_env_unnamed { PA_ENV_UNNAMED_FUNCTION, PA_ENV_UNNAMED_NONE };
+enum pa_env_symbols { PA_ENV_SYMBOLS_LINES, PA_ENV_SYMBOLS_NAMES, PA_ENV_SYMBOLS_NONE };
+/* Which peers a loopback listener answers. DEFAULT occurs only while settings are read. */
+enum pa_env_peers { PA_ENV_PEERS_DEFAULT, PA_ENV_PEERS_USER, PA_ENV_PEERS_ALL };
+/* When the hooks of an allocator inside the program are used: never, while a profile of N seconds
+ * is taken, or always. */
+enum pa_env_hooks { PA_ENV_HOOKS_OFF, PA_ENV_HOOKS_SECONDS, PA_ENV_HOOKS_ON };
+enum pa_env_log { PA_ENV_LOG_OFF, PA_ENV_LOG_ERROR, PA_ENV_LOG_INFO };
 
 #define PA_ENV_TEXT_BYTES 256
 
-/* Profiles that are written to files when the program ends. */
-enum pa_exit_file {
-	PA_EXIT_CPU,
-	PA_EXIT_HEAP,
-	PA_EXIT_ALLOCS,
-	PA_EXIT_BLOCK,
-	PA_EXIT_MUTEX,
-	PA_EXIT_FILES
+/* Profiles written to files when the program ends. */
+enum pa_env_exit_file {
+	PA_ENV_EXIT_CPU,
+	PA_ENV_EXIT_HEAP,
+	PA_ENV_EXIT_ALLOCS,
+	PA_ENV_EXIT_BLOCK,
+	PA_ENV_EXIT_MUTEX,
+	PA_ENV_EXIT_COUNT
 };
 
 struct pa_settings {
-	bool enabled;        /* false: completely inert (PPROFAGENT_ENABLED, or AT_SECURE) */
-	bool launcher;       /* this program only hands the agent on (PPROFAGENT_PROGRAMS) */
-	bool serving;        /* an address to listen on is set and was good */
-	bool children;       /* forked and exec'ed children are profiled too */
-	bool shell;          /* and what it starts shall know that it has siblings */
-	bool of_shell;       /* started by such a one: says nothing of a port that is in use */
-	bool child;          /* the parent had the agent: the marker in the environment says so */
-	enum pa_log_level log;
-	enum pa_symbols_mode symbols;
-	uint64_t heap_rate_bytes; /* mean bytes between heap samples; 1 = all, 0 = off */
-	uint64_t block_rate_ns;   /* ns of waiting for one recorded wait; 1 = all, 0 = off */
-	uint64_t mutex_fraction;  /* one in so many contended critical sections; 1 = all, 0 = off */
-	unsigned cpu_hz;          /* 1..1000 */
-	unsigned stack_depth;     /* 1..512 frames */
-	size_t buffer_bytes;      /* ring, power of two */
-	size_t flight_bytes;      /* of the flight recorder; 0 = none */
-	int signal;               /* number of the agent's own signal */
-	char address[PA_ENV_TEXT_BYTES]; /* as given, for messages: "localhost:6053" */
-	char host[PA_ENV_TEXT_BYTES];    /* "localhost", "" = all interfaces */
-	uint16_t port;                   /* 0 = the kernel picks */
-	char hosts[PA_ENV_TEXT_BYTES];   /* further Host names that may be asked for, comma list */
-	enum pa_peers peers;             /* whose requests are answered on a loopback address */
+	bool enabled;    /* false: inert (PPROFAGENT_ENABLED, or AT_SECURE) */
+	bool launcher;   /* not profiled, only passes the agent on (PPROFAGENT_PROGRAMS) */
+	bool serving;    /* a valid address to listen on is set */
+	bool cpu_shared; /* CPU profiles share without being asked (PPROFAGENT_CPU_SHARED) */
+	bool children;   /* profile forked and exec'ed children too */
+	bool shell;      /* a launcher that is a shell: what it starts has siblings */
+	bool of_shell;   /* started by a shell: no message when the port is in use */
+	bool child;      /* the environment marker says that the parent had the agent */
+	enum pa_env_log log;
+	enum pa_env_symbols symbols;
+	enum pa_env_unnamed unnamed; /* names for functions of stripped files */
+	uint64_t heap_rate_bytes;    /* mean bytes between heap samples; 1 = all, 0 = off */
+	enum pa_env_hooks allocator_hooks;
+	/* pprofagent.h changes them while the program runs; relaxed. Mean ns of waiting per
+	 * recorded wait; one in so many contended critical sections. 1 = all, 0 = off. */
+	PA_ATOMIC(uint64_t) block_rate_ns, mutex_fraction;
+	unsigned cpu_hz;                  /* 1..1000 */
+	unsigned stack_depth;             /* 1..512 frames */
+	size_t buffer_bytes;              /* ring, power of two */
+	size_t flight_bytes;              /* of the flight recorder; 0 = none */
+	int signal;                       /* number of the agent's own signal */
+	char address[PA_ENV_TEXT_BYTES];  /* as given, for messages: "localhost:6053" */
+	char host[PA_ENV_TEXT_BYTES];     /* "localhost", "" = all interfaces */
+	uint16_t port;                    /* 0 = the kernel chooses */
+	char hosts[PA_ENV_TEXT_BYTES];    /* further accepted Host names, comma list */
+	enum pa_env_peers peers;          /* users whose requests a loopback address answers */
 	char programs[PA_ENV_TEXT_BYTES]; /* globs of programs to profile; "" = all but launchers */
-	char token[PA_ENV_TEXT_BYTES];   /* "" = none; never shown or logged */
-	char exit_files[PA_EXIT_FILES][PA_ENV_TEXT_BYTES]; /* names with %p %e %t; "" = none */
+	char token[PA_ENV_TEXT_BYTES];    /* "" = none; never shown or logged */
+	char exit_files[PA_ENV_EXIT_COUNT][PA_ENV_TEXT_BYTES]; /* names with %p %e %t; "" = none */
 };
 
 /*
- * Fills *settings from environ and says what is wrong with it. exe: basename of /proc/self/exe.
- * Never fails.
+ * Fills *settings from environ and reports invalid values. exe: basename of /proc/self/exe. Never
+ * fails.
  */
 PA_BOOT void pa_env_read(struct pa_settings *settings, char **environ_now, const char *exe);
 
 /*
- * For the agent page: calls emit(arg, variable, value as resolved, default as text) for each
- * setting in the order of the table; the token shows only as "set" or "".
+ * For the agent page: calls emit(arg, variable, resolved value, default as text) for each setting
+ * in table order; the token shows only as "set" or "".
  */
 PA_AGENT void pa_env_list(const struct pa_settings *settings,
 	void (*emit)(void *arg, const char *variable, const char *value, const char *preset),
 	void *arg);
 
 /*
- * The environment marker by which an exec'ed child knows that its parent had the agent:
- * PPROFAGENT_PARENT=<pid>, of a shell that is inert -<pid>. Put into the environment by agent.c.
+ * The environment marker that tells an exec'ed child that its parent had the agent:
+ * PPROFAGENT_PARENT=<pid>, of an inert shell -<pid>. agent.c puts it into the environment.
  */
 #define PA_ENV_MARKER "PPROFAGENT_PARENT"
 

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 #include "latch.h"
 
 #include <errno.h>
@@ -12,10 +13,10 @@
 
 enum { FREE, HELD, WAITED };
 
-#define PATIENCE_NS (100 * PA_NS_PER_MS)
+#define TIMEOUT_NS (100 * PA_NS_PER_MS)
 
-/* By the kernel's call, with libc's signals for cancellation and setuid() too: bounded as the lock
- * is, and a thread that was cancelled here would leave it held. */
+/* A raw system call, which also blocks glibc's signals for cancellation and setuid (nptl(7)): a
+ * thread cancelled here would leave the latch held. */
 static uint64_t block_signals(void)
 {
 	const uint64_t of_libc = (uint64_t)3 << 31;
@@ -28,10 +29,10 @@ static uint64_t block_signals(void)
 	return before;
 }
 
-/* Ends: when the holder leaves, or at the end of our patience. */
-static bool take_slow(struct pa_latch *latch)
+/* Ends when the holder leaves, or after TIMEOUT_NS. */
+static bool take_latch_slow(struct pa_latch *latch)
 {
-	int64_t end_ns = pa_clock_mono_ns() + PATIENCE_NS;
+	int64_t end_ns = pa_clock_mono_ns() + TIMEOUT_NS;
 	while (pa_swap_acq_rel(&latch->word, WAITED) != FREE) {
 		int64_t left_ns = end_ns - pa_clock_mono_ns();
 		if (left_ns <= 0)
@@ -46,7 +47,7 @@ PA_SIGNAL struct pa_latch_hold pa_latch_enter(struct pa_latch *latch)
 	int saved_errno = errno;
 	uint32_t expected = FREE;
 	struct pa_latch_hold hold = { .mask = block_signals() };
-	hold.held = pa_cas_acq_rel(&latch->word, &expected, HELD) || take_slow(latch);
+	hold.held = pa_cas_acq_rel(&latch->word, &expected, HELD) || take_latch_slow(latch);
 	errno = saved_errno;
 	return hold;
 }
@@ -54,7 +55,8 @@ PA_SIGNAL struct pa_latch_hold pa_latch_enter(struct pa_latch *latch)
 PA_SIGNAL void pa_latch_leave(struct pa_latch *latch, struct pa_latch_hold hold)
 {
 	int saved_errno = errno;
-	/* Who went on without it frees it too: whose it is will not come back. */
+	/* A caller that went on after the timeout frees the latch too: its holder will not
+	 * return. */
 	if (pa_swap_acq_rel(&latch->word, FREE) == WAITED)
 		pa_futex_wake(&latch->word, 1);
 	syscall(SYS_rt_sigprocmask, SIG_SETMASK, &hold.mask, NULL, sizeof(hold.mask));

@@ -1,12 +1,13 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Latches: locks for a few system calls at most, in any context: also in a handler of the program,
- * which may call sigaction() and sigaltstack().
+ * Latches: locks around a few system calls, for any context, also a signal handler of the program
+ * that calls sigaction() or sigaltstack().
  *
- * All signals are blocked while one is held (but for those of pa_quiet_fill), so no handler waits
- * for what it came in the middle of, and no thread is cancelled with it. A holder that is stopped
- * or was ended (a vfork child shares it) is waited for 100 ms: after that the caller goes on
- * without it. Not recursive. Below all of lock.h, whose ranks it does not need: what is done under
- * it takes no other lock.
+ * All signals but those of pa_quiet_fill are blocked while a latch is held: no handler can wait for
+ * the code that it interrupted, and the holder cannot be cancelled. A waiter waits at most 100 ms
+ * for a holder (it may be stopped, or be an ended vfork child that shares the latch), then proceeds
+ * without the latch. Not recursive. Ranks below all locks of lock.h and needs no rank of its own:
+ * code under a latch takes no lock.
  */
 #ifndef PA_LATCH_H
 #define PA_LATCH_H
@@ -15,20 +16,20 @@
 #include "base.h"
 
 struct pa_latch {
-	PA_ATOMIC(uint32_t) word; /* futex: 0 free, 1 held, 2 held and waited for; acq_rel */
+	PA_ATOMIC(uint32_t) word; /* futex: 0 free, 1 held, 2 held with waiters; acq_rel */
 };
 
-/* What leave needs of enter. */
+/* State that leave takes over from enter. */
 struct pa_latch_hold {
-	uint64_t mask; /* the thread's, as the kernel has it */
-	bool held;     /* statistics only: leave frees the lock of a holder that is gone */
+	uint64_t mask; /* the thread's signal mask, as the kernel's word */
+	bool held;     /* statistics only: leave frees a latch that it does not hold, too */
 };
 
 /* errno kept. */
 PA_SIGNAL struct pa_latch_hold pa_latch_enter(struct pa_latch *latch);
 PA_SIGNAL void pa_latch_leave(struct pa_latch *latch, struct pa_latch_hold hold);
 
-/* In a forked child: the holder is gone. */
+/* In a forked child: the holder does not exist. */
 PA_BOOT void pa_latch_reset(struct pa_latch *latch);
 
 #endif

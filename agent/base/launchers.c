@@ -1,14 +1,16 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 #include "launchers.h"
 
 #include <string.h>
 
-#include "value.h"
+#include "parse.h"
 
 static const char shells[] = "sh,bash,rbash,dash,ash,zsh,ksh,ksh93,mksh,fish,csh,tcsh,busybox";
 
 /*
- * Programs that start others or keep what those say. They hand the agent on: a thread of ours
- * changes what they may do (unshare, setpriv), and the port is not theirs, often as they are first.
+ * Programs that start other programs or store their output. They pass the agent on and are not
+ * profiled: an agent thread changes what they may do (unshare(2), setpriv(1)), and since they start
+ * first they would take the port.
  */
 static const char launchers[] =
 	"coreutils,env,timeout,"
@@ -24,14 +26,14 @@ static const char launchers[] =
 	"valgrind*,*-amd64-linux,*-arm64-linux";
 
 /*
- * Processes of Chromium and what is made of it (Electron, QtWebEngine), by --type=. They go into a
- * sandbox, but only with one thread: the number of links of /proc/self/task is 3, or they abort; a
- * gpu-process goes on without its sandbox. What a zygote forks is not started by exec.
+ * Process types of Chromium and its derivatives (Electron, QtWebEngine), by --type=. They enter a
+ * sandbox, which needs one thread: unless the number of links of /proc/self/task is 3 they abort,
+ * and a gpu-process continues without its sandbox. A zygote forks its children without exec.
  */
 static const char one_thread_types[] =
 	"zygote,renderer,gpu-process,utility,ppapi,ppapi-broker,nacl-loader,nacl-broker";
 
-/* Firefox's process that forks its content processes: firefox -contentproc ... forkserver */
+/* Firefox's fork server for content processes: firefox -contentproc ... forkserver */
 static bool is_fork_server(char *const *argv)
 {
 	bool content = false, forks = false;
@@ -47,19 +49,19 @@ bool pa_launchers_one_thread(char *const *argv)
 	static const char type[] = "--type=";
 	for (char *const *arg = argv; *arg; arg++)
 		if (!strncmp(*arg, type, sizeof(type) - 1) &&
-		    pa_value_listed(one_thread_types, *arg + sizeof(type) - 1))
+			pa_parse_listed(one_thread_types, *arg + sizeof(type) - 1))
 			return true;
 	return is_fork_server(argv);
 }
 
 bool pa_launchers_is_shell(const char *exe)
 {
-	return pa_value_listed(shells, exe);
+	return pa_parse_listed(shells, exe);
 }
 
 bool pa_launchers_have(const char *programs, const char *exe)
 {
 	if (*programs)
-		return !pa_value_listed(programs, exe);
-	return pa_value_listed(shells, exe) || pa_value_listed(launchers, exe);
+		return !pa_parse_listed(programs, exe);
+	return pa_parse_listed(shells, exe) || pa_parse_listed(launchers, exe);
 }

@@ -1,5 +1,7 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Programs that are not to be profiled unless somebody names them: they only hand the agent on.
+ * Programs that are not profiled unless PPROFAGENT_PROGRAMS names them: they only pass the agent
+ * on.
  *
  * Context: PA_BOOT; pure functions.
  */
@@ -8,15 +10,15 @@
 
 #include "base.h"
 
-/* programs: globs of those to be profiled, launcher or not, as PPROFAGENT_PROGRAMS has them; "":
- * all but launchers. exe: name of the program. */
+/* True when the program is not to be profiled. programs: globs of the programs to profile, launcher
+ * or not, as in PPROFAGENT_PROGRAMS; "": all but launchers. exe: name of the program. */
 PA_BOOT bool pa_launchers_have(const char *programs, const char *exe);
 
-/* It starts several programs at once, as a pipeline does. */
+/* True for a shell: it starts several programs at once, for a pipeline. */
 PA_BOOT bool pa_launchers_is_shell(const char *exe);
 
-/* By its arguments, it makes sure that it has one thread and that its children have: whoever names
- * it, it must not have ours. */
+/* True when the arguments name a process that requires one thread in itself and its children: the
+ * agent starts no thread there, whatever PPROFAGENT_PROGRAMS says. */
 PA_BOOT bool pa_launchers_one_thread(char *const *argv);
 
 #endif

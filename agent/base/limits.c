@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 #include "limits.h"
 
 #include <errno.h>
@@ -5,17 +6,19 @@
 
 #include "banned.h"
 
-static bool is_below(int which, uint64_t bytes)
+#define BUFFER_PART 16
+
+static bool is_too_low(int which, uint64_t buffer_bytes)
 {
 	struct rlimit limit;
-	return getrlimit(which, &limit) == 0 && limit.rlim_cur < bytes;
+	return getrlimit(which, &limit) == 0 &&
+		(limit.rlim_cur < PA_LIMITS_BYTES || limit.rlim_cur / BUFFER_PART < buffer_bytes);
 }
 
-bool pa_limits_leave_room(void)
+bool pa_limits_leave_room(uint64_t buffer_bytes)
 {
 	int saved_errno = errno;
-	bool room = !is_below(RLIMIT_AS, PA_LIMITS_ADDRESSES) &&
-		!is_below(RLIMIT_DATA, PA_LIMITS_DATA);
+	bool room = !is_too_low(RLIMIT_AS, buffer_bytes) && !is_too_low(RLIMIT_DATA, buffer_bytes);
 	errno = saved_errno;
 	return room;
 }

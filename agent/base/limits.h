@@ -1,5 +1,6 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Whether the limits of this process leave room for an agent.
+ * Whether the resource limits of this process leave room for the agent.
  *
  * Context: PA_BOOT. No memory, no lock.
  */
@@ -9,15 +10,14 @@
 #include "base.h"
 
 /*
- * Under a limit of address space (ulimit -v) each of our threads takes from the program what libc
- * reserves for its allocations: 64 MiB, and its stack; 0.8 GiB when all of them are there. A limit
- * below this has been measured for the program, which needs all of it.
+ * A lower RLIMIT_AS or RLIMIT_DATA (ulimit -v, -d) is tuned to the program, which needs all of it.
+ * An idle agent maps 13 MiB, 11 of them writable; the memory of requests is limited by what is free
+ * at that time (symbols/mem_headroom.h).
  */
-#define PA_LIMITS_ADDRESSES ((uint64_t)8 << 30)
-/* The same of writable memory (ulimit -d), where what is only reserved does not count. */
-#define PA_LIMITS_DATA ((uint64_t)1 << 30)
+#define PA_LIMITS_BYTES ((uint64_t)512 << 20)
 
-/* False: the agent would take what the program may need. errno kept. */
-PA_BOOT bool pa_limits_leave_room(void);
+/* buffer_bytes: the configured ring, at most a sixteenth of a limit. False: the agent could take
+ * memory that the program needs. errno kept. */
+PA_BOOT bool pa_limits_leave_room(uint64_t buffer_bytes);
 
 #endif

@@ -1,6 +1,7 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /*
- * The logarithm that sampling needs, in integers: floating point on the program's threads would
- * change its flags, and trap where it wants that.
+ * Integer logarithm for sample intervals: floating point on the program's threads would change its
+ * status flags, and trap where the program enabled traps.
  *
  * Context: PA_SIGNAL. No state.
  */
@@ -9,10 +10,10 @@
 
 #include "base.h"
 
-/* Results count 2^-32: one bit of the fraction. */
+/* Results are fixed point with 32 fraction bits. */
 #define PA_LOGARITHM_BITS 32
 
-/* -ln(x / 2^64); 0 counts as 1. Off by less than 2e-6. 1 division, 6 multiplications. */
+/* -ln(x / 2^64); 0 counts as 1. Error below 2e-6. 1 division, 6 multiplications. */
 PA_SIGNAL uint64_t pa_logarithm(uint64_t x);
 
 #endif

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 #include "quiet.h"
 
 #include <errno.h>
@@ -7,8 +8,8 @@
 
 #define BIT(signal) ((uint64_t)1 << ((signal)-1))
 
-/* Raw calls, since the libc names may be our own hooks; masks as the kernel has them. */
-static uint64_t pending(void)
+/* Raw system calls, since the libc functions may be hooked; masks are the kernel's. */
+static uint64_t pending_signals(void)
 {
 	uint64_t set = 0;
 	syscall(SYS_rt_sigpending, &set, sizeof(set));
@@ -26,7 +27,7 @@ PA_SIGNAL ssize_t pa_quiet_write(int fd, const void *bytes, size_t count)
 	uint64_t raised = BIT(SIGPIPE) | BIT(SIGXFSZ), mask = 0;
 	if (syscall(SYS_rt_sigprocmask, SIG_BLOCK, &raised, &mask, sizeof(mask)) != 0)
 		return -1;
-	uint64_t before = pending();
+	uint64_t before = pending_signals();
 	ssize_t written = syscall(SYS_write, fd, bytes, count);
 	int error = errno;
 	if (written < 0 && error == EPIPE)

@@ -1,124 +1,174 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 #include "heap.h"
 
 #include <string.h>
 
-#include "core.h"
-#include "live.h"
-#include "scale.h"
-#include "tally.h"
+#include "../base/lock.h"
+#include "../core/core.h"
+#include "../record/inner_alloc.h"
+#include "allocator_hooks.h"
+#include "allocator_notes.h"
+#include "heap_scale.h"
+#include "bucket_table.h"
+#include "tables_lock.h"
 
-#define LIMBO 64
+#define PENDING_REALLOCS 64
 
-/* Where a freed object came from; PA_TALLY_NONE: nobody knew it. */
-struct limbo {
+/* Instead of a bucket: the object was not kept. */
+#define UNKEPT (PA_BUCKET_TABLE_NONE - 1)
+
+/* Bucket of a freed object, kept until a realloc that may fail has returned; PA_BUCKET_TABLE_NONE:
+ * unknown. */
+struct pending_realloc {
 	uintptr_t object;
 	uint32_t bucket;
 };
 
 static struct {
-	struct pa_tally_table buckets;
-	struct limbo limbo[LIMBO];
-	unsigned limbo_next;
+	struct pa_bucket_table buckets;
+	struct pending_realloc pending[PENDING_REALLOCS];
+	unsigned pending_next;
+	bool hooked; /* frees of marked objects are seen */
 	struct pa_heap_stats stats;
 } state = { .buckets.max = PA_HEAP_BUCKETS };
 
 static uint64_t estimate_of(uint64_t size)
 {
 	int64_t count, bytes;
-	pa_scale_heap(1, (int64_t)size, (int64_t)pa_core_bridge->settings->heap_rate_bytes,
+	pa_heap_scale_estimate(1, (int64_t)size, (int64_t)pa_core_bridge->settings->heap_rate_bytes,
 		&count, &bytes);
 	return (uint64_t)bytes;
 }
 
-static void enter_use(uint32_t bucket)
+static void enter_use(uint32_t index)
 {
-	struct pa_tally *tally = pa_tally_at(&state.buckets, bucket);
-	tally->in_use++;
-	state.stats.live_bytes += tally->key;
-	state.stats.live_estimate_bytes += estimate_of(tally->key);
+	PA_ASSERT(index < state.buckets.count);
+	struct pa_bucket *bucket = pa_bucket_table_at(&state.buckets, index);
+	bucket->in_use++;
+	state.stats.live_bytes += bucket->key;
+	state.stats.live_estimate_bytes += estimate_of(bucket->key);
 }
 
-static void leave_use(uint32_t bucket)
+static void leave_use(uint32_t index)
 {
-	struct pa_tally *tally = pa_tally_at(&state.buckets, bucket);
-	tally->in_use--;
-	state.stats.live_bytes -= tally->key;
-	state.stats.live_estimate_bytes -= estimate_of(tally->key);
+	struct pa_bucket *bucket = pa_bucket_table_at(&state.buckets, index);
+	PA_ASSERT(bucket->in_use && state.stats.live_bytes >= bucket->key);
+	bucket->in_use--;
+	state.stats.live_bytes -= bucket->key;
+	state.stats.live_estimate_bytes -= estimate_of(bucket->key);
 }
 
 static void miss_free(uint32_t bucket)
 {
+	PA_ASSERT(bucket < state.buckets.count);
 	leave_use(bucket);
 	state.stats.frees_missed++;
+}
+
+static void count_unkept(uint64_t size)
+{
+	state.stats.unkept_objects++;
+	state.stats.unkept_bytes = pa_bucket_table_plus(state.stats.unkept_bytes, size);
 }
 
 static void keep_live(uintptr_t object, uint32_t bucket)
 {
 	uint32_t old;
-	switch (pa_live_put(object, bucket, &old)) {
-	case PA_LIVE_FULL:
+	switch (pa_live_objects_put_locked(object, bucket, &old)) {
+	case PA_LIVE_OBJECTS_FULL:
 		state.stats.live_dropped++;
+		count_unkept(pa_bucket_table_at(&state.buckets, bucket)->key);
 		return;
-	case PA_LIVE_REPLACED:
-		miss_free(old);
-		break;
-	case PA_LIVE_ADDED:
-		break;
+	case PA_LIVE_OBJECTS_REPLACED: miss_free(old); break;
+	case PA_LIVE_OBJECTS_ADDED: break;
 	}
 	enter_use(bucket);
 }
 
-void pa_heap_alloc(const struct pa_stack *stack, uint64_t size, uintptr_t object)
+/* Without an object the hooks count the frees, which they recognize at rate 1 only. */
+static bool has_frees(uintptr_t object)
 {
-	uint32_t bucket = pa_tally_index(&state.buckets, stack, size);
+	return object || pa_core_bridge->settings->heap_rate_bytes <= 1;
+}
+
+void pa_heap_alloc_locked(const struct pa_stack *stack, uint64_t size, uintptr_t object)
+{
+	PA_ASSERT_HELD(PA_LOCK_TABLES);
+	uint32_t bucket = pa_bucket_table_index(&state.buckets, stack, size);
 	uint32_t old;
 
 	state.stats.objects++;
 	state.stats.bytes += size;
-	if (bucket != PA_TALLY_NONE) {
-		pa_tally_at(&state.buckets, bucket)->count++;
-		keep_live(object, bucket);
+	if (bucket != PA_BUCKET_TABLE_NONE) {
+		pa_bucket_table_at(&state.buckets, bucket)->count++;
+	} else {
+		state.stats.dropped_objects++;
+		state.stats.dropped_bytes += size;
+	}
+	if (object && bucket != PA_BUCKET_TABLE_NONE) {
+		/* One that a hook reported while it was being taken out is not freed visibly. */
+		if (state.hooked || !(object & PA_INNER_ALLOC_MARK))
+			keep_live(object, bucket);
 		return;
 	}
-	state.stats.dropped_objects++;
-	state.stats.dropped_bytes += size;
-	if (pa_live_take(object, &old))
+	if (has_frees(object))
+		count_unkept(size);
+	if (object && pa_live_objects_take_locked(object, &old))
 		miss_free(old);
 }
 
-void pa_heap_free(uintptr_t object)
+void pa_heap_free_locked(uintptr_t object)
 {
-	uint32_t bucket = PA_TALLY_NONE;
-	if (pa_live_take(object, &bucket))
+	PA_ASSERT_HELD(PA_LOCK_TABLES);
+	uint32_t bucket = PA_BUCKET_TABLE_NONE;
+	if (pa_live_objects_take_locked(object, &bucket))
 		leave_use(bucket);
-	else
+	else if (state.stats.unkept_freed < state.stats.unkept_objects) {
+		state.stats.unkept_freed++;
+		bucket = UNKEPT;
+	} else
 		state.stats.frees_unknown++;
-	/* The unknown ones too: else a revival would find an older object of the same address. */
-	state.limbo[state.limbo_next++ % LIMBO] = (struct limbo){ object, bucket };
+	/* Also for unknown objects: otherwise a revive would find an older object of the same
+	 * address. */
+	state.pending[state.pending_next++ % PENDING_REALLOCS] =
+		(struct pending_realloc){ object, bucket };
 }
 
-static struct limbo *find_limbo(uintptr_t object)
+static struct pending_realloc *find_pending_realloc(uintptr_t object)
 {
-	for (unsigned age = 1; age <= LIMBO; age++) {
-		struct limbo *limbo = &state.limbo[(state.limbo_next - age) % LIMBO];
-		if (limbo->object == object)
-			return limbo;
+	for (unsigned age = 1; age <= PENDING_REALLOCS; age++) {
+		struct pending_realloc *pending =
+			&state.pending[(state.pending_next - age) % PENDING_REALLOCS];
+		if (pending->object == object)
+			return pending;
 	}
 	return NULL;
 }
 
-void pa_heap_revive(uintptr_t object)
+void pa_heap_revive_locked(uintptr_t object)
 {
-	/* The record of the free was lost: then nothing was taken away. */
-	if (pa_live_has(object))
+	PA_ASSERT_HELD(PA_LOCK_TABLES);
+	/* The free event was lost, so there is nothing to undo. */
+	if (pa_live_objects_has(object))
 		return;
-	struct limbo *limbo = find_limbo(object);
-	if (!limbo || limbo->bucket == PA_TALLY_NONE) {
+	struct pending_realloc *pending = find_pending_realloc(object);
+	if (!pending || pending->bucket == PA_BUCKET_TABLE_NONE) {
 		state.stats.revives_unknown++;
 		return;
 	}
-	keep_live(object, limbo->bucket);
-	limbo->object = 0;
+	if (pending->bucket == UNKEPT)
+		state.stats.unkept_freed--;
+	else
+		keep_live(object, pending->bucket);
+	pending->object = 0;
+}
+
+void pa_heap_hooked(bool on)
+{
+	pa_tables_lock();
+	pa_live_objects_drop_marked_locked(leave_use);
+	state.hooked = on;
+	pa_tables_unlock();
 }
 
 size_t pa_heap_count(void)
@@ -130,16 +180,15 @@ size_t pa_heap_samples(struct pa_sample *out)
 {
 	size_t written = 0;
 	for (uint32_t i = 0; i < state.buckets.count; i++) {
-		const struct pa_tally *tally = pa_tally_at(&state.buckets, i);
-		if (!tally->count && !tally->in_use)
+		const struct pa_bucket *bucket = pa_bucket_table_at(&state.buckets, i);
+		if (!bucket->count && !bucket->in_use)
 			continue;
 		out[written++] = (struct pa_sample){
-			.stack = tally->stack,
-			.values = {
-				(int64_t)tally->count, pa_tally_times(tally->count, tally->key),
-				tally->in_use, pa_tally_times(tally->in_use, tally->key),
-			},
-			.bytes_label = (int64_t)tally->key,
+			.stack = bucket->stack,
+			.values = { (int64_t)bucket->count,
+				pa_bucket_table_times(bucket->count, bucket->key), bucket->in_use,
+				pa_bucket_table_times(bucket->in_use, bucket->key) },
+			.bytes_label = (int64_t)bucket->key,
 		};
 	}
 	return written;
@@ -148,14 +197,153 @@ size_t pa_heap_samples(struct pa_sample *out)
 struct pa_heap_stats pa_heap_stats(void)
 {
 	struct pa_heap_stats stats = state.stats;
-	stats.table_bytes = state.buckets.bytes + pa_live_stats().bytes;
+	stats.table_bytes = state.buckets.bytes + pa_live_objects_stats().bytes;
 	return stats;
 }
 
 void pa_heap_abandon(void)
 {
-	pa_tally_abandon(&state.buckets);
-	memset(state.limbo, 0, sizeof(state.limbo));
+	pa_bucket_table_abandon(&state.buckets);
+	memset(state.pending, 0, sizeof(state.pending));
 	state.stats = (struct pa_heap_stats){ 0 };
-	pa_live_abandon();
+	pa_live_objects_abandon();
 }
+
+/* ---- the kinds ---- */
+
+static void add_heap_event_locked(const struct pa_profile_ops *kind, const struct pa_event *event,
+	const struct pa_stack *stack)
+{
+	PA_ASSERT_HELD(PA_LOCK_TABLES);
+	(void)kind;
+	if (event->kind == PA_EVENT_ALLOC)
+		pa_heap_alloc_locked(stack, event->value[0], event->object);
+	else if (event->kind == PA_EVENT_FREE)
+		pa_heap_free_locked(event->object);
+	else
+		pa_heap_revive_locked(event->object);
+}
+
+static size_t heap_room(const struct pa_profile_ops *kind)
+{
+	(void)kind;
+	return pa_heap_count();
+}
+
+static size_t count_buckets(const struct pa_profile_ops *kind)
+{
+	(void)kind;
+	pa_tables_lock();
+	size_t count = pa_heap_count();
+	pa_tables_unlock();
+	return count;
+}
+
+static size_t copy_buckets(const struct pa_profile_ops *kind, struct pa_sample *out,
+	struct pa_thread_info *threads)
+{
+	(void)kind;
+	(void)threads;
+	return pa_heap_samples(out);
+}
+
+static void fill_heap_head(const struct pa_profile_ops *kind, struct pa_snapshot *snapshot,
+	int64_t end_ns)
+{
+	(void)kind;
+	(void)end_ns;
+	snapshot->period = (int64_t)pa_core_bridge->settings->heap_rate_bytes;
+}
+
+/*
+ * Allocations without a bucket or without an event; in use: those and what was not kept, less the
+ * frees that came for them, of the mean size. The hooks count meanwhile, and take frees of objects
+ * from before the boot for these: there may be more frees than objects.
+ */
+static struct pa_profile_ops_loss lost_allocations(const struct pa_profile_ops *kind)
+{
+	const struct pa_counters *counters = pa_core_bridge->counters;
+	const struct pa_heap_stats *stats = &state.stats;
+	uint64_t freed = pa_load_relaxed(&counters->frees_of_lost) + stats->unkept_freed;
+	uint64_t unseen = pa_load_relaxed(&counters->lost_alloc_ring);
+	uint64_t unseen_bytes = pa_load_relaxed(&counters->bytes_of_lost_allocs);
+	uint64_t made = unseen + stats->unkept_objects;
+	uint64_t in_use = made > freed ? made - freed : 0;
+	double bytes = (double)unseen_bytes + (double)stats->unkept_bytes;
+	(void)kind;
+	return (struct pa_profile_ops_loss){
+		.events = stats->dropped_objects + unseen,
+		.amount = pa_bucket_table_plus(stats->dropped_bytes, unseen_bytes),
+		.in_use = in_use,
+		.in_use_bytes = made ? (uint64_t)(bytes / (double)made * (double)in_use) : 0,
+		.sized = true,
+	};
+}
+
+static void say_heap_drops(const struct pa_profile_ops *kind, pa_profile_ops_say_fn *say, void *arg)
+{
+	(void)kind;
+	say(arg, state.stats.dropped_objects, "allocations dropped: bucket table full");
+	say(arg, state.stats.live_dropped, "allocations not seen in use: live-object table full");
+	say(arg, state.stats.frees_missed, "frees dropped: found when the address came again");
+	say(arg, state.stats.revives_unknown, "objects taken for freed: realloc failed");
+}
+
+static PA_BOOT void heap_atfork_child(const struct pa_profile_ops *kind, bool kept)
+{
+	(void)kind;
+	if (!kept)
+		pa_heap_abandon();
+}
+
+/* Watches that last for minutes do not use the hooks of an allocator, which slow the program down:
+ * the setting does that. */
+static void watch_heap(const struct pa_profile_ops *kind, bool sampled, bool on)
+{
+	(void)kind;
+	if (!sampled)
+		pa_allocator_hooks_watch(on);
+}
+
+static void note_allocators(const struct pa_profile_ops *kind, pa_profile_ops_note_fn *note,
+	void *arg)
+{
+	(void)kind;
+	pa_allocator_notes(note, arg);
+}
+
+/* Go's order: clients address values by position as well as by name. */
+#define HEAP_KIND \
+	.value_count = 4,                                                                         \
+	.values = {                                                                               \
+		{ "alloc_objects", "count" },                                                     \
+		{ "alloc_space", "bytes" },                                                       \
+		{ "inuse_objects", "count" },                                                     \
+		{ "inuse_space", "bytes" },                                                       \
+	},                                                                                        \
+	.period_type = { "space", "bytes" }, .text = PA_PROFILE_OPS_TEXT_HEAP, .named = true,     \
+	.has_seconds = true, .scaled = true, .levels = 1 << 2 | 1 << 3, .room = heap_room,        \
+	.samples = copy_buckets, .head = fill_heap_head, .lost = lost_allocations,                \
+	.count = count_buckets, .watch = watch_heap, .notes = note_allocators
+
+const struct pa_profile_ops pa_heap_profile = {
+	.name = "heap",
+	.description = "A sampling of memory allocations of live objects. "
+		       "You can specify the gc GET parameter to run GC before taking the "
+		       "heap sample.",
+	HEAP_KIND,
+	.has_delta_clients = true,
+	.trims = true,
+	.events = PA_PROFILE_OPS_EVENT(PA_EVENT_ALLOC) | PA_PROFILE_OPS_EVENT(PA_EVENT_FREE) |
+		PA_PROFILE_OPS_EVENT(PA_EVENT_REVIVE),
+	.add = add_heap_event_locked,
+	.drops = say_heap_drops,
+	.atfork_child = heap_atfork_child,
+};
+
+const struct pa_profile_ops pa_allocs_profile = {
+	.name = "allocs",
+	.description = "A sampling of all past memory allocations",
+	.default_sample_type = "alloc_space",
+	HEAP_KIND,
+};

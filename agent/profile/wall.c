@@ -1,61 +1,62 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 #include "wall.h"
 
 #include <errno.h>
 #include <stdio.h>
 #include <string.h>
 
+#include "../base/assert.h"
 #include "../base/arena.h"
 #include "../base/atomic.h"
 #include "../base/clock.h"
-#include "../record/rollcall.h"
-#include "tally.h"
+#include "../record/thread_dump.h"
+#include "goroutine.h"
+#include "bucket_table.h"
 
-/* Rolls take one part in so many of the time. */
+/* Thread dumps take at most 1/SHARE of the time. */
 #define SHARE 10
-/* After a roll that failed: the collector does not answer, or there is no memory. */
+/* Pause after a failed dump: the collector does not answer, or there is no memory. */
 #define FAILED_PAUSE_NS PA_NS_PER_S
 
 #define COMMENT_BYTES 96
 #define OWN_COMMENTS 2
 
-typedef char name_of_thread[PA_ABOUT_NAME_BYTES];
+typedef char name_of_thread[PA_THREAD_INFO_NAME_BYTES];
 
-/* Mapped while a profile is being taken; only what is touched costs memory. */
+/* Mapped during a profile; untouched pages cost no memory. */
 struct dictionary {
 	name_of_thread names[PA_WALL_THREADS];
 	const struct pa_labels *labels[PA_LABELS_SETS]; /* by id */
 };
 
-const struct pa_kind pa_wall_kind = {
-	.id = PA_KIND_WALL,
-	.name = "fgprof",
-	.description = "Wall-clock profile of all threads, on a processor or not",
-	.value_count = 2,
-	.values = { { "samples", "count" }, { "time", "nanoseconds" } },
-	.period_type = { "wallclock", "nanoseconds" },
-};
-
 static struct {
-	PA_ATOMIC(uint32_t) busy; /* acq_rel by CAS in begin, release in end: guards the rest */
-	struct pa_tally_table records; /* key: id of labels << 32 | tid; in_use: rolls, count: ns */
-	struct pa_tally_table threads; /* key: tid; the index is that of its name */
+	PA_ATOMIC(uint32_t) busy; /* acq_rel by CAS in begin, release in end: guards the other
+				   * fields */
+	struct pa_bucket_table
+		records; /* key: id of labels << 32 | tid; in_use: dumps, count: ns */
+	struct pa_bucket_table threads; /* key: tid; the index is that of its name */
 	struct dictionary *dictionary;
-	struct pa_snapshot *last; /* roll: for its comments */
+	struct pa_snapshot *last; /* last dump, for its comments */
 	int64_t start_wall_ns, start_ns;
-	int64_t until_ns;         /* so far time is accounted for */
-	uint32_t rolls;
+	int64_t until_ns; /* time is accounted for until here */
+	uint32_t dumps;
 	uint64_t dropped, dropped_ns; /* samples without a record */
 	uint64_t names_dropped;
 } state;
 
 /* ---- begin, end ---- */
 
-static void forget(void)
+static void forget_state(void)
 {
 	state.dictionary = NULL;
 	state.last = NULL;
-	state.rolls = 0;
+	state.dumps = 0;
 	state.dropped = state.dropped_ns = state.names_dropped = 0;
+}
+
+bool pa_wall_is_taken(void)
+{
+	return pa_load_acquire(&state.busy);
 }
 
 int pa_wall_begin(void)
@@ -76,112 +77,109 @@ int pa_wall_begin(void)
 	return 0;
 }
 
-static void release(void)
+static void release_tables(void)
 {
-	pa_tally_free(&state.records);
-	pa_tally_free(&state.threads);
+	PA_ASSERT(pa_wall_is_taken() && state.dictionary);
+	pa_bucket_table_free(&state.records);
+	pa_bucket_table_free(&state.threads);
 	pa_unmap(state.dictionary, sizeof(*state.dictionary));
 	pa_snapshot_free(state.last);
-	forget();
+	forget_state();
 	pa_store_release(&state.busy, 0);
 }
 
-void pa_wall_reset(void)
-{
-	pa_tally_abandon(&state.records);
-	pa_tally_abandon(&state.threads);
-	forget();
-	pa_store_relaxed(&state.busy, 0);
-}
+/* ---- dumps ---- */
 
-/* ---- rolls ---- */
-
-/* The last name that a thread had is its name: most get theirs just after they begin. */
+/* The last name of a thread is used: most threads set theirs just after they begin. */
 static void note_name(const struct pa_sample *sample)
 {
-	uint32_t index = pa_tally_index(&state.threads, NULL, (uint32_t)sample->tid);
+	uint32_t index = pa_bucket_table_index(&state.threads, NULL, (uint32_t)sample->tid);
 
 	if (!sample->thread || !sample->thread[0])
 		return;
-	if (index == PA_TALLY_NONE)
+	if (index == PA_BUCKET_TABLE_NONE)
 		state.names_dropped++;
 	else
 		snprintf(state.dictionary->names[index], sizeof(name_of_thread), "%s",
 			sample->thread);
 }
 
-static uint64_t key_of(const struct pa_sample *sample)
+static uint64_t wall_key_of(const struct pa_sample *sample)
 {
-	uint32_t id = sample->labels && sample->labels->id < PA_LABELS_SETS ? sample->labels->id
-									    : 0;
+	PA_ASSERT(state.dictionary);
+	uint32_t id =
+		sample->labels && sample->labels->id < PA_LABELS_SETS ? sample->labels->id : 0;
 	if (id)
 		state.dictionary->labels[id] = sample->labels;
 	return (uint64_t)id << 32 | (uint32_t)sample->tid;
 }
 
-static void add(const struct pa_sample *sample, uint64_t ns)
+static void add_wall_sample(const struct pa_sample *sample, uint64_t ns)
 {
-	uint32_t index = pa_tally_index(&state.records, sample->stack, key_of(sample));
+	PA_ASSERT(pa_wall_is_taken());
+	uint32_t index = pa_bucket_table_index(&state.records, sample->stack, wall_key_of(sample));
 
 	note_name(sample);
-	if (index == PA_TALLY_NONE) {
+	if (index == PA_BUCKET_TABLE_NONE) {
 		state.dropped++;
-		state.dropped_ns = pa_tally_plus(state.dropped_ns, ns);
+		state.dropped_ns = pa_bucket_table_plus(state.dropped_ns, ns);
 		return;
 	}
-	struct pa_tally *tally = pa_tally_at(&state.records, index);
-	tally->in_use++;
-	tally->count = pa_tally_plus(tally->count, ns);
+	struct pa_bucket *bucket = pa_bucket_table_at(&state.records, index);
+	bucket->in_use++;
+	bucket->count = pa_bucket_table_plus(bucket->count, ns);
 }
 
 static bool is_silent(const struct pa_sample *sample)
 {
-	return sample->about && !sample->about->answered;
+	return sample->info && !sample->info->answered;
 }
 
-/* True when all threads have answered. */
-static bool add_all(const struct pa_snapshot *roll, uint64_t ns)
+/* True if all threads have answered. */
+static bool add_all(const struct pa_snapshot *dump, uint64_t ns)
 {
 	bool whole = true;
 
-	for (size_t i = 0; i < roll->sample_count; i++) {
-		add(&roll->samples[i], ns);
-		whole = whole && !is_silent(&roll->samples[i]);
+	for (size_t i = 0; i < dump->sample_count; i++) {
+		add_wall_sample(&dump->samples[i], ns);
+		whole = whole && !is_silent(&dump->samples[i]);
 	}
 	return whole;
 }
 
-int64_t pa_wall_roll(void)
+int64_t pa_wall_dump(void)
 {
+	PA_ASSERT(pa_wall_is_taken() && state.dictionary);
 	int64_t start_ns = pa_clock_mono_ns();
-	struct pa_snapshot *roll = pa_snapshot_threads(false);
+	struct pa_snapshot *dump = pa_goroutine_take(false);
 
-	if (!roll)
+	if (!dump)
 		return FAILED_PAUSE_NS;
-	bool whole = add_all(roll, (uint64_t)(start_ns - state.until_ns));
+	bool whole = add_all(dump, (uint64_t)(start_ns - state.until_ns));
 	state.until_ns = start_ns;
-	state.rolls++;
+	state.dumps++;
 	pa_snapshot_free(state.last);
-	state.last = roll;
+	state.last = dump;
 	int64_t took_ns = pa_clock_mono_ns() - start_ns;
 	int64_t cost_ns = took_ns;
-	/* To wait for who does not answer costs nobody anything. */
-	if (!whole && cost_ns > PA_ROLL_PATIENCE_NS)
-		cost_ns -= PA_ROLL_PATIENCE_NS;
+	/* Waiting for a thread that does not answer costs no processor time. */
+	if (!whole && cost_ns > PA_THREAD_DUMP_TIMEOUT_NS)
+		cost_ns -= PA_THREAD_DUMP_TIMEOUT_NS;
 	int64_t turn_ns = cost_ns * SHARE > PA_WALL_PERIOD_NS ? cost_ns * SHARE : PA_WALL_PERIOD_NS;
 	return turn_ns > took_ns ? turn_ns - took_ns : 0;
 }
 
 /* ---- the profile ---- */
 
-static size_t comments_of(const struct pa_snapshot *roll)
+static size_t comments_of(const struct pa_snapshot *dump)
 {
-	return roll->comment_count + OWN_COMMENTS;
+	return dump->comment_count + OWN_COMMENTS;
 }
 
-/* Behind the snapshot: its samples, names of threads, comments. */
+/* Memory behind the snapshot: samples, thread names, comments. */
 static struct pa_snapshot *new_snapshot(void)
 {
+	PA_ASSERT(state.last && state.dumps);
 	int64_t duration_ns = state.until_ns - state.start_ns;
 	size_t samples_bytes = (state.records.count + 1) * sizeof(struct pa_sample);
 	size_t names_bytes = state.threads.count * sizeof(name_of_thread);
@@ -192,10 +190,10 @@ static struct pa_snapshot *new_snapshot(void)
 	if (!snapshot)
 		return NULL;
 	*snapshot = (struct pa_snapshot){
-		.kind = &pa_wall_kind,
+		.kind = &pa_wall_profile,
 		.time_ns = state.start_wall_ns,
 		.duration_ns = duration_ns,
-		.period = duration_ns > state.rolls ? duration_ns / state.rolls : 1,
+		.period = duration_ns > state.dumps ? duration_ns / state.dumps : 1,
 		.samples = (struct pa_sample *)(snapshot + 1),
 		.bytes = bytes,
 	};
@@ -207,6 +205,7 @@ static struct pa_snapshot *new_snapshot(void)
 
 static void add_comment(struct pa_snapshot *snapshot, const char *text)
 {
+	PA_ASSERT(snapshot->comment_count < comments_of(state.last));
 	char *texts = (char *)(snapshot->comments + comments_of(state.last));
 	char *to = texts + snapshot->comment_count * COMMENT_BYTES;
 
@@ -216,6 +215,7 @@ static void add_comment(struct pa_snapshot *snapshot, const char *text)
 
 static void add_loss(struct pa_snapshot *snapshot, uint64_t count, const char *what)
 {
+	PA_ASSERT(snapshot->comments);
 	char text[COMMENT_BYTES];
 
 	if (!count)
@@ -227,7 +227,7 @@ static void add_loss(struct pa_snapshot *snapshot, uint64_t count, const char *w
 static const char *name_in(const struct pa_snapshot *snapshot, int32_t tid)
 {
 	uint32_t count = state.threads.count;
-	uint32_t index = pa_tally_index(&state.threads, NULL, (uint32_t)tid);
+	uint32_t index = pa_bucket_table_index(&state.threads, NULL, (uint32_t)tid);
 	const char *names = (const char *)(snapshot->samples + state.records.count + 1);
 
 	return index < count ? names + index * sizeof(name_of_thread) : NULL;
@@ -235,29 +235,32 @@ static const char *name_in(const struct pa_snapshot *snapshot, int32_t tid)
 
 static void add_samples(struct pa_snapshot *snapshot)
 {
+	PA_ASSERT(snapshot->sample_count == 0);
 	for (uint32_t i = 0; i < state.records.count; i++) {
-		const struct pa_tally *tally = pa_tally_at(&state.records, i);
+		const struct pa_bucket *bucket = pa_bucket_table_at(&state.records, i);
 		snapshot->samples[snapshot->sample_count++] = (struct pa_sample){
-			.stack = tally->stack,
-			.values = { tally->in_use, pa_tally_times(tally->count, 1) },
+			.stack = bucket->stack,
+			.values = { bucket->in_use, pa_bucket_table_times(bucket->count, 1) },
 			.bytes_label = -1,
-			.tid = (int32_t)tally->key,
-			.thread = name_in(snapshot, (int32_t)tally->key),
-			.labels = state.dictionary->labels[tally->key >> 32],
+			.tid = (int32_t)bucket->key,
+			.thread = name_in(snapshot, (int32_t)bucket->key),
+			.labels = state.dictionary->labels[bucket->key >> 32],
 		};
 	}
 	if (!state.dropped)
 		return;
 	snapshot->samples[snapshot->sample_count++] = (struct pa_sample){
-		.stack = pa_sites_overflow(),
-		.values = { pa_tally_times(state.dropped, 1), pa_tally_times(state.dropped_ns, 1) },
+		.stack = pa_stack_table_overflow(),
+		.values = { pa_bucket_table_times(state.dropped, 1),
+			pa_bucket_table_times(state.dropped_ns, 1) },
 		.bytes_label = -1,
 	};
 }
 
 struct pa_snapshot *pa_wall_end(void)
 {
-	struct pa_snapshot *snapshot = state.rolls ? new_snapshot() : NULL;
+	PA_ASSERT(pa_wall_is_taken());
+	struct pa_snapshot *snapshot = state.dumps ? new_snapshot() : NULL;
 
 	if (snapshot) {
 		add_samples(snapshot);
@@ -266,6 +269,35 @@ struct pa_snapshot *pa_wall_end(void)
 		add_loss(snapshot, state.dropped, "samples of threads dropped: sample table full");
 		add_loss(snapshot, state.names_dropped, "samples without a name of their thread");
 	}
-	release();
+	release_tables();
 	return snapshot;
 }
+
+/* ---- the kind ---- */
+
+/* The thread that took the profile does not exist any more. Its memory is lost: a table may be half
+ * changed. */
+static void abandon_wall(const struct pa_profile_ops *kind)
+{
+	(void)kind;
+	pa_bucket_table_abandon(&state.records);
+	pa_bucket_table_abandon(&state.threads);
+	forget_state();
+	pa_store_relaxed(&state.busy, 0);
+}
+
+static PA_BOOT void wall_atfork_child(const struct pa_profile_ops *kind, bool kept)
+{
+	(void)kept;
+	abandon_wall(kind);
+}
+
+/* Not in the index, and copied by pa_wall_end alone. */
+const struct pa_profile_ops pa_wall_profile = {
+	.name = "fgprof",
+	.value_count = 2,
+	.values = { { "samples", "count" }, { "time", "nanoseconds" } },
+	.period_type = { "wallclock", "nanoseconds" },
+	.atfork_child = wall_atfork_child,
+	.suspended = abandon_wall,
+};

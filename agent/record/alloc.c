@@ -1,11 +1,13 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 #include "alloc.h"
 
 #include <errno.h>
-#include <sys/mman.h>
 
+#include "../arch/arch.h"
 #include "../base/arena.h"
 #include "../base/clock.h"
-#include "on.h"
+#include "switches.h"
+#include "registry.h"
 #include "sample.h"
 #include "sandbox.h"
 
@@ -13,29 +15,36 @@
 
 PA_ATOMIC(uint8_t) pa_alloc_filter[PA_ALLOC_FILTER_BYTES];
 
-#define STICKY 255 /* a count that overflowed stays: only frees of that page get slower */
+#define STICKY 255 /* a saturated count is never decremented: frees of that page stay slow */
 
 /*
  * The exact set: levels of doubling size, each of buckets of one cache line. An address belongs to
  * one bucket per level; insertion takes the first level with a free place, lookup looks at one line
- * per level that exists. No tombstones, no rehash, no lock. Level 0 has 4 KiB; 14 levels hold
- * 4 M places in 64 MiB of address space, of which 1 M objects touch 16 MiB.
+ * per level that exists. No tombstones, no rehash, no lock. Level 0 has 4 KiB, those from level 10
+ * on have 4 MiB: 14 levels have 2.6 M places in 20 MiB; of 2.3 M objects fewer than 1 in 100 have
+ * none.
  */
 #define LEVELS 14
+#define WIDEST_LEVEL 10
 #define LEVEL0_BUCKETS ((size_t)64)
 #define PLACES 8
 typedef PA_ATOMIC(uintptr_t) place; /* 0 = free; acq_rel by CAS and swap */
 
+/* In a place, above the address: the collector knows nothing of the object. */
+#define UNSEEN ((uintptr_t)1 << (sizeof(uintptr_t) * 8 - 1))
+
+enum finding { ABSENT, SEEN, FOUND_UNSEEN };
+
 static struct {
 	PA_ATOMIC(place *) levels[LEVELS]; /* release in level_at, acquire everywhere */
-	PA_ATOMIC(uint32_t) level_count;   /* levels that exist; statistics and a hint for lookup */
+	PA_ATOMIC(uint32_t) level_count;   /* number of levels; statistics and a hint for lookup */
 } state;
 
 static void filter_add(const void *pointer)
 {
 	PA_ATOMIC(uint8_t) *count = pa_alloc_filter_of(pointer);
 	uint8_t seen = pa_load_relaxed(count);
-	/* Ends: a failed exchange is another thread's progress. */
+	/* Ends: the exchange fails only when another thread's exchange succeeds. */
 	while (seen != STICKY && !pa_cas_relaxed(count, &seen, seen + 1))
 		;
 }
@@ -50,12 +59,14 @@ static void filter_sub(const void *pointer)
 
 void pa_alloc_mark(const void *begin, size_t bytes)
 {
+	PA_ASSERT(bytes);
 	for (size_t at = 0; at < bytes; at += PA_PAGE_BYTES)
 		filter_add((const char *)begin + at);
 }
 
 void pa_alloc_unmark(const void *begin, size_t bytes)
 {
+	PA_ASSERT(bytes);
 	for (size_t at = 0; at < bytes; at += PA_PAGE_BYTES)
 		filter_sub((const char *)begin + at);
 }
@@ -67,25 +78,30 @@ void pa_alloc_mark_range(const void *begin, size_t bytes)
 		pa_store_relaxed(pa_alloc_filter_of((const void *)page), STICKY);
 }
 
+PA_INLINE size_t level_buckets(int level)
+{
+	return LEVEL0_BUCKETS << (level < WIDEST_LEVEL ? level : WIDEST_LEVEL);
+}
+
 PA_INLINE size_t level_bytes(int level)
 {
-	return (LEVEL0_BUCKETS << level) * PLACES * sizeof(place);
+	return level_buckets(level) * PLACES * sizeof(place);
 }
 
 /* NULL: no memory. */
 static place *map_level(int level)
 {
+	PA_ASSERT(level >= 0 && level < LEVELS);
 	place *places = NULL;
 	size_t bytes = level_bytes(level);
-	place *fresh = mmap(pa_map_place(bytes), bytes, PROT_READ | PROT_WRITE,
-		MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
-	if (fresh == MAP_FAILED)
+	place *fresh = pa_map_table(bytes);
+	if (!fresh)
 		return NULL;
 	if (pa_cas_acq_rel(&state.levels[level], &places, fresh)) {
 		pa_add_relaxed(&state.level_count, 1);
 		return fresh;
 	}
-	munmap(fresh, bytes);
+	pa_unmap_table(fresh, bytes);
 	return places;
 }
 
@@ -101,48 +117,120 @@ static PA_COLD place *create_level(int level)
 /* The level's memory; created when create is set. NULL: does not exist, or no memory. */
 PA_INLINE place *level_at(int level, bool create)
 {
+	PA_ASSERT(level >= 0 && level < LEVELS);
 	place *places = pa_load_acquire(&state.levels[level]);
 	return pa_likely(places) || !create ? places : create_level(level);
 }
 
 PA_INLINE place *bucket_of(place *places, int level, uintptr_t address)
 {
-	uint64_t hash = (address >> 4) * 0x9e3779b97f4a7c15u >> 20;
-	return places + (hash & ((LEVEL0_BUCKETS << level) - 1)) * PLACES;
+	PA_ASSERT(places);
+	/* Levels of one size take other bits: what shares a full bucket in one does not in the
+	 * next. */
+	int other = level > WIDEST_LEVEL ? 9 * (level - WIDEST_LEVEL) : 0;
+	uint64_t hash = (address >> 4) * 0x9e3779b97f4a7c15u >> (20 + other);
+	return places + (hash & (level_buckets(level) - 1)) * PLACES;
 }
 
-static bool set_insert(uintptr_t address)
+/* mark: UNSEEN or 0. */
+static bool set_insert(uintptr_t address, uintptr_t mark)
 {
+	PA_ASSERT(address && !(address & UNSEEN));
 	for (int level = 0; level < LEVELS; level++) {
 		place *places = level_at(level, true);
 		if (!places)
 			return false;
 		place *bucket = bucket_of(places, level, address);
 		for (int i = 0; i < PLACES; i++) {
-			uintptr_t nobody = pa_load_relaxed(&bucket[i]);
-			if (!nobody && pa_cas_acq_rel(&bucket[i], &nobody, address))
+			uintptr_t none = pa_load_relaxed(&bucket[i]);
+			if (!none && pa_cas_acq_rel(&bucket[i], &none, address | mark))
 				return true;
 		}
 	}
 	return false;
 }
 
-/* True when the address was in the set; it is out now. */
-static bool set_remove(uintptr_t address)
+/* Removes the address if it is in the set. */
+static enum finding set_remove(uintptr_t address)
 {
+	PA_ASSERT(address);
 	for (int level = 0; level < LEVELS; level++) {
 		place *places = level_at(level, false);
 		if (!places)
-			return false;
+			return ABSENT;
 		place *bucket = bucket_of(places, level, address);
 		for (int i = 0; i < PLACES; i++) {
-			uintptr_t found = address;
-			if (pa_load_acquire(&bucket[i]) == address &&
-			    pa_cas_acq_rel(&bucket[i], &found, 0))
-				return true;
+			uintptr_t found = pa_load_acquire(&bucket[i]);
+			if ((found & ~UNSEEN) == address && pa_cas_acq_rel(&bucket[i], &found, 0))
+				return found & UNSEEN ? FOUND_UNSEEN : SEEN;
 		}
 	}
-	return false;
+	return ABSENT;
+}
+
+/* A free bypassed the hook (a plugin opened with RTLD_DEEPBIND calls libc's free), and the address
+ * comes again: a second insertion would take one more place each time. Else enters the filter. */
+static void enter_filter(void *pointer)
+{
+	enum finding stale =
+		pa_alloc_maybe_sampled(pointer) ? set_remove((uintptr_t)pointer) : ABSENT;
+	if (stale == ABSENT)
+		filter_add(pointer);
+	if (stale == FOUND_UNSEEN)
+		PA_COUNT_EVENT(frees_of_lost);
+}
+
+static bool is_every_object_sampled(void)
+{
+	return pa_record.heap_rate_bytes <= 1;
+}
+
+/* The set has no room. At rate 1 the filter keeps the page, so that the free comes here. */
+static void count_without_place(void *pointer)
+{
+	PA_COUNT_EVENT(lost_alloc_live);
+	if (!is_every_object_sampled())
+		filter_sub(pointer);
+}
+
+/* No event: the free is counted only. */
+static void count_unseen(void *pointer, size_t bytes)
+{
+	PA_COUNT_EVENT(lost_alloc_ring);
+	pa_add_relaxed(&pa_record.counters.bytes_of_lost_allocs, bytes);
+	if (set_remove((uintptr_t)pointer) != ABSENT && !set_insert((uintptr_t)pointer, UNSEEN) &&
+		!is_every_object_sampled())
+		filter_sub(pointer);
+}
+
+/* Of a free that is not in the set. If it is of an object from before the boot, the count is too
+ * high by one; the filter is left alone, which would lose a sampled object of the page. */
+static bool is_of_unkept(void)
+{
+	const struct pa_counters *counters = &pa_record.counters;
+	uint64_t unkept = pa_load_relaxed(&counters->lost_alloc_live);
+	return unkept && is_every_object_sampled() &&
+		pa_load_relaxed(&counters->frees_of_lost) <
+		unkept + pa_load_relaxed(&counters->lost_alloc_ring);
+}
+
+static void forget_marked_of(place *places, size_t count)
+{
+	PA_ASSERT(places);
+	for (size_t i = 0; i < count; i++) {
+		uintptr_t address = pa_load_acquire(&places[i]);
+		if (address & 1 && pa_cas_acq_rel(&places[i], &address, 0))
+			filter_sub((const void *)address);
+	}
+}
+
+void pa_alloc_forget_marked(void)
+{
+	for (int level = 0; level < LEVELS; level++) {
+		place *places = level_at(level, false);
+		if (places)
+			forget_marked_of(places, level_bytes(level) / sizeof(place));
+	}
 }
 
 size_t pa_alloc_set_bytes(void)
@@ -154,7 +242,8 @@ size_t pa_alloc_set_bytes(void)
 	return bytes;
 }
 
-/* The first visit of a thread, whose countdown was never drawn: true when this one is a sample. */
+/* First call on a thread, whose countdown was never drawn: true when this allocation is a
+ * sample. */
 static bool draw_first(struct pa_thread *thread, size_t bytes)
 {
 	uint64_t left = pa_sample_interval(thread, pa_record.heap_rate_bytes);
@@ -164,17 +253,31 @@ static bool draw_first(struct pa_thread *thread, size_t bytes)
 	return false;
 }
 
+uint64_t pa_alloc_pause(struct pa_thread *thread)
+{
+	uint64_t left = thread->heap_left;
+	if (thread->role != PA_ROLE_AGENT)
+		thread->heap_left = UINT64_MAX;
+	return left;
+}
+
+void pa_alloc_resume(struct pa_thread *thread, uint64_t left)
+{
+	thread->heap_left = left;
+}
+
 bool pa_alloc_due(struct pa_thread *thread, size_t bytes)
 {
 	if (thread->role == PA_ROLE_AGENT) {
 		thread->heap_left = 0;
 		return false;
 	}
-	thread->heap_left += bytes; /* as it was before pa_alloc_skip took it off */
-	if (!pa_load_relaxed(&pa_on->heap)) {
-		/* Off for good once booted (no rate, a launcher, a child without the agent):
-		 * spare the thread further visits. A bare clone's child comes here each time. */
-		if (pa_load_relaxed(&pa_on->booted) || pa_load_relaxed(&pa_on->inert))
+	thread->heap_left += bytes; /* undoes the subtraction of pa_alloc_skip */
+	if (!pa_load_relaxed(&pa_switches->heap)) {
+		/* No sampling once booted (no rate, a launcher, a child without the agent): avoids
+		 * further slow calls of this thread. A child of a bare clone(2) gets here each
+		 * time. */
+		if (pa_load_relaxed(&pa_switches->booted) || pa_load_relaxed(&pa_switches->inert))
 			thread->heap_left = UINT64_MAX;
 		return false;
 	}
@@ -186,15 +289,16 @@ bool pa_alloc_due(struct pa_thread *thread, size_t bytes)
 		thread->heap_left = UINT64_MAX;
 		return false;
 	}
-	if (pa_unlikely(!thread->met))
-		pa_thread_meet(thread);
+	if (pa_unlikely(!thread->registered))
+		pa_registry_add(thread);
 	if (pa_unlikely(!thread->random) && !draw_first(thread, bytes))
 		return false;
 	thread->heap_left = pa_sample_interval(thread, pa_record.heap_rate_bytes);
+	PA_ASSERT(thread->registered && !thread->depth);
 	return true;
 }
 
-PA_INLINE struct pa_event event_of(enum pa_event_kind kind, const struct pa_thread *thread,
+PA_INLINE struct pa_event alloc_event_of(enum pa_event_kind kind, const struct pa_thread *thread,
 	void *pointer, size_t bytes, int64_t now_ns)
 {
 	return (struct pa_event){
@@ -208,37 +312,29 @@ PA_INLINE struct pa_event event_of(enum pa_event_kind kind, const struct pa_thre
 
 void pa_alloc_record(struct pa_thread *thread, void *pointer, size_t bytes, struct pa_cursor from)
 {
+	PA_ASSERT(thread->role != PA_ROLE_AGENT);
 	if (!pointer)
 		return;
 	int saved_errno = errno;
 	thread->depth++;
-	/* Still there: its free went past us (a plugin opened with RTLD_DEEPBIND calls libc's). It
-	 * would take one more place each time that the allocator gives the address out. */
-	if (!pa_alloc_maybe_sampled(pointer) || !set_remove((uintptr_t)pointer))
-		filter_add(pointer);
-	if (!set_insert((uintptr_t)pointer)) {
-		filter_sub(pointer);
-		PA_COUNT_EVENT(lost_alloc_live);
-		goto out;
-	}
-	struct pa_event event = event_of(PA_EVENT_ALLOC, thread, pointer, bytes,
+	enter_filter(pointer);
+	bool kept = set_insert((uintptr_t)pointer, 0);
+	struct pa_event event = alloc_event_of(PA_EVENT_ALLOC, thread, kept ? pointer : NULL, bytes,
 		pa_clock_mono_ns());
 	if (pa_sample_stack(&event, thread, from, NULL, true) ||
-	    (pa_sample_wait_room() && pa_sample_stack(&event, thread, from, NULL, false))) {
+		(pa_sample_wait_room() && pa_sample_stack(&event, thread, from, NULL, false)))
 		PA_COUNT_EVENT(alloc_events);
-		goto out;
-	}
-	PA_COUNT_EVENT(lost_alloc_ring);
-	/* Its free must not be recorded either. */
-	set_remove((uintptr_t)pointer);
-	filter_sub(pointer);
-out:
+	else
+		count_unseen(pointer, bytes);
+	if (!kept)
+		count_without_place(pointer);
 	thread->depth--;
 	errno = saved_errno;
 }
 
-/* Into the slot itself: a copy would cost a third of it. */
-static bool record_plain(enum pa_event_kind kind, const struct pa_thread *thread, void *pointer)
+/* Fills the ring slot in place: a copy would cost a third of this function. */
+static bool record_alloc_plain(enum pa_event_kind kind, const struct pa_thread *thread,
+	void *pointer)
 {
 	if (!pa_sandbox_may(thread, PA_CALLS_CLOCK))
 		return false;
@@ -248,21 +344,31 @@ static bool record_plain(enum pa_event_kind kind, const struct pa_thread *thread
 		event = pa_ring_reserve(pa_record.ring, sizeof(*event));
 	if (pa_unlikely(!event))
 		return false;
-	*event = event_of(kind, thread, pointer, 0, now_ns);
+	*event = alloc_event_of(kind, thread, pointer, 0, now_ns);
 	pa_ring_publish(pa_record.ring, event, sizeof(*event), sizeof(*event));
 	return true;
 }
 
 bool pa_alloc_forget(struct pa_thread *thread, void *pointer)
 {
-	if (!pa_load_relaxed(&pa_on->booted) || !set_remove((uintptr_t)pointer))
+	/* NULL may share its byte of the filter with a page that has samples, and is no address of
+	 * the set, where 0 is a free place. */
+	if (!pointer || !pa_load_relaxed(&pa_switches->booted))
 		return false;
+	enum finding found = set_remove((uintptr_t)pointer);
+	if (found != SEEN) {
+		if (found == FOUND_UNSEEN)
+			filter_sub(pointer);
+		if (found == FOUND_UNSEEN || is_of_unkept())
+			PA_COUNT_EVENT(frees_of_lost);
+		return false;
+	}
 	int saved_errno = errno;
 	thread->depth++;
 	filter_sub(pointer);
-	if (pa_unlikely(!thread->met))
-		pa_thread_meet(thread);
-	if (record_plain(PA_EVENT_FREE, thread, pointer))
+	if (pa_unlikely(!thread->registered))
+		pa_registry_add(thread);
+	if (record_alloc_plain(PA_EVENT_FREE, thread, pointer))
 		PA_COUNT_EVENT(free_events);
 	else
 		PA_COUNT_EVENT(lost_free_ring);
@@ -273,10 +379,12 @@ bool pa_alloc_forget(struct pa_thread *thread, void *pointer)
 
 void pa_alloc_revive(struct pa_thread *thread, void *pointer)
 {
+	PA_ASSERT(pointer);
 	int saved_errno = errno;
 	thread->depth++;
 	filter_add(pointer);
-	if (!set_insert((uintptr_t)pointer) || !record_plain(PA_EVENT_REVIVE, thread, pointer))
+	if (!set_insert((uintptr_t)pointer, 0) ||
+		!record_alloc_plain(PA_EVENT_REVIVE, thread, pointer))
 		PA_COUNT_EVENT(lost_alloc_ring);
 	thread->depth--;
 	errno = saved_errno;

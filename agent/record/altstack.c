@@ -1,18 +1,21 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 #include "altstack.h"
 
 #include <errno.h>
 #include <sys/mman.h>
 #include <sys/syscall.h>
 
+#include "../arch/arch.h"
 #include "../base/latch.h"
 #include "disposition.h"
-#include "on.h"
+#include "switches.h"
+#include "registry.h"
 
 #include "../base/banned.h"
 
 #define PLACES 16384u
 
-/* Of linux/signal.h, which does not go together with libc's. */
+/* From linux/signal.h, which conflicts with libc's signal.h. */
 #define PA_SS_AUTODISARM (1u << 31)
 
 struct place {
@@ -22,21 +25,21 @@ struct place {
 
 static struct {
 	struct pa_latch lock;
-	struct place *places;      /* PLACES of them, mapped once; guard of all: lock */
-	uint32_t used;             /* places from here on were never taken; guard: lock */
-	PA_ATOMIC(uint32_t) count; /* taken ones; written under lock, relaxed: a hint */
+	struct place *places;      /* array of PLACES, mapped once; guard: lock */
+	uint32_t used;             /* places from this index on were never used; guard: lock */
+	PA_ATOMIC(uint32_t) count; /* places in use; written under lock, relaxed: a hint */
 } state;
 
 static bool is_alive(int32_t tid)
 {
-	return pa_regs_syscall(SYS_tgkill, pa_record.pid, tid, 0, 0) == 0;
+	return pa_arch_syscall(SYS_tgkill, pa_record.pid, tid, 0, 0) == 0;
 }
 
 static bool have_places(void)
 {
 	if (state.places)
 		return true;
-	long memory = pa_regs_syscall6(SYS_mmap, 0, PLACES * sizeof(struct place),
+	long memory = pa_arch_syscall6(SYS_mmap, 0, PLACES * sizeof(struct place),
 		PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
 	if (memory < 0 && memory > -(long)PA_PAGE_BYTES)
 		return false;
@@ -44,20 +47,23 @@ static bool have_places(void)
 	return true;
 }
 
-static void empty(struct place *place)
+static void empty_place(struct place *place)
 {
+	PA_ASSERT(!place->tid || pa_load_relaxed(&state.count));
 	if (place->tid)
 		pa_store_relaxed(&state.count, pa_load_relaxed(&state.count) - 1);
 	*place = (struct place){ 0 };
 }
 
 /*
- * True when another thread that is alive has a part of that memory. Places of threads that are gone
- * become free where they are met: their memory comes back as a later thread's, so they do not pile
- * up.
+ * True when another live thread has a part of that memory as its alternate stack. Frees the places
+ * of ended threads that it finds: later threads get the same memory, so such places do not
+ * accumulate.
  */
-static bool is_others(uintptr_t lo, uintptr_t hi, int32_t tid)
+static bool is_used_by_another(uintptr_t lo, uintptr_t hi, int32_t tid)
 {
+	PA_ASSERT(lo < hi);
+	PA_ASSERT(state.used <= PLACES);
 	bool found = false;
 	for (uint32_t i = 0; i < state.used; i++) {
 		struct place *place = &state.places[i];
@@ -66,14 +72,15 @@ static bool is_others(uintptr_t lo, uintptr_t hi, int32_t tid)
 		if (is_alive(place->tid))
 			found = true;
 		else
-			empty(place);
+			empty_place(place);
 	}
 	return found;
 }
 
-/* The thread's own place, or a free one; NULL: there is none. */
-static struct place *find_place(int32_t tid)
+/* The thread's own place, else a free one, else NULL. */
+static struct place *find_altstack_place(int32_t tid)
 {
+	PA_ASSERT(state.places && state.used <= PLACES);
 	struct place *free_one = NULL;
 	for (uint32_t i = 0; i < state.used; i++) {
 		struct place *place = &state.places[i];
@@ -87,19 +94,20 @@ static struct place *find_place(int32_t tid)
 	return &state.places[state.used++];
 }
 
-/* True when our handler must leave alternate stacks alone. */
+/* True when the handler must not use alternate stacks any more. */
 static bool set_locked(int32_t tid, uintptr_t lo, uintptr_t hi)
 {
+	PA_ASSERT(lo <= hi);
 	bool is_none = lo == hi;
 	if (is_none && !pa_load_relaxed(&state.count))
 		return false;
 	if (!have_places())
 		return true;
-	bool shared = !is_none && is_others(lo, hi, tid);
-	struct place *place = find_place(tid);
+	bool shared = !is_none && is_used_by_another(lo, hi, tid);
+	struct place *place = find_altstack_place(tid);
 	if (!place)
 		return !is_none;
-	empty(place);
+	empty_place(place);
 	if (!is_none) {
 		*place = (struct place){ tid, lo, hi };
 		pa_store_relaxed(&state.count, pa_load_relaxed(&state.count) + 1);
@@ -114,34 +122,35 @@ void pa_altstack_set(struct pa_thread *self, const stack_t *stack)
 	uintptr_t hi = is_none ? 0 : lo + stack->ss_size;
 	if (pa_disposition_leaves_alternate())
 		return;
-	int32_t tid = pa_thread_tid(self);
+	int32_t tid = pa_registry_tid(self);
 	struct pa_latch_hold hold = pa_latch_enter(&state.lock);
 	bool leave = set_locked(tid, lo, hi);
 	pa_latch_leave(&state.lock, hold);
-	/* One that is disarmed while it is in use can be set anew then, below what is on it. */
+	/* SS_AUTODISARM: the stack can be set again while it is in use, below the frames on it
+	 * (sigaltstack(2)). */
 	if (leave || (!is_none && stack->ss_flags & (int)PA_SS_AUTODISARM))
 		pa_disposition_leave_alternate();
 	self->alternate_lo = lo;
 }
 
-void pa_altstack_see(const ucontext_t *context)
+void pa_altstack_check(const ucontext_t *context)
 {
 	struct pa_thread *self = &pa_thread_self;
 	const stack_t *stack = &context->uc_stack;
 	bool is_none = stack->ss_flags & SS_DISABLE;
 	if (is_none || (uintptr_t)stack->ss_sp == self->alternate_lo)
 		return;
-	/* A raw clone that shares its creator's TLS must not touch it. */
-	if (self->met && self->tid == (int32_t)pa_regs_syscall(SYS_gettid, 0, 0, 0, 0))
+	/* A raw clone(2) child that shares its creator's TLS must not write it. */
+	if (self->registered && self->tid == (int32_t)pa_arch_syscall(SYS_gettid, 0, 0, 0, 0))
 		pa_altstack_set(self, stack);
 }
 
-void pa_altstack_gone(uintptr_t lo, uintptr_t hi)
+void pa_altstack_unmapped(uintptr_t lo, uintptr_t hi)
 {
 	if (pa_likely(!pa_load_relaxed(&state.count)) || pa_disposition_leaves_alternate())
 		return;
 	struct pa_latch_hold hold = pa_latch_enter(&state.lock);
-	bool leave = is_others(lo, hi, 0);
+	bool leave = is_used_by_another(lo, hi, 0);
 	pa_latch_leave(&state.lock, hold);
 	if (leave)
 		pa_disposition_leave_alternate();
@@ -154,8 +163,8 @@ void pa_altstack_atfork_child(void)
 	for (uint32_t i = 0; i < state.used; i++) {
 		struct place *place = &state.places[i];
 		if (self->alternate_lo && place->lo == self->alternate_lo && place->tid)
-			place->tid = (int32_t)pa_regs_syscall(SYS_gettid, 0, 0, 0, 0);
+			place->tid = (int32_t)pa_arch_syscall(SYS_gettid, 0, 0, 0, 0);
 		else
-			empty(place);
+			empty_place(place);
 	}
 }

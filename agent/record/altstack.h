@@ -1,14 +1,16 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Alternate signal stacks of the program's threads: is each of them one thread's own, and there?
+ * Alternate signal stacks of the program's threads: checks that each belongs to one thread and is
+ * still mapped.
  *
- * Our handler runs on the alternate stack of the thread that it comes to. That is right only while
- * no other thread has the same memory for it (varnishd gives one to all of its threads), and while
- * the memory is there. SA_ONSTACK belongs to the disposition and not to the thread: where one of
- * both is not so, our handler leaves alternate stacks alone in the whole process from then on, and
- * runs on the stack that the thread is on, as where there is none.
+ * The agent's handler runs on the alternate stack of the interrupted thread. That is safe only
+ * while no other thread uses the same memory (varnishd gives one stack to all its threads) and the
+ * memory is mapped. SA_ONSTACK belongs to the disposition and not to the thread: when either check
+ * fails, the handler stops using alternate stacks in the whole process and runs on the current
+ * stack of each thread, as in a thread without an alternate stack.
  *
- * Context: as marked. The table has one latch; a place is its thread's until the thread says
- * otherwise, or is gone. When it is full, alternate stacks are left alone as well.
+ * Context: as marked. One latch guards the table; a place belongs to its thread until the thread
+ * changes its stack or ends. When the table is full, the handler stops using alternate stacks too.
  */
 #ifndef PA_ALTSTACK_H
 #define PA_ALTSTACK_H
@@ -18,16 +20,16 @@
 
 #include "thread.h"
 
-/* The calling thread is about to have that alternate stack; before the system call. errno kept. */
+/* Before the sigaltstack(2) call of the calling thread. errno kept. */
 PA_SIGNAL void pa_altstack_set(struct pa_thread *self, const stack_t *stack);
 
-/* The same, in our handler: the thread may have it from a system call of its own. */
-PA_SIGNAL void pa_altstack_see(const ucontext_t *context);
+/* In the agent's handler: registers a stack that a raw system call has set. */
+PA_SIGNAL void pa_altstack_check(const ucontext_t *context);
 
-/* The program takes that memory away, or makes it unwritable. errno kept. */
-PA_SIGNAL void pa_altstack_gone(uintptr_t lo, uintptr_t hi);
+/* Before the program unmaps [lo, hi) or makes it read-only. errno kept. */
+PA_SIGNAL void pa_altstack_unmapped(uintptr_t lo, uintptr_t hi);
 
-/* In a forked child: the calling thread alone is left. */
+/* In a forked child: only the calling thread exists. */
 PA_BOOT void pa_altstack_atfork_child(void);
 
 #endif

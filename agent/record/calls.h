@@ -1,39 +1,44 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /*
- * The one list of system calls that the agent makes, by what they are needed for, with arguments as
- * near to the real ones as a call may have that changes nothing: filters of system calls look at
- * numbers and at arguments (pointers they cannot follow).
+ * The only list of system calls that the agent makes, by purpose, with arguments as close to the
+ * real ones as a call without effect may have: seccomp filters examine numbers and arguments (but
+ * cannot dereference pointers).
  *
- * PA_CALLS(X): X(system call, what for, may be refused, six arguments). A refusal that the code
- * around the call cannot live with (a futex that does not wait, a handler that cannot return) is as
- * bad as the end of the process.
+ * PA_CALLS(X): X(system call, purpose, may be denied, six arguments). Where false, a denied call (a
+ * futex that does not wait, a handler that cannot return) is as fatal as SECCOMP_RET_KILL.
+ *
+ * Context: constants only.
  */
 #ifndef PA_CALLS_H
 #define PA_CALLS_H
 
 #include <sys/syscall.h>
 
-/* What calls are for, as bits. The first are made by the program's threads, inside hooks. */
+/* Purposes, as bits. The first group is made by the program's threads, inside hooks. */
 enum pa_calls {
-	PA_CALLS_WAKE = 1 << 0,   /* wake one of our threads, or wait for it */
-	PA_CALLS_WHO = 1 << 1,    /* the thread's id and name */
-	PA_CALLS_MAP = 1 << 2,    /* memory for tables */
-	PA_CALLS_READ = 1 << 3,   /* memory that may be gone */
-	PA_CALLS_TIMER = 1 << 4,  /* a CPU timer and clock for the thread */
-	PA_CALLS_RETURN = 1 << 5, /* from a signal handler, and what ours does */
-	PA_CALLS_LOOK = 1 << 6,   /* at a descriptor, for traces */
-	PA_CALLS_FORK = 1 << 7,   /* what a forked child does first */
-	PA_CALLS_FILES = 1 << 8,  /* files that are written when the program ends */
-	PA_CALLS_CLOCK = 1 << 9,  /* the time: no system call, but strict mode forbids it */
-	PA_CALLS_OF_PROGRAM = (1 << 10) - 1,
-	/* By our own threads, and boot. */
-	PA_CALLS_LIFE = 1 << 10,  /* to be there at all */
-	PA_CALLS_RANGE = 1 << 11, /* a descriptor table of our own: the usual way */
-	PA_CALLS_TABLE = 1 << 12, /* the other way */
-	PA_CALLS_SERVE = 1 << 13, /* a port */
-	PA_CALLS_ROLL = 1 << 14,  /* thread stacks */
-	PA_CALLS_ALL = (1 << 15) - 1,
-	/* Without these there is nothing to be done. */
-	PA_CALLS_VITAL = PA_CALLS_LIFE | PA_CALLS_MAP | PA_CALLS_WAKE | PA_CALLS_WHO,
+	PA_CALLS_WAKE = 1 << 0,     /* wake an agent thread, or wait for one */
+	PA_CALLS_IDENTITY = 1 << 1, /* id and name of the thread */
+	PA_CALLS_MAP = 1 << 2,      /* memory for tables */
+	PA_CALLS_READ = 1 << 3,     /* read memory that may be unmapped */
+	PA_CALLS_TIMER = 1 << 4,    /* a CPU timer and clock for the thread */
+	PA_CALLS_RETURN = 1 << 5,   /* the signal handler and its return */
+	PA_CALLS_INSPECT = 1 << 6,  /* inspect a descriptor, for traces */
+	PA_CALLS_FORK = 1 << 7,     /* the first steps of a forked child */
+	PA_CALLS_FILES = 1 << 8,    /* files written when the program ends */
+	PA_CALLS_CLOCK = 1 << 9,    /* clock_gettime: vDSO, but strict mode (SECCOMP_MODE_STRICT)
+				     * denies it */
+	PA_CALLS_UNLOCK = 1 << 10,  /* munlock of the agent's memory */
+	PA_CALLS_OF_PROGRAM = (1 << 11) - 1,
+	/* By the agent's threads, and at boot. */
+	PA_CALLS_LIFE = 1 << 11,  /* needed by every agent thread */
+	PA_CALLS_RANGE = 1 << 12, /* a private descriptor table: preferred way */
+	PA_CALLS_TABLE = 1 << 13, /* private descriptor table: fallback */
+	PA_CALLS_SERVE = 1 << 14, /* the HTTP port */
+	PA_CALLS_DUMP = 1 << 15,  /* thread stacks */
+	PA_CALLS_REACH = 1 << 16, /* other processes: their ports, and their end */
+	PA_CALLS_ALL = (1 << 17) - 1,
+	/* Without these the agent cannot work at all. */
+	PA_CALLS_VITAL = PA_CALLS_LIFE | PA_CALLS_MAP | PA_CALLS_WAKE | PA_CALLS_IDENTITY,
 };
 
 /* clang-format off */
@@ -42,7 +47,7 @@ enum pa_calls {
 	X(futex, PA_CALLS_WAKE | PA_CALLS_RETURN | PA_CALLS_LIFE, false,                          \
 		0, 129 /* FUTEX_WAKE_PRIVATE */, 1, 0, 0, 0)                                      \
 	X(exit, PA_CALLS_LIFE, false, 0, 0, 0, 0, 0, 0)                                           \
-	X(gettid, PA_CALLS_WHO | PA_CALLS_READ | PA_CALLS_RETURN | PA_CALLS_LIFE, false,          \
+	X(gettid, PA_CALLS_IDENTITY | PA_CALLS_READ | PA_CALLS_RETURN | PA_CALLS_LIFE, false,     \
 		0, 0, 0, 0, 0, 0)                                                                 \
 	X(geteuid, PA_CALLS_LIFE, true, 0, 0, 0, 0, 0, 0)                                         \
 	X(getgid, PA_CALLS_LIFE, true, 0, 0, 0, 0, 0, 0)                                          \
@@ -52,13 +57,15 @@ enum pa_calls {
 	X(tgkill, PA_CALLS_LIFE, true, -1, -1, 0, 0, 0, 0)                                        \
 	X(chdir, PA_CALLS_LIFE, true, 0, 0, 0, 0, 0, 0)                                           \
 	X(getpid, PA_CALLS_FORK | PA_CALLS_FILES | PA_CALLS_LIFE, true, 0, 0, 0, 0, 0, 0)         \
-	X(prctl, PA_CALLS_WHO | PA_CALLS_RETURN, true, 16 /* PR_GET_NAME */, 0, 0, 0, 0, 0)       \
+	X(prctl, PA_CALLS_IDENTITY | PA_CALLS_RETURN, true, 16 /* PR_GET_NAME */, 0, 0, 0, 0, 0)  \
 	X(prctl, PA_CALLS_LIFE, true, 15 /* PR_SET_NAME */, 0, 0, 0, 0, 0)                        \
 	X(mmap, PA_CALLS_OWN, true, 0, 0, 3 /* read, write */,                                    \
 		0x4022 /* MAP_PRIVATE | ANONYMOUS | NORESERVE */, -1, 0)                          \
 	X(mmap, PA_CALLS_LIFE, true, 0, 0, 0, 0x20022 /* PRIVATE | ANONYMOUS | STACK */, -1, 0)   \
 	X(mmap, PA_CALLS_LIFE, true, 0, 0, 5 /* read, execute */, 2 /* MAP_PRIVATE */, -1, 0)     \
 	X(munmap, PA_CALLS_OWN, true, 0, 0, 0, 0, 0, 0)                                           \
+	X(munlock, PA_CALLS_UNLOCK, true, 0, 0, 0, 0, 0, 0)                                       \
+	X(mlock2, PA_CALLS_UNLOCK, true, 0, 0, 0, 0, 0, 0)                                        \
 	X(mprotect, PA_CALLS_LIFE, true, 0, 0, 3, 0, 0, 0)                                        \
 	X(madvise, PA_CALLS_FORK | PA_CALLS_LIFE, true, 0, 0, 4 /* MADV_DONTNEED */, 0, 0, 0)     \
 	X(madvise, PA_CALLS_LIFE, true, 0, 0, 18 /* MADV_WIPEONFORK */, 0, 0, 0)                  \
@@ -70,12 +77,12 @@ enum pa_calls {
 	X(timer_settime, PA_CALLS_TIMER, true, -1, 0, 0, 0, 0, 0)                                 \
 	X(timer_delete, PA_CALLS_TIMER, true, -1, 0, 0, 0, 0, 0)                                  \
 	X(clock_gettime, PA_CALLS_TIMER, true, 3 /* CLOCK_THREAD_CPUTIME_ID */, 0, 0, 0, 0, 0)    \
-	X(rt_sigaction, PA_CALLS_FORK | PA_CALLS_TIMER | PA_CALLS_ROLL, true,                     \
+	X(rt_sigaction, PA_CALLS_FORK | PA_CALLS_TIMER | PA_CALLS_DUMP, true,                     \
 		33, 0, 0, 8, 0, 0)                                                                \
 	X(sigaltstack, PA_CALLS_FORK, true, 0, 0, 0, 0, 0, 0)                                     \
-	X(poll, PA_CALLS_LOOK, true, 0, 0, 0, 0, 0, 0)                                            \
-	X(fcntl, PA_CALLS_LOOK, true, -1, 3 /* F_GETFL */, 0, 0, 0, 0)                            \
-	X(getsockopt, PA_CALLS_LOOK, true, -1, 1 /* SOL_SOCKET */, 3 /* SO_TYPE */, 0, 0, 0)      \
+	X(poll, PA_CALLS_INSPECT, true, 0, 0, 0, 0, 0, 0)                                         \
+	X(fcntl, PA_CALLS_INSPECT, true, -1, 3 /* F_GETFL */, 0, 0, 0, 0)                         \
+	X(getsockopt, PA_CALLS_INSPECT, true, -1, 1 /* SOL_SOCKET */, 3 /* SO_TYPE */, 0, 0, 0)   \
 	X(openat, PA_CALLS_FILES, true, -100 /* AT_FDCWD */, 0,                                   \
 		0xa0241 /* O_WRONLY | CREAT | TRUNC | CLOEXEC | NOFOLLOW */, 0666, 0, 0)          \
 	X(write, PA_CALLS_FILES | PA_CALLS_LIFE, true, -1, 0, 0, 0, 0, 0)                         \
@@ -119,9 +126,11 @@ enum pa_calls {
 	X(sendto, PA_CALLS_SERVE, true, -1, 0, 0, 0x4000 /* MSG_NOSIGNAL */, 0, 0)                \
 	X(shutdown, PA_CALLS_SERVE, true, -1, 1, 0, 0, 0, 0)                                      \
 	X(dup3, PA_CALLS_LIFE, true, -1, 0, 0x80000, 0, 0, 0)                                     \
+	X(connect, PA_CALLS_REACH, true, -1, 0, 16, 0, 0, 0)                                      \
+	X(pidfd_open, PA_CALLS_REACH, true, -1, 0, 0, 0, 0, 0)                                    \
 	X(uname, PA_CALLS_SERVE, true, 0, 0, 0, 0, 0, 0)                                          \
 	X(getuid, PA_CALLS_LIFE, true, 0, 0, 0, 0, 0, 0)                                         \
-	X(rt_tgsigqueueinfo, PA_CALLS_ROLL, true, -1, -1, 61, 0, 0, 0)
+	X(rt_tgsigqueueinfo, PA_CALLS_DUMP, true, -1, -1, 61, 0, 0, 0)
 /* clang-format on */
 
 #endif

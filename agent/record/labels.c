@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 #include "labels.h"
 
 #include <errno.h>
@@ -6,15 +7,16 @@
 #include "../base/arena.h"
 #include "../base/atomic.h"
 #include "../base/lock.h"
+#include "thread.h"
 
 #include "../base/banned.h"
 
-/* Twice as many as sets: probing ends. */
+/* Twice the number of sets: probing ends. */
 #define SLOTS (PA_LABELS_SETS * 2)
 
 /*
- * Mapped as a whole when the first labels are set. Sets are found without the lock: each is
- * complete before its address is stored, and stays as it is.
+ * Mapped when the first labels are set. Sets are found without the lock: each is complete before
+ * its address is stored, and never changes.
  */
 struct table {
 	PA_ATOMIC(const struct pa_labels *) sets[PA_LABELS_SETS]; /* by id; release, acquire */
@@ -30,11 +32,11 @@ _Static_assert(sizeof(struct table) < PA_LABELS_BYTES / 8, "the rest is for the 
 static struct {
 	struct pa_lock lock;
 	PA_ATOMIC(struct table *) table; /* set once; release, acquire */
-	uint32_t last_id;  /* guard: lock */
-	size_t used_bytes; /* of the room; guard: lock */
+	uint32_t last_id;                /* guard: lock */
+	size_t used_bytes;               /* of room; guard: lock */
 } state = { .lock = PA_LOCK_INIT(PA_LOCK_LABELS) };
 
-/* What is to become a set. */
+/* A set under construction. */
 struct draft {
 	uint32_t count;
 	uint64_t hash;
@@ -43,8 +45,9 @@ struct draft {
 
 /* ---- drafts ---- */
 
-static int put(struct draft *draft, const char *key, const char *value)
+static int put_label(struct draft *draft, const char *key, const char *value)
 {
+	PA_ASSERT(draft->count <= PA_LABELS_MAX);
 	uint32_t at = 0;
 	int order = 1;
 	while (at < draft->count && (order = strcmp(draft->labels[at].key, key)) < 0)
@@ -64,7 +67,7 @@ static int put(struct draft *draft, const char *key, const char *value)
 
 static uint64_t hash_text(uint64_t hash, const char *text)
 {
-	/* The NUL too: so ("a", "bc") is not ("ab", "c"). */
+	/* Includes the NUL, so that ("a", "bc") differs from ("ab", "c"). */
 	do
 		hash = (hash ^ (unsigned char)*text) * 0x100000001b3u;
 	while (*text++);
@@ -77,7 +80,7 @@ static int make_draft(struct draft *draft, const struct pa_labels *base, const c
 	if (base)
 		memcpy(draft->labels, base->labels, base->count * sizeof(*base->labels));
 	for (; pairs && *pairs; pairs += 2) {
-		int error = pairs[1] ? put(draft, pairs[0], pairs[1]) : -EINVAL;
+		int error = pairs[1] ? put_label(draft, pairs[0], pairs[1]) : -EINVAL;
 		if (error)
 			return error;
 	}
@@ -89,39 +92,41 @@ static int make_draft(struct draft *draft, const struct pa_labels *base, const c
 	return 0;
 }
 
-static bool is_same(const struct pa_labels *set, const struct draft *draft)
+static bool is_same_labels(const struct pa_labels *set, const struct draft *draft)
 {
 	if (set->hash != draft->hash || set->count != draft->count)
 		return false;
 	for (uint32_t i = 0; i < set->count; i++)
 		if (strcmp(set->labels[i].key, draft->labels[i].key) != 0 ||
-		    strcmp(set->labels[i].value, draft->labels[i].value) != 0)
+			strcmp(set->labels[i].value, draft->labels[i].value) != 0)
 			return false;
 	return true;
 }
 
 /* ---- sets ---- */
 
-/* Its set, or NULL and where its id belongs. */
-static const struct pa_labels *find(struct table *table, const struct draft *draft, uint32_t *slot)
+/* The draft's set, or NULL and the slot for its id. */
+static const struct pa_labels *find_labels(struct table *table, const struct draft *draft,
+	uint32_t *slot)
 {
 	uint32_t id, i = (uint32_t)(draft->hash ^ draft->hash >> 32) % SLOTS;
 	for (; (id = pa_load_acquire(&table->slots[i])) != 0; i = (i + 1) % SLOTS) {
 		const struct pa_labels *set = pa_load_acquire(&table->sets[id]);
-		if (is_same(set, draft))
+		PA_ASSERT(set && set->id == id);
+		if (is_same_labels(set, draft))
 			return set;
 	}
 	*slot = i;
 	return NULL;
 }
 
-/* A label that comes from another set has its texts here already. */
+/* Texts of a label taken from another set are stored already. */
 static bool is_kept(const struct table *table, const char *text)
 {
 	return (uintptr_t)text - (uintptr_t)table->room < ROOM_BYTES;
 }
 
-static size_t bytes_of(const struct table *table, const struct draft *draft)
+static size_t bytes_of_labels(const struct table *table, const struct draft *draft)
 {
 	size_t bytes = sizeof(struct pa_labels) + draft->count * sizeof(struct pa_label);
 	for (uint32_t i = 0; i < draft->count; i++) {
@@ -132,7 +137,7 @@ static size_t bytes_of(const struct table *table, const struct draft *draft)
 	return PA_ALIGN_UP(bytes, _Alignof(struct pa_labels));
 }
 
-static const char *keep(const struct table *table, const char *text, char **free)
+static const char *keep_string(const struct table *table, const char *text, char **free)
 {
 	if (is_kept(table, text))
 		return text;
@@ -142,34 +147,39 @@ static const char *keep(const struct table *table, const char *text, char **free
 	return copy;
 }
 
-static void fill(struct pa_labels *set, const struct table *table, const struct draft *draft)
+static void fill_label_set(struct pa_labels *set, const struct table *table,
+	const struct draft *draft)
 {
 	char *free = (char *)(set->labels + draft->count);
 	set->hash = draft->hash;
 	set->count = draft->count;
 	for (uint32_t i = 0; i < set->count; i++) {
-		set->labels[i].key = keep(table, draft->labels[i].key, &free);
-		set->labels[i].value = keep(table, draft->labels[i].value, &free);
+		set->labels[i].key = keep_string(table, draft->labels[i].key, &free);
+		set->labels[i].value = keep_string(table, draft->labels[i].value, &free);
 	}
 }
 
 /*
- * Place and id are taken before the set can be found: a child that is forked at any line of this
- * has at worst lost them.
+ * Reserves space and id before the set becomes visible: a child forked at any point of this
+ * function at worst loses them.
  */
-static const struct pa_labels *add_locked(struct table *table, const struct draft *draft)
+static const struct pa_labels *add_labels_locked(struct table *table, const struct draft *draft)
 {
+	PA_ASSERT_HELD(PA_LOCK_LABELS);
+	PA_ASSERT(state.used_bytes <= ROOM_BYTES);
 	uint32_t slot;
-	const struct pa_labels *found = find(table, draft, &slot);
+	const struct pa_labels *found = find_labels(table, draft, &slot);
 	if (found)
 		return found;
-	size_t bytes = bytes_of(table, draft);
+	size_t bytes = bytes_of_labels(table, draft);
+	PA_ASSERT(slot < SLOTS && !pa_load_relaxed(&table->slots[slot]));
 	if (state.last_id == PA_LABELS_SETS - 1 || bytes > ROOM_BYTES - state.used_bytes)
 		return NULL;
 	struct pa_labels *set = (struct pa_labels *)(table->room + state.used_bytes);
 	state.used_bytes += bytes;
 	set->id = ++state.last_id;
-	fill(set, table, draft);
+	fill_label_set(set, table, draft);
+	PA_ASSERT(pa_labels_id(set) == 0);
 	pa_store_release(&table->sets[set->id], set);
 	pa_store_release(&table->slots[slot], (uint16_t)set->id);
 	return set;
@@ -177,6 +187,7 @@ static const struct pa_labels *add_locked(struct table *table, const struct draf
 
 static struct table *have_table_locked(void)
 {
+	PA_ASSERT_HELD(PA_LOCK_LABELS);
 	struct table *table = pa_load_acquire(&state.table);
 	if (!table) {
 		table = pa_map(PA_LABELS_BYTES);
@@ -185,17 +196,18 @@ static struct table *have_table_locked(void)
 	return table;
 }
 
-static const struct pa_labels *intern(const struct draft *draft)
+static const struct pa_labels *intern_labels(const struct draft *draft)
 {
+	PA_ASSERT(draft->count && draft->count <= PA_LABELS_MAX);
 	uint32_t slot;
 	struct table *table = pa_load_acquire(&state.table);
-	const struct pa_labels *set = table ? find(table, draft, &slot) : NULL;
+	const struct pa_labels *set = table ? find_labels(table, draft, &slot) : NULL;
 	if (set)
 		return set;
 	pa_lock(&state.lock);
 	table = have_table_locked();
 	if (table)
-		set = add_locked(table, draft);
+		set = add_labels_locked(table, draft);
 	pa_unlock(&state.lock);
 	return set;
 }
@@ -203,11 +215,12 @@ static const struct pa_labels *intern(const struct draft *draft)
 int pa_labels_add(const struct pa_labels *base, const char *const *pairs,
 	const struct pa_labels **out)
 {
+	PA_ASSERT_PROGRAM();
 	struct draft draft;
 	int error = make_draft(&draft, base, pairs);
 	if (error)
 		return error;
-	const struct pa_labels *set = draft.count ? intern(&draft) : NULL;
+	const struct pa_labels *set = draft.count ? intern_labels(&draft) : NULL;
 	if (draft.count && !set)
 		return -ENOSPC;
 	*out = set;

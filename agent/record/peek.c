@@ -1,38 +1,39 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 #include "peek.h"
 
 #include <errno.h>
 #include <sys/syscall.h>
 #include <sys/uio.h>
 
-#include "on.h"
-#include "regs.h"
+#include "switches.h"
+#include "../arch/arch.h"
 #include "sandbox.h"
 
 #include "../base/banned.h"
 
-/* Pages that one system call copies. */
+/* Pages per system call. */
 #define PIECES 4
 
-/* By a thread's id, not the process's: when the main thread has ended, that one has no memory any
- * more. */
+/* By thread id and not process id: after the main thread has ended, the process id has no memory
+ * (process_vm_readv(2) fails with ESRCH). */
 static long read_pieces(long tid, const struct iovec *local, const struct iovec *pieces,
 	unsigned long count)
 {
-	return pa_regs_syscall6(SYS_process_vm_readv, tid, (long)local, 1, (long)pieces,
+	return pa_arch_syscall6(SYS_process_vm_readv, tid, (long)local, 1, (long)pieces,
 		(long)count, 0);
 }
 
-/* 0 when it would have to be asked for: also in a copy of the process that no hook saw being made,
- * which still has the id of its parent's thread. */
+/* 0 when the id is not known: gettid has to be called. Also in a copy of the process that no hook
+ * saw being created: it has the cached id of its parent's thread. */
 static long known_tid(void)
 {
 	const struct pa_thread *self = &pa_thread_self;
-	return self->met && pa_load_relaxed(&pa_on->booted) ? self->tid : 0;
+	return self->registered && pa_load_relaxed(&pa_switches->booted) ? self->tid : 0;
 }
 
 /*
- * Copies from at most PIECES pages. A piece never spans two pages: process_vm_readv(2) promises
- * nothing of the part of a piece that could be read.
+ * Copies from at most PIECES pages. No iovec spans two pages: process_vm_readv(2) does not promise
+ * a partial copy of an iovec.
  */
 static size_t copy_pages(char *to, uintptr_t from, size_t bytes)
 {
@@ -48,13 +49,14 @@ static size_t copy_pages(char *to, uintptr_t from, size_t bytes)
 	}
 	long tid = known_tid();
 	long got = tid ? read_pieces(tid, &local, pieces, count) : -ESRCH;
-	/* clone(2) with CLONE_VM and without a TLS: of a thread that is gone. */
+	/* clone(2) with CLONE_VM and without CLONE_SETTLS: the cached id is that of an ended
+	 * thread. */
 	if (pa_unlikely(got == -ESRCH))
-		got = read_pieces(pa_regs_syscall(SYS_gettid, 0, 0, 0, 0), &local, pieces, count);
+		got = read_pieces(pa_arch_syscall(SYS_gettid, 0, 0, 0, 0), &local, pieces, count);
 	return got > 0 ? (size_t)got : 0;
 }
 
-static bool begin(void)
+static bool begin_peek(void)
 {
 	return pa_sandbox_begin(&pa_thread_self, PA_CALLS_READ);
 }
@@ -62,7 +64,7 @@ static bool begin(void)
 size_t pa_peek(void *to, uintptr_t from, size_t bytes)
 {
 	size_t done = 0;
-	if (from < PA_PAGE_BYTES || from >= PA_ADDRESS_LIMIT || !begin())
+	if (from < PA_PAGE_BYTES || from >= PA_ADDRESS_LIMIT || !begin_peek())
 		return 0;
 	if (bytes > PA_ADDRESS_LIMIT - from)
 		bytes = PA_ADDRESS_LIMIT - from;
@@ -83,17 +85,17 @@ static bool are_readable(uintptr_t lo, uintptr_t hi)
 {
 	unsigned char resident[PA_PEEK_PAGES];
 	if (hi - lo > sizeof(resident) * PA_PAGE_BYTES ||
-	    pa_regs_syscall(SYS_mincore, (long)lo, (long)(hi - lo), (long)resident, 0) != 0)
+		pa_arch_syscall(SYS_mincore, (long)lo, (long)(hi - lo), (long)resident, 0) != 0)
 		return false;
 	for (; lo < hi; lo += PA_PAGE_BYTES)
-		if (!pa_regs_readable(lo))
+		if (!pa_arch_readable(lo))
 			return false;
 	return true;
 }
 
 bool pa_peek_is_readable(uintptr_t lo, uintptr_t hi)
 {
-	if (!begin())
+	if (!begin_peek())
 		return false;
 	bool readable = are_readable(lo, hi);
 	pa_sandbox_end();

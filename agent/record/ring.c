@@ -1,66 +1,71 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 #include "ring.h"
 
 #include <string.h>
 #include <sys/mman.h>
 
+#include "../arch/arch.h"
+#include "../base/arena.h"
 #include "../base/clock.h"
 #include "../base/lock.h"
-#include "../base/seat.h"
+#include "../base/thread_slot.h"
 
 #include "../base/banned.h"
 
 #define CELL PA_RING_CELL_BYTES
 
 /*
- * Control word of the cell where a record starts: position (in cells, counted from the creation of
- * the ring) | length in cells | state. A word whose position is not the one asked for is left over
- * from an earlier lap.
+ * Control word of the cell where a record starts: position (in cells since the creation of the
+ * ring) | length in cells | state. A word with another position is from an earlier lap.
  */
 enum state { FREE, RESERVED, PUBLISHING, PUBLISHED, PADDING };
 enum { STATE_BITS = 3, LENGTH_BITS = 25 };
 #define LENGTH_MASK ((1u << LENGTH_BITS) - 1)
 
-/* A slot is given up after the reader has met it this often, this far apart, for this long. */
-#define SKIP_MEETINGS 8
+/* The reader skips a slot after this many checks, this far apart, over this time. */
+#define SKIP_CHECKS 8
 #define SKIP_APART_NS (100 * PA_NS_PER_MS)
 #define SKIP_AFTER_NS (2 * PA_NS_PER_S)
-/* How long the reader sleeps when the next slot is not published yet. */
+/* Sleep of the reader when the next slot is not published yet. */
 #define STUCK_SLEEP_NS (20 * PA_NS_PER_MS)
 
 struct pa_ring {
 	/* constant after creation */
-	size_t bytes;      /* mapped in all */
-	uint64_t cells;    /* power of two */
-	char *data;        /* cells * CELL bytes */
-	/* Around system calls of the program's threads; NULL: all may make them. */
+	size_t bytes;   /* mapped in all */
+	uint64_t cells; /* power of two */
+	char *data;     /* cells * CELL bytes */
+	/* Around system calls on the program's threads; NULL: all are allowed. */
 	bool (*begin_calls)(void);
 	void (*end_calls)(void);
 	PA_ATOMIC(uint64_t) *control; /* one word a cell: release in publish, acquire in read */
 
 	/* writers */
 	PA_ATOMIC(uint64_t) tail __attribute__((aligned(PA_CACHE_LINE))); /* acq_rel by CAS */
-	PA_ATOMIC(uint32_t) bell;    /* futex of the reader: 1 = come */
-	PA_ATOMIC(uint32_t) room;    /* futex of waiting writers: bumped when cells were freed */
-	PA_ATOMIC(uint32_t) waiting; /* writers in pa_ring_wait_room */
-	PA_ATOMIC(uint64_t) waits;   /* statistics only */
+	PA_ATOMIC(uint32_t) reader_wake; /* futex of the reader: 1 = wake */
+	PA_ATOMIC(uint32_t) room;        /* futex of waiting writers: incremented when cells are
+				      * freed */
+	PA_ATOMIC(uint32_t) waiting;     /* writers in pa_ring_wait_room */
+	PA_ATOMIC(uint64_t) waits;       /* statistics only */
 
 	/* reader; head: release in release_cells, acquire in reserve */
 	PA_ATOMIC(uint64_t) head __attribute__((aligned(PA_CACHE_LINE)));
-	PA_ATOMIC(uint32_t) reader_alive; /* relaxed: a hint for waiting writers */
-	PA_ATOMIC(uint64_t) skipped;      /* statistics only */
-	PA_ATOMIC(uint64_t) done;         /* dealt with up to here: release / acquire */
-	PA_ATOMIC(uint32_t) done_turn;    /* futex of pa_ring_wait_done */
-	PA_ATOMIC(uint32_t) done_waiting; /* threads in it */
-	uint64_t current_cells; /* length of the record handed out, 0 = none */
-	uint64_t orphans_until; /* slots below have no living writer (fork) */
-	uint64_t slept_at;      /* head when the reader last went to sleep */
-	uint64_t stuck_at;      /* head that is not published */
-	int64_t stuck_since_ns, stuck_met_ns;
-	unsigned stuck_meetings;
+	PA_ATOMIC(uint32_t) reader_alive;  /* relaxed: a hint for waiting writers */
+	PA_ATOMIC(uint64_t) skipped;       /* statistics only */
+	PA_ATOMIC(uint64_t) done;          /* processed up to here: release / acquire */
+	PA_ATOMIC(uint32_t) done_sequence; /* futex of pa_ring_wait_done */
+	PA_ATOMIC(uint32_t) done_waiting;  /* threads in it */
+	uint64_t current_cells;            /* length of the record handed out, 0 = none */
+	uint64_t abandoned_until;          /* slots below have no living writer (after fork) */
+	uint64_t slept_at;                 /* head at the reader's last sleep */
+	uint64_t stuck_at;                 /* head of an unpublished slot */
+	int64_t stuck_since_ns, stuck_checked_ns;
+	unsigned stuck_checks;
 };
 
 PA_INLINE uint64_t control_word(uint64_t position, uint64_t length, enum state state)
 {
+	PA_ASSERT(length <= LENGTH_MASK);
+	PA_ASSERT(state <= PADDING);
 	return position << (STATE_BITS + LENGTH_BITS) | length << STATE_BITS | state;
 }
 
@@ -74,15 +79,16 @@ PA_INLINE uint64_t length_of(uint64_t word)
 	return word >> STATE_BITS & LENGTH_MASK;
 }
 
-/* The low bits of the position that a control word has room for. */
+/* Compares the low bits of the position, which the control word has room for. */
 PA_INLINE bool is_at(uint64_t word, uint64_t position)
 {
 	return state_of(word) != FREE &&
 		(word ^ control_word(position, 0, FREE)) >> (STATE_BITS + LENGTH_BITS) == 0;
 }
 
-PA_INLINE PA_ATOMIC(uint64_t) *control_at(const struct pa_ring *ring, uint64_t position)
+PA_INLINE PA_ATOMIC(uint64_t) *control_word_at(const struct pa_ring *ring, uint64_t position)
 {
+	PA_ASSERT(ring->cells && !(ring->cells & (ring->cells - 1)));
 	return &ring->control[position & (ring->cells - 1)];
 }
 
@@ -91,7 +97,7 @@ PA_INLINE uint64_t cells_of(size_t bytes)
 	return (bytes + CELL - 1) / CELL;
 }
 
-/* False: the calling thread may make no system calls. Else the end is to be told. */
+/* False: the calling thread may make no system calls. Else call end_calls. */
 static inline bool begin_calls(const struct pa_ring *ring)
 {
 	return !ring->begin_calls || ring->begin_calls();
@@ -109,11 +115,10 @@ struct pa_ring *pa_ring_create(size_t bytes)
 	size_t header = PA_ALIGN_UP(sizeof(struct pa_ring), PA_PAGE_BYTES);
 	size_t control = PA_ALIGN_UP(cells * sizeof(uint64_t), PA_PAGE_BYTES);
 	size_t mapped = header + control + bytes;
-	char *memory = mmap(NULL, mapped, PROT_READ | PROT_WRITE,
-		MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
-	if (memory == MAP_FAILED)
+	char *memory = pa_map_table(mapped);
+	if (!memory)
 		return NULL;
-	/* Copies of stacks do not belong in core dumps that have none otherwise: madvise(2). */
+	/* Copies of stacks must not get into core dumps that exclude stacks: madvise(2). */
 	madvise(memory, mapped, MADV_DONTDUMP);
 	struct pa_ring *ring = (struct pa_ring *)memory;
 	ring->bytes = mapped;
@@ -123,9 +128,10 @@ struct pa_ring *pa_ring_create(size_t bytes)
 	return ring;
 }
 
-/* Cells up to the end of the memory when a record of n does not fit there, else 0. */
+/* Cells to the end of the memory when n cells do not fit there, else 0. */
 PA_INLINE uint64_t padding_for(const struct pa_ring *ring, uint64_t position, uint64_t n)
 {
+	PA_ASSERT(n && n <= ring->cells);
 	uint64_t left = ring->cells - (position & (ring->cells - 1));
 	return n > left ? left : 0;
 }
@@ -135,7 +141,7 @@ void *pa_ring_reserve(struct pa_ring *ring, size_t max_bytes)
 	uint64_t n = cells_of(max_bytes);
 	uint64_t tail = pa_load_relaxed(&ring->tail);
 	uint64_t pad;
-	/* Ends: a failed exchange means that another writer's went through, or a shrink did. */
+	/* Ends: the exchange fails only when that of another writer, or a shrink, succeeds. */
 	do {
 		pad = padding_for(ring, tail, n);
 		if (tail + pad + n - pa_load_acquire(&ring->head) > ring->cells)
@@ -143,20 +149,22 @@ void *pa_ring_reserve(struct pa_ring *ring, size_t max_bytes)
 	} while (!pa_cas_acq_rel(&ring->tail, &tail, tail + pad + n));
 
 	if (pad)
-		pa_store_release(control_at(ring, tail), control_word(tail, pad, PADDING));
+		pa_store_release(control_word_at(ring, tail), control_word(tail, pad, PADDING));
 	uint64_t first = tail + pad;
-	pa_store_release(control_at(ring, first), control_word(first, n, RESERVED));
+	PA_ASSERT((first & (ring->cells - 1)) + n <= ring->cells);
+	pa_store_release(control_word_at(ring, first), control_word(first, n, RESERVED));
 	return ring->data + (first & (ring->cells - 1)) * CELL;
 }
 
-/* Gives cells [position + used, position + length) back, as free tail or as padding. */
-static void shrink(struct pa_ring *ring, uint64_t position, uint64_t length, uint64_t used)
+/* Returns cells [position + used, position + length), as free tail or as padding. */
+static void shrink_reserved(struct pa_ring *ring, uint64_t position, uint64_t length, uint64_t used)
 {
+	PA_ASSERT(used && used < length);
 	uint64_t end = position + length;
 	if (pa_cas_acq_rel(&ring->tail, &end, position + used))
 		return;
 	uint64_t rest = position + used;
-	pa_store_release(control_at(ring, rest), control_word(rest, length - used, PADDING));
+	pa_store_release(control_word_at(ring, rest), control_word(rest, length - used, PADDING));
 }
 
 PA_INLINE bool is_quarter_full(const struct pa_ring *ring)
@@ -164,10 +172,10 @@ PA_INLINE bool is_quarter_full(const struct pa_ring *ring)
 	return pa_load_relaxed(&ring->tail) - pa_load_relaxed(&ring->head) >= ring->cells / 4;
 }
 
-/* Apart, since it calls: what publishes saves no registers for it. */
+/* Out of line: publish then saves no registers for the call. */
 static PA_NOINLINE void wake_reader(struct pa_ring *ring)
 {
-	if (pa_load_relaxed(&ring->bell) || !begin_calls(ring))
+	if (pa_load_relaxed(&ring->reader_wake) || !begin_calls(ring))
 		return;
 	pa_ring_kick(ring);
 	end_calls(ring);
@@ -175,36 +183,37 @@ static PA_NOINLINE void wake_reader(struct pa_ring *ring)
 
 void pa_ring_publish(struct pa_ring *ring, void *record, size_t reserved_bytes, size_t used_bytes)
 {
+	PA_ASSERT(used_bytes <= reserved_bytes);
 	uint64_t index = (uint64_t)((char *)record - ring->data) / CELL;
+	PA_ASSERT(index < ring->cells);
 	PA_ATOMIC(uint64_t) *control = &ring->control[index];
 	uint64_t length = cells_of(reserved_bytes);
 	uint64_t used = cells_of(used_bytes);
 	uint64_t word = pa_load_relaxed(control);
 	uint64_t publishing = (word & ~(uint64_t)((1u << STATE_BITS) - 1)) | PUBLISHING;
 
-	/* Not RESERVED any more: the reader gave this slot up, somebody else may own it by now. */
+	/* Not RESERVED any more: the reader skipped this slot, and another writer may own it. */
 	if (state_of(word) != RESERVED || !pa_cas_acq_rel(control, &word, publishing))
 		return;
-	/* The full position, from the low bits in the word and the tail, which is less than a
-	 * lap ahead. */
+	/* The full position, from the index and the tail, which is less than a lap ahead. */
 	uint64_t tail = pa_load_relaxed(&ring->tail);
 	uint64_t position = tail - ((tail - index) & (ring->cells - 1));
 	if (position == tail)
 		position -= ring->cells;
+	PA_ASSERT((position & (ring->cells - 1)) == index);
 	enum state state = used ? PUBLISHED : PADDING;
 	if (!used)
 		used = length;
 	if (used < length)
-		shrink(ring, position, length, used);
+		shrink_reserved(ring, position, length, used);
 	pa_store_release(control, control_word(position, used, state));
 
 	if (pa_unlikely(is_quarter_full(ring)))
 		wake_reader(ring);
 }
 
-/* Room for n cells and then some: a writer that is woken for one cell at a time only waits again.
- */
-PA_INLINE bool has_room(const struct pa_ring *ring, uint64_t n)
+/* Room for n cells and a margin: a writer woken for single cells would only wait again. */
+PA_INLINE bool has_ring_room(const struct pa_ring *ring, uint64_t n)
 {
 	uint64_t used = pa_load_relaxed(&ring->tail) - pa_load_acquire(&ring->head);
 	return used + n <= ring->cells / 2;
@@ -223,66 +232,82 @@ bool pa_ring_wait_room(struct pa_ring *ring, size_t max_bytes, int64_t timeout_n
 	for (;;) {
 		uint32_t seen = pa_load_acquire(&ring->room);
 		int64_t left_ns = until_ns - pa_clock_mono_ns();
-		room = has_room(ring, n);
+		room = has_ring_room(ring, n);
 		if (room || left_ns <= 0 || !pa_load_relaxed(&ring->reader_alive) ||
-		    !begin_calls(ring))
+			!begin_calls(ring))
 			break;
 		pa_ring_kick(ring);
 		pa_futex_wait(&ring->room, seen, left_ns);
 		end_calls(ring);
 	}
 	pa_add_acq_rel(&ring->waiting, -1u);
-	/* What it saw: another writer may have taken it by now, but the wait was not in vain. */
+	/* A snapshot: another writer may have taken the room, but a retry makes sense. */
 	return room;
 }
 
 static void release_cells(struct pa_ring *ring, uint64_t count)
 {
+	PA_ASSERT(count && count <= ring->cells);
+	PA_ASSERT(pa_load_relaxed(&ring->head) + count <= pa_load_acquire(&ring->tail));
 	pa_store_release(&ring->head, pa_load_relaxed(&ring->head) + count);
-	if (pa_unlikely(pa_load_acquire(&ring->waiting)) && has_room(ring, 1)) {
+	if (pa_unlikely(pa_load_acquire(&ring->waiting)) && has_ring_room(ring, 1)) {
 		pa_add_acq_rel(&ring->room, 1);
 		pa_futex_wake(&ring->room, INT32_MAX);
 	}
 }
 
-/* True when the slot at head has been unpublished for long enough of the reader's own time: a
- * process that was stopped meanwhile does not count. */
-static bool is_given_up(struct pa_ring *ring, uint64_t head)
+/* True when the slot at head has been unpublished for long enough, in time that the reader ran:
+ * time in which the process was stopped does not count. */
+static bool is_event_given_up(struct pa_ring *ring, uint64_t head)
 {
 	int64_t now_ns = pa_clock_mono_ns();
-	if (head < ring->orphans_until)
+	if (head < ring->abandoned_until)
 		return true;
-	if (ring->stuck_at != head || !ring->stuck_meetings) {
+	if (ring->stuck_at != head || !ring->stuck_checks) {
 		ring->stuck_at = head;
-		ring->stuck_since_ns = ring->stuck_met_ns = now_ns;
-		ring->stuck_meetings = 1;
-	} else if (now_ns - ring->stuck_met_ns >= SKIP_APART_NS) {
-		ring->stuck_met_ns = now_ns;
-		ring->stuck_meetings++;
+		ring->stuck_since_ns = ring->stuck_checked_ns = now_ns;
+		ring->stuck_checks = 1;
+	} else if (now_ns - ring->stuck_checked_ns >= SKIP_APART_NS) {
+		ring->stuck_checked_ns = now_ns;
+		ring->stuck_checks++;
 	}
-	return ring->stuck_meetings >= SKIP_MEETINGS &&
-		now_ns - ring->stuck_since_ns >= SKIP_AFTER_NS;
+	return ring->stuck_checks >= SKIP_CHECKS && now_ns - ring->stuck_since_ns >= SKIP_AFTER_NS;
 }
 
-/* Cells from head to the next slot that somebody marked: its writer died before its own mark. */
+/* Cells from head to the next marked slot: the writer ended before it marked its slot. */
 static uint64_t unmarked_cells(const struct pa_ring *ring, uint64_t head, uint64_t tail)
 {
+	PA_ASSERT(head < tail);
 	uint64_t next = head + 1;
-	while (next < tail && !is_at(pa_load_acquire(control_at(ring, next)), next))
+	while (next < tail && !is_at(pa_load_acquire(control_word_at(ring, next)), next))
 		next++;
 	return next - head;
 }
 
-/* Passes the unpublished slot at head when its time is over. False: not yet. */
-static bool skip(struct pa_ring *ring, uint64_t head, uint64_t word, uint64_t tail)
+/*
+ * Cells of the unpublished slot at head. A writer that returns cells lowers the tail before it
+ * marks its slot with the new length. If it ends in between, or the process is copied, the old
+ * length is left, which reaches into other slots or beyond the tail.
+ */
+static uint64_t unpublished_cells(const struct pa_ring *ring, uint64_t head, uint64_t word,
+	uint64_t tail)
 {
-	if (!is_given_up(ring, head))
+	uint64_t cells = unmarked_cells(ring, head, tail);
+	uint64_t marked = is_at(word, head) ? length_of(word) : 0;
+	return marked && marked < cells ? marked : cells;
+}
+
+/* Skips the unpublished slot at head after the time limit. False: not yet. */
+static bool skip_given_up(struct pa_ring *ring, uint64_t head, uint64_t word, uint64_t tail)
+{
+	if (!is_event_given_up(ring, head))
 		return false;
-	uint64_t length = is_at(word, head) ? length_of(word) : unmarked_cells(ring, head, tail);
+	uint64_t length = unpublished_cells(ring, head, word, tail);
+	PA_ASSERT(length && head + length <= tail);
 	uint64_t dead = control_word(head, length, FREE);
-	if (!pa_cas_acq_rel(control_at(ring, head), &word, dead))
+	if (!pa_cas_acq_rel(control_word_at(ring, head), &word, dead))
 		return true; /* published at the last moment: read it */
-	ring->stuck_meetings = 0;
+	ring->stuck_checks = 0;
 	pa_add_relaxed(&ring->skipped, 1);
 	release_cells(ring, length);
 	return true;
@@ -290,34 +315,38 @@ static bool skip(struct pa_ring *ring, uint64_t head, uint64_t word, uint64_t ta
 
 const void *pa_ring_read(struct pa_ring *ring, size_t *bytes)
 {
-	/* Ends: every turn either returns or moves head towards the tail seen at its start. */
+	PA_ASSERT(!ring->current_cells);
+	/* Ends: each iteration returns or moves head towards the tail seen at its start. */
 	for (;;) {
 		uint64_t head = pa_load_relaxed(&ring->head);
 		uint64_t tail = pa_load_acquire(&ring->tail);
 		if (head == tail)
 			return NULL;
-		uint64_t word = pa_load_acquire(control_at(ring, head));
+		uint64_t word = pa_load_acquire(control_word_at(ring, head));
 		bool here = is_at(word, head);
 		if (here && state_of(word) == PUBLISHED) {
 			ring->current_cells = length_of(word);
+			PA_ASSERT(ring->current_cells);
 			*bytes = ring->current_cells * CELL;
 			return ring->data + (head & (ring->cells - 1)) * CELL;
 		}
 		if (here && state_of(word) == PADDING)
 			release_cells(ring, length_of(word));
-		else if (!skip(ring, head, word, tail))
+		else if (!skip_given_up(ring, head, word, tail))
 			return NULL;
 	}
 }
 
 void pa_ring_release(struct pa_ring *ring)
 {
+	PA_ASSERT(ring->current_cells);
 	release_cells(ring, ring->current_cells);
 	ring->current_cells = 0;
 }
 
 void pa_ring_wipe(struct pa_ring *ring, size_t from_bytes)
 {
+	PA_ASSERT(ring->current_cells);
 	size_t bytes = ring->current_cells * CELL;
 	char *record = ring->data + (pa_load_relaxed(&ring->head) & (ring->cells - 1)) * CELL;
 	if (from_bytes < bytes)
@@ -326,15 +355,16 @@ void pa_ring_wipe(struct pa_ring *ring, size_t from_bytes)
 
 void pa_ring_done(struct pa_ring *ring)
 {
+	PA_ASSERT(pa_load_relaxed(&ring->done) <= pa_load_relaxed(&ring->head));
 	pa_store_release(&ring->done, pa_load_relaxed(&ring->head));
-	pa_fence_full(); /* against a waiter that counts itself and then looks at done */
+	pa_fence_full(); /* pairs with a waiter that increments done_waiting and then reads done */
 	if (pa_likely(!pa_load_relaxed(&ring->done_waiting)))
 		return;
-	pa_add_acq_rel(&ring->done_turn, 1);
-	pa_futex_wake(&ring->done_turn, INT32_MAX);
+	pa_add_acq_rel(&ring->done_sequence, 1);
+	pa_futex_wake(&ring->done_sequence, INT32_MAX);
 }
 
-/* The tail may have shrunk below position since: then empty is as far as it gets. */
+/* A shrink may have moved the tail below position: then an empty ring counts as done. */
 PA_INLINE bool is_done(const struct pa_ring *ring, uint64_t position)
 {
 	uint64_t done = pa_load_acquire(&ring->done);
@@ -352,14 +382,14 @@ bool pa_ring_wait_done(struct pa_ring *ring, int64_t timeout_ns)
 	bool done;
 	/* Ends: at until_ns. */
 	for (;;) {
-		uint32_t seen = pa_load_acquire(&ring->done_turn);
+		uint32_t seen = pa_load_acquire(&ring->done_sequence);
 		int64_t left_ns = until_ns - pa_clock_mono_ns();
 		done = is_done(ring, position);
 		if (done || left_ns <= 0 || !pa_load_relaxed(&ring->reader_alive) ||
-		    pa_seat_must_go() || !begin_calls(ring))
+			pa_thread_slot_must_end() || !begin_calls(ring))
 			break;
 		pa_ring_kick(ring);
-		pa_futex_wait(&ring->done_turn, seen, left_ns);
+		pa_futex_wait(&ring->done_sequence, seen, left_ns);
 		end_calls(ring);
 	}
 	pa_add_acq_rel(&ring->done_waiting, -1u);
@@ -375,23 +405,24 @@ void pa_ring_wait_data(struct pa_ring *ring, int64_t timeout_ns)
 		timeout_ns = STUCK_SLEEP_NS;
 	if (!stuck && is_quarter_full(ring))
 		return;
-	pa_futex_wait(&ring->bell, 0, timeout_ns);
-	pa_store_release(&ring->bell, 0);
+	pa_futex_wait(&ring->reader_wake, 0, timeout_ns);
+	pa_store_release(&ring->reader_wake, 0);
 }
 
-void pa_ring_ask_writers(struct pa_ring *ring, bool (*begin)(void), void (*end)(void))
+void pa_ring_set_call_hooks(struct pa_ring *ring, bool (*begin)(void), void (*end)(void))
 {
+	PA_ASSERT(!begin == !end);
 	ring->begin_calls = begin;
 	ring->end_calls = end;
 }
 
 void pa_ring_kick(struct pa_ring *ring)
 {
-	pa_store_release(&ring->bell, 1);
-	pa_futex_wake(&ring->bell, 1);
+	pa_store_release(&ring->reader_wake, 1);
+	pa_futex_wake(&ring->reader_wake, 1);
 }
 
-void pa_ring_hurry(struct pa_ring *ring)
+void pa_ring_wake_soon(struct pa_ring *ring)
 {
 	if (pa_ring_was_read(ring))
 		wake_reader(ring);
@@ -405,7 +436,7 @@ uint64_t pa_ring_tail(const struct pa_ring *ring)
 bool pa_ring_passed(const struct pa_ring *ring, uint64_t position)
 {
 	uint64_t head = pa_load_relaxed(&ring->head);
-	/* The tail may have shrunk below position since: then empty is as far as it gets. */
+	/* A shrink may have moved the tail below position: then an empty ring counts as passed. */
 	return head >= position || head == pa_load_acquire(&ring->tail);
 }
 
@@ -421,24 +452,24 @@ void pa_ring_reader(struct pa_ring *ring, bool alive)
 		return;
 	pa_add_acq_rel(&ring->room, 1);
 	pa_futex_wake(&ring->room, INT32_MAX);
-	pa_add_acq_rel(&ring->done_turn, 1);
-	pa_futex_wake(&ring->done_turn, INT32_MAX);
+	pa_add_acq_rel(&ring->done_sequence, 1);
+	pa_futex_wake(&ring->done_sequence, INT32_MAX);
 	end_calls(ring);
 }
 
-void pa_ring_atfork_child(struct pa_ring *ring, bool reader_comes)
+void pa_ring_atfork_child(struct pa_ring *ring, bool reader_expected)
 {
 	uint64_t tail = pa_load_relaxed(&ring->tail);
 	if (tail != pa_load_relaxed(&ring->head))
-		ring->orphans_until = tail;
+		ring->abandoned_until = tail;
 	if (ring->current_cells)
 		ring->current_cells = 0;
-	if (ring->stuck_meetings)
-		ring->stuck_meetings = 0;
-	pa_reset(&ring->reader_alive, reader_comes);
+	if (ring->stuck_checks)
+		ring->stuck_checks = 0;
+	pa_reset(&ring->reader_alive, reader_expected);
 	pa_reset(&ring->waiting, 0);
 	pa_reset(&ring->done_waiting, 0);
-	pa_reset(&ring->bell, 0);
+	pa_reset(&ring->reader_wake, 0);
 }
 
 struct pa_ring_stats pa_ring_stats(const struct pa_ring *ring)

@@ -1,18 +1,20 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /*
- * The shared ring: many writers in any context, one reader, fixed memory.
+ * The event ring: many writers in any context, one reader, fixed memory.
  *
- * Memory is cut into cells of 64 bytes; a record takes consecutive cells (it never wraps: what is
- * left at the end becomes padding). One control word per cell says what starts there: its lap, its
- * length in cells, and whether it is reserved, published or padding. Control words stand apart from
- * the data, so that no payload can look like a header.
+ * Memory consists of cells of 64 bytes; a record takes consecutive cells (it never wraps: the rest
+ * at the end becomes padding). One control word per cell describes what starts there: its lap, its
+ * length in cells, and whether it is reserved, published or padding. Control words are separate
+ * from the data, so no payload can look like a header.
  *
  * Writers (PA_SIGNAL): reserve -> fill -> publish. Reservation is a compare-exchange on the tail;
- * the loop ends since a failure means that another writer got through. Take the event's timestamp
+ * the loop ends since a failure means that another writer succeeded. Read the event's timestamp
  * before the reservation; the reader gets records in slot order, which is causal order.
  *
- * Full: reserve says NULL. The caller decides (drop and count, or pa_ring_wait_room in PA_APP).
- * A slot that is reserved and never published (its writer left by siglongjmp, or is a thread that
- * no longer exists after fork) is skipped after a bound of the reader's own waiting, and counted.
+ * Context: as marked. No lock.
+ * Full: reserve returns NULL. The caller decides (drop and count, or pa_ring_wait_room in PA_APP).
+ * A slot that is reserved and never published (its writer left by siglongjmp, or does not exist
+ * after fork) is skipped after a time limit of the reader, and counted.
  *
  * | may run together        | reserve/publish | read/release |
  * | reserve/publish         | yes             | yes          |
@@ -28,12 +30,12 @@
 
 struct pa_ring;
 
-/* bytes: power of two, 64k..1G. NULL when the kernel has no memory. */
+/* The ring, or NULL when there is no memory. bytes: power of two, 64k..1G. */
 PA_BOOT struct pa_ring *pa_ring_create(size_t bytes);
 
-/* Around each system call that wakes the reader, or waits for it; PA_SIGNAL. begin: false when the
- * calling thread may make none; then there is no end. */
-PA_BOOT void pa_ring_ask_writers(struct pa_ring *ring, bool (*begin)(void), void (*end)(void));
+/* Functions around each system call that wakes the reader or waits for it; PA_SIGNAL. begin: false
+ * when the calling thread may make no system call; end is not called then. */
+PA_BOOT void pa_ring_set_call_hooks(struct pa_ring *ring, bool (*begin)(void), void (*end)(void));
 
 /*
  * Room for one record of at most max_bytes (not 0), 64-byte aligned. NULL when the ring is full.
@@ -42,66 +44,66 @@ PA_BOOT void pa_ring_ask_writers(struct pa_ring *ring, bool (*begin)(void), void
 PA_SIGNAL void *pa_ring_reserve(struct pa_ring *ring, size_t max_bytes);
 
 /*
- * Makes the record visible, at its true size (<= what was reserved; the rest is given back).
- * used_bytes 0: the record is dropped.
+ * Makes the record visible with its final size (<= reserved; the rest is freed). used_bytes 0:
+ * drops the record.
  */
 PA_SIGNAL void pa_ring_publish(struct pa_ring *ring, void *record, size_t reserved_bytes,
 	size_t used_bytes);
 
 /*
- * Waits until a record of max_bytes has a chance or timeout_ns is over; at once when no reader is
- * alive. True when it is worth trying again. Not in a signal handler.
+ * Waits until a record of max_bytes may fit, or timeout_ns; returns at once without a live reader.
+ * True: try again. Not in a signal handler.
  */
 PA_APP bool pa_ring_wait_room(struct pa_ring *ring, size_t max_bytes, int64_t timeout_ns);
 
 /*
- * The next published record in slot order, or NULL when there is none now. *bytes = its size
- * rounded up to cells. Valid until pa_ring_release. The reader checks what it reads: a writer that
- * was stopped for longer than the skip bound may still scribble.
+ * The next published record in slot order; NULL: none now. *bytes = its size rounded up to cells.
+ * Valid until pa_ring_release. The reader must validate it: a writer that was stopped for longer
+ * than the skip limit may still write into it.
  */
 PA_AGENT const void *pa_ring_read(struct pa_ring *ring, size_t *bytes);
 PA_AGENT void pa_ring_release(struct pa_ring *ring);
 
-/* Overwrites the record that was read, from that byte on, before it is released: what was copied
- * from the program's stack may be something that the program wipes itself. */
+/* Overwrites the current record from that byte on, before its release: the program may rely on
+ * wiping the stack memory that was copied. */
 PA_AGENT void pa_ring_wipe(struct pa_ring *ring, size_t from_bytes);
 
-/* Sleeps until the ring is a quarter full, somebody calls pa_ring_kick, or timeout_ns is over. */
+/* Sleeps until the ring is a quarter full, pa_ring_kick is called, or timeout_ns have passed. */
 PA_AGENT void pa_ring_wait_data(struct pa_ring *ring, int64_t timeout_ns);
 PA_SIGNAL void pa_ring_kick(struct pa_ring *ring);
 
-/* Has a reader that has been here before come soon: it sleeps for up to a second otherwise. */
-PA_SIGNAL void pa_ring_hurry(struct pa_ring *ring);
+/* Shortens the sleep of the reader, which is up to a second otherwise. */
+PA_SIGNAL void pa_ring_wake_soon(struct pa_ring *ring);
 
-/* Position after everything reserved so far; and whether the reader has come as far as position. */
+/* Position behind everything reserved so far; and whether the reader has passed position. */
 PA_SIGNAL uint64_t pa_ring_tail(const struct pa_ring *ring);
 PA_AGENT bool pa_ring_passed(const struct pa_ring *ring, uint64_t position);
 
-/* The reader has dealt with all that it released so far. */
+/* The reader has processed all records that it released so far. */
 PA_AGENT void pa_ring_done(struct pa_ring *ring);
 
 /*
- * Waits until all that was reserved before the call has been dealt with, timeout_ns at most; at
- * once when no reader is alive. True when it has. Not in a signal handler.
+ * Waits until all that was reserved before the call is processed, timeout_ns at most; returns at
+ * once without a live reader. True when it is. Not in a signal handler.
  */
 PA_APP bool pa_ring_wait_done(struct pa_ring *ring, int64_t timeout_ns);
 
-/* The reader says that it is there, or surely coming (writers may wait for it), or gone. */
-PA_AGENT void pa_ring_reader(struct pa_ring *ring, bool alive);
+/* alive: the reader runs or is certain to start (writers may wait for it); else it has ended. */
+PA_APP void pa_ring_reader(struct pa_ring *ring, bool alive);
 
-/* False: no reader has come yet. */
+/* False: no reader has read from the ring yet. */
 PA_SIGNAL bool pa_ring_was_read(const struct pa_ring *ring);
 
-/* In a forked child: writers of unpublished slots are gone, the reader too. Published records stay
- * to be read. reader_comes: there will be one. */
-PA_BOOT void pa_ring_atfork_child(struct pa_ring *ring, bool reader_comes);
+/* In a forked child: neither the writers of unpublished slots nor the reader exist. Published
+ * records remain to be read. reader_expected: a reader will start. */
+PA_BOOT void pa_ring_atfork_child(struct pa_ring *ring, bool reader_expected);
 
 /* Statistics only. */
 struct pa_ring_stats {
 	size_t size_bytes;
 	size_t used_bytes;
-	uint64_t skipped;     /* slots given up on */
-	uint64_t waits;       /* times that a writer waited for room */
+	uint64_t skipped; /* skipped slots */
+	uint64_t waits;   /* number of times a writer waited for room */
 };
 PA_SIGNAL struct pa_ring_stats pa_ring_stats(const struct pa_ring *ring);
 

@@ -1,25 +1,22 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 #include "sample.h"
 
 #include <string.h>
 
-#include "../base/arena.h"
 #include "../base/clock.h"
 #include "../base/logarithm.h"
-#include "alloc.h"
-#include "on.h"
+#include "switches.h"
 #include "sandbox.h"
 #include "stack.h"
 
 #include "../base/banned.h"
 
-/* How much stack a cold record may copy, and the share of the ring it may fill: deep interpreters
- * need 25 KiB from a hook to main, once per new path. */
-#define COPY_MAX_BYTES ((size_t)32 << 10)
+/* The share of the ring that a deferred record may fill. */
 #define COPY_RING_SHARE 8
 
-/* How long an event that must not get lost waits for room in a full ring (longer while the
- * collector is still on its way: a program that fills the ring in its first milliseconds), and for
- * how long nobody waits again after it was in vain. */
+/* Longest wait for room of an event that must not get lost (longer while the collector is still
+ * starting: a program may fill the ring in its first milliseconds), and the time without further
+ * waits after an unsuccessful one. */
 #define WAIT_ROOM_NS (100 * PA_NS_PER_MS)
 #define WAIT_FIRST_NS (2 * PA_NS_PER_S)
 #define WAIT_PAUSE_NS PA_NS_PER_S
@@ -27,6 +24,7 @@ static PA_ATOMIC(int64_t) wait_not_before_ns; /* relaxed: a hint */
 
 static size_t stack_event_bytes(uint32_t depth)
 {
+	PA_ASSERT(depth <= UINT16_MAX);
 	return sizeof(struct pa_event) + depth * sizeof(uintptr_t);
 }
 
@@ -42,18 +40,20 @@ bool pa_sample_wait_room(void)
 	return true;
 }
 
-static size_t copy_limit(void)
+static size_t copy_limit(const struct pa_walk *walk)
 {
 	size_t share = pa_ring_stats(pa_record.ring).size_bytes / COPY_RING_SHARE;
-	return share < COPY_MAX_BYTES ? share : COPY_MAX_BYTES;
+	size_t bytes = pa_walk_copy_bytes(walk);
+	return share < bytes ? share : bytes;
 }
 
 /*
- * Moves the half-walked event into a larger slot that has room for the copy. NULL: no room; the
- * event stays as it is.
+ * Moves the half-walked event into a larger slot with room for the copy. NULL: no room; the event
+ * stays as it is.
  */
-static struct pa_event *enlarge(struct pa_event *event, size_t have, size_t want)
+static struct pa_event *enlarge_event(struct pa_event *event, size_t have, size_t want)
 {
+	PA_ASSERT(want > have && stack_event_bytes(event->depth) <= have);
 	struct pa_event *larger = pa_ring_reserve(pa_record.ring, want);
 	if (!larger)
 		return NULL;
@@ -62,49 +62,70 @@ static struct pa_event *enlarge(struct pa_event *event, size_t have, size_t want
 	return larger;
 }
 
-/* The ring has no room for the copy: the event goes without, or not at all. */
+/* The ring has no room for the copy: publishes the event without it, or not at all. */
 static bool publish_short(struct pa_event *event, size_t have, bool can_retry)
 {
+	PA_ASSERT(stack_event_bytes(event->depth) <= have);
 	event->flags |= PA_EVENT_BROKEN;
 	size_t used = can_retry ? 0 : stack_event_bytes(event->depth);
 	pa_ring_publish(pa_record.ring, event, have, used);
 	return !can_retry;
 }
 
+/* Room for pcs and a copy of *limit bytes; less where the ring has no more. NULL: none. */
+static struct pa_event *enlarge_for_copy(struct pa_event *event, size_t have, size_t *limit)
+{
+	size_t head = stack_event_bytes(event->depth) + sizeof(struct pa_deferred);
+	struct pa_event *larger = enlarge_event(event, have, head + *limit);
+	if (!larger && *limit > PA_COPY_SIZE_OWN_BYTES) {
+		*limit = PA_COPY_SIZE_OWN_BYTES;
+		larger = enlarge_event(event, have, head + *limit);
+	}
+	return larger;
+}
+
 /* Adds registers and stack for the collector, and publishes. False: no room, nothing published. */
-static bool publish_cold(struct pa_event *event, size_t have, struct pa_walk *walk,
+static bool publish_deferred(struct pa_event *event, size_t have, struct pa_walk *walk,
 	const struct pa_regs *regs, bool can_retry)
 {
 	size_t pcs_bytes = stack_event_bytes(event->depth);
-	size_t limit = copy_limit();
-	size_t want = pcs_bytes + sizeof(struct pa_cold) + limit;
-	struct pa_event *larger = enlarge(event, have, want);
+	size_t limit = copy_limit(walk);
+	struct pa_event *larger = enlarge_for_copy(event, have, &limit);
 	if (!larger)
 		return publish_short(event, have, can_retry);
-	struct pa_cold *cold = (struct pa_cold *)((char *)larger + pcs_bytes);
-	memset(cold, 0, sizeof(*cold));
+	size_t want = pcs_bytes + sizeof(struct pa_deferred) + limit;
+	struct pa_deferred *deferred = (struct pa_deferred *)((char *)larger + pcs_bytes);
+	memset(deferred, 0, sizeof(*deferred));
 	if (regs && event->depth == 0) {
-		cold->regs = *regs;
+		deferred->regs = *regs;
 	} else {
-		cold->regs.gpr[PA_REG_PC] = walk->cursor.pc;
-		cold->regs.gpr[PA_REG_SP] = walk->cursor.sp;
-		cold->regs.gpr[PA_REG_BP] = walk->cursor.bp;
+		deferred->regs.gpr[PA_REG_PC] = walk->cursor.pc;
+		deferred->regs.gpr[PA_REG_SP] = walk->cursor.sp;
+		deferred->regs.gpr[PA_REG_BP] = walk->cursor.bp;
 	}
-	pa_walk_copy(walk, cold, limit);
+	pa_walk_copy(walk, deferred, limit);
+	PA_ASSERT(deferred->stack_bytes <= limit);
 	if (walk->reader.unreadable)
 		PA_COUNT_EVENT(unreadable_stacks);
-	larger->flags |= PA_EVENT_COLD;
+	larger->flags |= PA_EVENT_DEFERRED;
 	pa_ring_publish(pa_record.ring, larger, want,
-		pcs_bytes + sizeof(*cold) + cold->stack_bytes);
-	/* The copy is to be used and wiped soon: the program may wipe what it is a copy of. */
-	pa_ring_hurry(pa_record.ring);
+		pcs_bytes + sizeof(*deferred) + deferred->stack_bytes);
+	/* Shortens the life of the copy: the program may wipe the memory it was taken from. */
+	pa_ring_wake_soon(pa_record.ring);
 	return true;
+}
+
+static uint32_t walk_depth_limit(const struct pa_event *head)
+{
+	uint32_t max = pa_record.stack_depth;
+	return head->depth && head->depth < max ? head->depth : max;
 }
 
 bool pa_sample_stack(const struct pa_event *head, const struct pa_thread *thread,
 	struct pa_cursor from, const struct pa_regs *regs, bool can_retry)
 {
-	uint32_t max = pa_record.stack_depth;
+	PA_ASSERT(head->kind && pa_record.stack_depth <= UINT16_MAX);
+	uint32_t max = walk_depth_limit(head);
 	size_t pcs_end = stack_event_bytes(max), have = pcs_end;
 	struct pa_walk walk = pa_walk_start(thread, from, head->flags & PA_EVENT_LEAF);
 	bool own = pa_walk_is_own(&walk);
@@ -114,16 +135,22 @@ bool pa_sample_stack(const struct pa_event *head, const struct pa_thread *thread
 	if (pa_unlikely(!event))
 		return false;
 	*event = *head;
-	event->value[1] = pa_record.frames ? pa_frames_epoch(pa_record.frames) : 0;
+	event->value[1] = pa_record.frames ? pa_frame_cache_epoch(pa_record.frames) : 0;
 	/* Behind the pcs, and not published. */
 	walk.reader.room = own ? NULL : (char *)event + pcs_end;
 
 	uint32_t depth;
-	enum pa_walk_end end = pa_walk_run(&walk, pa_record.frames, (uintptr_t *)(event + 1), max,
-		&depth);
+	enum pa_walk_end end =
+		pa_walk_run(&walk, pa_record.frames, (uintptr_t *)(event + 1), max, &depth);
+	PA_ASSERT(depth <= max);
 	event->depth = (uint16_t)depth;
-	if (pa_unlikely(end == PA_WALK_COLD))
-		return publish_cold(event, have, &walk, regs, can_retry);
+	if (pa_unlikely(end == PA_WALK_DEFERRED) && regs &&
+		pa_walk_needs_first(&walk, pa_record.frames, from.sp)) {
+		walk = pa_walk_start(thread, from, head->flags & PA_EVENT_LEAF);
+		event->depth = 0;
+	}
+	if (pa_unlikely(end == PA_WALK_DEFERRED))
+		return publish_deferred(event, have, &walk, regs, can_retry);
 	if (pa_unlikely(walk.reader.unreadable))
 		PA_COUNT_EVENT(unreadable_stacks);
 	if (end == PA_WALK_CUT)
@@ -134,14 +161,9 @@ bool pa_sample_stack(const struct pa_event *head, const struct pa_thread *thread
 	return true;
 }
 
-size_t pa_sample_memory_bytes(void)
-{
-	return pa_ring_stats(pa_record.ring).size_bytes + (pa_record.frames ? PA_FRAMES_BYTES : 0) +
-		PA_ALLOC_FILTER_BYTES + pa_alloc_set_bytes() + pa_map_bytes();
-}
-
 bool pa_sample_plain(const struct pa_event *head, const uintptr_t *pcs, uint32_t count)
 {
+	PA_ASSERT(head->kind && (pcs || !count));
 	size_t bytes = stack_event_bytes(count);
 	struct pa_event *event = pa_ring_reserve(pa_record.ring, bytes);
 	if (!event)
@@ -154,7 +176,7 @@ bool pa_sample_plain(const struct pa_event *head, const uintptr_t *pcs, uint32_t
 	return true;
 }
 
-static PA_NOINLINE uint64_t draw(struct pa_thread *thread, uint64_t rate_bytes)
+static PA_NOINLINE uint64_t draw_distance(struct pa_thread *thread, uint64_t rate_bytes)
 {
 	unsigned __int128 bytes = pa_logarithm(pa_thread_random(thread));
 	bytes = bytes * rate_bytes >> PA_LOGARITHM_BITS;
@@ -163,5 +185,6 @@ static PA_NOINLINE uint64_t draw(struct pa_thread *thread, uint64_t rate_bytes)
 
 uint64_t pa_sample_interval(struct pa_thread *thread, uint64_t rate_bytes)
 {
-	return rate_bytes > 1 ? draw(thread, rate_bytes) : 0;
+	PA_ASSERT(thread == &pa_thread_self);
+	return rate_bytes > 1 ? draw_distance(thread, rate_bytes) : 0;
 }

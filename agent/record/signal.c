@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 #include "signal.h"
 
 #include <errno.h>
@@ -9,63 +10,104 @@
 #include "../base/clock.h"
 #include "../base/lock.h"
 #include "altstack.h"
-#include "asleep.h"
-#include "on.h"
-#include "regs.h"
-#include "rollcall.h"
+#include "switches.h"
+#include "../arch/arch.h"
+#include "requeue.h"
 #include "sandbox.h"
 #include "tasks.h"
-#include "tick.h"
 
 #include "../base/banned.h"
 
-/* How long a thread in the hands of a tracer is waited for, and how often it is looked at. */
-#define HELD_PATIENCE_NS PA_NS_PER_S
-#define HELD_LOOK_NS PA_NS_PER_MS
-/* What a thread runs, at most, from the stop with a signal to the signal's action: microseconds. */
-#define HELD_RUN_NS PA_NS_PER_MS
-/* What our handler uses of a stack, beside the kernel's frame; 600 bytes were measured. */
+/* How long to wait for a thread stopped by a tracer, and how often to check it. */
+#define TRACED_TIMEOUT_NS PA_NS_PER_S
+#define TRACED_POLL_NS PA_NS_PER_MS
+/* Longest CPU time of a thread between its stop with a signal and the signal's action:
+ * microseconds. */
+#define TRACED_RUN_NS PA_NS_PER_MS
+/* Stack use of the agent's handler, beside the kernel's frame; 600 bytes were measured. */
 #define HANDLER_BYTES ((size_t)1 << 10)
 
-/* How long a thread of the program waits for one of ours that takes or releases the signal. */
-#define NOW_PATIENCE_NS (100 * PA_NS_PER_MS)
+/* How long a thread of the program waits for an agent thread that takes or releases the signal. */
+#define NOW_TIMEOUT_NS (100 * PA_NS_PER_MS)
 
 static struct {
-	struct pa_lock lock;        /* take, release; PA_LOCK_SIGNAL */
-	bool fsgsbase;
-	size_t frame_bytes;         /* of the kernel's for a signal, at most */
-	unsigned takers;            /* guard: lock */
-	bool unanswered;            /* a signal of ours may be on its way still; guard: lock */
-	PA_ATOMIC(uint32_t) kept;   /* the default action would end the program; relaxed */
-	PA_ATOMIC(uint32_t) taken;  /* the program uses the signal itself; relaxed */
+	struct pa_lock lock; /* take, release; PA_LOCK_SIGNAL */
+	const struct pa_signal_callbacks *handlers;
+	bool fast_tls;             /* see pa_arch_has_tls */
+	size_t frame_bytes;        /* upper bound of the kernel's signal frame */
+	unsigned takers;           /* guard: lock */
+	bool unanswered;           /* a signal of the agent may be pending still; guard: lock */
+	PA_ATOMIC(uint32_t) kept;  /* the default action would end the program; relaxed */
+	PA_ATOMIC(uint32_t) taken; /* the program uses the signal itself; relaxed */
 } state = { .lock = PA_LOCK_INIT(PA_LOCK_SIGNAL) };
 
-static void on_signal(int signal, siginfo_t *info, void *context)
+/* A signal of the program. True: hide the interruption from the interrupted thread. */
+static bool pass_on_signal(int signal, siginfo_t *info, void *context)
 {
-	PA_CALM_FLAGS(); /* the kernel clears but one of them for handlers */
-	if (pa_unlikely(!pa_regs_has_tls(state.fsgsbase))) {
-		if (info->si_code == SI_TIMER)
-			PA_COUNT_EVENT(lost_cpu_thread);
-		return;
-	}
-	pa_altstack_see(context);
-	bool ours = info->si_code == SI_TIMER;
-	pa_add_acq_rel(&pa_sandbox_calls, 1); /* see there; a signal that is here has to be met */
-	if (ours)
-		pa_tick_answer(info, context);
-	else
-		ours = pa_rollcall_answer(info, context);
-	pa_sandbox_end();
-	if (ours)
-		pa_asleep_hide_interruption(context);
-	else
-		pa_disposition_forward(signal, info, context);
+	if (pa_disposition_is_shared() &&
+		pa_requeue_signal(signal, info, context,
+			state.handlers->passed_mask(context, signal)))
+		return true;
+	return !pa_disposition_forward(signal, info, context);
 }
 
-void pa_signal_boot(pa_sigaction_fn *real_sigaction)
+/*
+ * An alternate stack counts as large enough only if the hook of sigaltstack(2) has checked it: a
+ * thread may have set it by a raw system call, and AMX enlarges the kernel's frame after first use.
+ */
+static bool has_stack_room(const ucontext_t *context)
 {
-	state.fsgsbase = pa_regs_fsgsbase();
-	state.frame_bytes = getauxval(AT_MINSIGSTKSZ);
+	const stack_t *stack = &context->uc_stack;
+	uintptr_t above = (uintptr_t)__builtin_frame_address(0) - (uintptr_t)stack->ss_sp;
+	return stack->ss_flags & SS_DISABLE || above >= stack->ss_size || above >= HANDLER_BYTES;
+}
+
+static bool is_of_timer(const siginfo_t *info)
+{
+	return info->si_code == SI_TIMER && info->si_overrun >= 0;
+}
+
+/* Does nothing else: the stack may have only a few hundred bytes. The thread is not signalled
+ * again. */
+static void drop_signal(const siginfo_t *info, bool has_tls)
+{
+	if (is_of_timer(info))
+		PA_COUNT_EVENT(lost_cpu_thread);
+	if (has_tls)
+		pa_store_relaxed(&pa_thread_self.small_altstack, 1);
+}
+
+static PA_NOINLINE void handle_signal(int signal, siginfo_t *info, void *context)
+{
+	pa_altstack_check(context);
+	bool ours = is_of_timer(info);
+	pa_add_acq_rel(&pa_sandbox_calls, 1); /* see sandbox.h; counted although denied, since
+					       * the signal has arrived */
+	if (ours)
+		state.handlers->on_timer(info, context);
+	else
+		ours = state.handlers->on_queued(info, context);
+	pa_sandbox_end();
+	if (ours || pass_on_signal(signal, info, context))
+		state.handlers->before_return(context);
+}
+
+static PA_SIGNAL void on_signal(int signal, siginfo_t *info, void *context)
+{
+	PA_CALM_FLAGS(); /* the kernel clears only DF for handlers */
+	bool has_tls = pa_arch_has_tls(state.fast_tls);
+	if (pa_unlikely(!has_tls || !has_stack_room(context)))
+		drop_signal(info, has_tls);
+	else
+		handle_signal(signal, info, context);
+}
+
+void pa_signal_boot(pa_sigaction_fn *real_sigaction, const struct pa_signal_callbacks *handlers)
+{
+	PA_ASSERT(handlers && real_sigaction);
+	state.handlers = handlers;
+	state.fast_tls = pa_arch_tls_is_fast();
+	state.frame_bytes = pa_arch_signal_frame_bytes(getauxval(AT_MINSIGSTKSZ));
 	pa_disposition_boot(real_sigaction, on_signal);
 }
 
@@ -89,7 +131,7 @@ bool pa_signal_is_of_program(void)
 	return pa_load_relaxed(&state.taken) || pa_disposition_is_handled();
 }
 
-/* ---- the way back ---- */
+/* ---- release ---- */
 
 struct held {
 	int64_t end_ns;
@@ -97,7 +139,7 @@ struct held {
 	bool stays;
 };
 
-/* Processor time of a thread; 0 when it is gone. */
+/* CPU time of a thread; 0 when it has ended. */
 static uint64_t run_ns(int32_t tid)
 {
 	char text[64];
@@ -105,9 +147,9 @@ static uint64_t run_ns(int32_t tid)
 }
 
 /*
- * False: by its state a thread has no signal that its tracer was shown. A stopped one may have, and
- * one that was let go and waits for a processor. status has TracerPid too, which is 0 for a tracer
- * in another container: was_stopped stands for it.
+ * False: by its state the thread holds no signal that was reported to its tracer. A stopped thread
+ * may, and one that was resumed and waits for a CPU. status also has TracerPid, which is 0 for a
+ * tracer in another container: was_stopped replaces it.
  */
 static bool may_hold(int32_t tid, bool *was_stopped)
 {
@@ -122,7 +164,7 @@ static bool may_hold(int32_t tid, bool *was_stopped)
 	return now == 't' || (now == 'R' && is_traced);
 }
 
-static void wait_while_held(void *arg, int32_t tid)
+static PA_APP void wait_for_tracer(void *arg, int32_t tid)
 {
 	struct held *held = arg;
 	if (tid == held->self)
@@ -130,37 +172,39 @@ static void wait_while_held(void *arg, int32_t tid)
 	bool was_stopped = false;
 	uint64_t before_ns = run_ns(tid);
 	/* Ends: at end_ns. */
-	while (may_hold(tid, &was_stopped) && run_ns(tid) - before_ns < HELD_RUN_NS) {
+	while (may_hold(tid, &was_stopped) && run_ns(tid) - before_ns < TRACED_RUN_NS) {
 		if (pa_clock_mono_ns() >= held->end_ns) {
 			held->stays = true;
 			return;
 		}
-		pa_futex_rest(HELD_LOOK_NS);
+		pa_futex_sleep(TRACED_POLL_NS);
 	}
 }
 
 /*
- * A tracer (strace, gdb) is shown a signal after it left the queue, and the thread gets it, by the
- * disposition of that moment, when the tracer has let it go on and it runs: get_signal() of Linux.
- * True: no thread has one still.
+ * A tracer (strace, gdb) is shown a signal after it left the queue; the thread acts on it, by the
+ * disposition of that moment, when the tracer resumes it and it runs (get_signal in
+ * kernel/signal.c, ptrace(2)). True: no thread holds such a signal.
  */
-static bool have_all_met(void)
+static bool have_all_registered(void)
 {
-	struct held held = { .end_ns = pa_clock_mono_ns() + HELD_PATIENCE_NS };
-	held.self = (int32_t)pa_regs_syscall(SYS_gettid, 0, 0, 0, 0);
-	pa_tasks_each(wait_while_held, &held);
+	struct held held = { .end_ns = pa_clock_mono_ns() + TRACED_TIMEOUT_NS };
+	held.self = (int32_t)pa_arch_syscall(SYS_gettid, 0, 0, 0, 0);
+	pa_tasks_each(wait_for_tracer, &held);
 	return !held.stays;
 }
 
 /*
- * Back to the program's disposition, when none of ours is pending anywhere: a signal of ours that
- * met the default action would end the program.
+ * Restores the program's disposition when no signal of the agent is pending: one that met the
+ * default action would end the program.
  */
-static void give_back(void)
+static void give_back_signal(void)
 {
+	PA_ASSERT_HELD(PA_LOCK_SIGNAL);
+	PA_ASSERT(!state.takers);
 	if (state.unanswered)
 		pa_disposition_drop_pending();
-	if (state.unanswered && !have_all_met())
+	if (state.unanswered && !have_all_registered())
 		return;
 	state.unanswered = false;
 	pa_disposition_restore(pa_load_relaxed(&state.kept));
@@ -170,7 +214,9 @@ int pa_signal_take(void)
 {
 	pa_lock(&state.lock);
 	int error = 0;
-	if (pa_load_relaxed(&state.taken))
+	if (pa_disposition_is_shared())
+		error = -EADDRINUSE;
+	else if (pa_load_relaxed(&state.taken))
 		error = state.takers ? 0 : -EADDRINUSE;
 	else if (!state.takers)
 		error = pa_disposition_install();
@@ -183,16 +229,18 @@ int pa_signal_take(void)
 void pa_signal_release(bool all_answered)
 {
 	pa_lock(&state.lock);
+	PA_ASSERT(state.takers);
 	state.unanswered |= !all_answered;
 	if (--state.takers == 0)
-		give_back();
+		give_back_signal();
 	pa_unlock(&state.lock);
 }
 
 void pa_signal_release_now(void)
 {
-	if (!pa_lock_timed(&state.lock, NOW_PATIENCE_NS))
+	if (!pa_lock_timed(&state.lock, NOW_TIMEOUT_NS))
 		return;
+	PA_ASSERT(state.takers);
 	pa_disposition_drop_pending();
 	if (--state.takers == 0) {
 		state.unanswered = false;
@@ -208,7 +256,8 @@ void pa_signal_atfork_child(void)
 		state.takers = 0;
 		state.unanswered = false;
 	}
-	pa_reset(&state.kept, 0); /* timers are not inherited */
+	pa_reset(&state.kept, 0); /* timers are not inherited by fork (timer_create(2)) */
 	pa_disposition_atfork_child();
+	pa_requeue_atfork_child();
 	pa_altstack_atfork_child();
 }

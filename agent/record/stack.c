@@ -1,23 +1,25 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 #include "stack.h"
 
 #include <string.h>
 
-#include "frames_inline.h"
-#include "on.h"
+#include "../arch/arch.h"
+#include "frame_cache_inline.h"
+#include "switches.h"
 #include "peek.h"
 
 #include "../base/banned.h"
 
-/* How much of a stack that is not the thread's own is copied at most: coroutines are shallow. */
-#define COPY_FOREIGN_BYTES ((uintptr_t)8 << 10)
-
-/* How far above sp a frame pointer may be there: nothing tells where such a stack ends. */
+/* Largest distance of a frame pointer above sp on such a stack, whose end is unknown. */
 #define CHAIN_FOREIGN_BYTES ((uintptr_t)64 << 10)
 
-/* A frame's bp may have been saved below what is read of it first. */
+/* So near to the first frame, an unknown one is copied with all frames before it. */
+#define NEAR_FIRST_BYTES ((uintptr_t)4 << 10)
+
+/* A frame may have saved bp below the first word that the step reads. */
 #define ROOM_BELOW_BYTES ((uintptr_t)128)
 
-/* Copies what is around at. */
+/* Copies the memory around at. */
 static bool fill_room(struct pa_reader *reader, uintptr_t at)
 {
 	uintptr_t page = at & ~(PA_PAGE_BYTES - 1);
@@ -27,8 +29,8 @@ static bool fill_room(struct pa_reader *reader, uintptr_t at)
 	return at < reader->far_hi;
 }
 
-/* A word that is not on the thread's own stack: reader->word, so that no other variable of the
- * walker's has an address. */
+/* Reads a word outside of the thread's own stack into reader->word, so that no other variable of
+ * the walk has its address taken. */
 static PA_NOINLINE bool read_far(struct pa_reader *reader, uintptr_t at)
 {
 	if (!reader->room) {
@@ -57,7 +59,7 @@ PA_INLINE PA_NO_ASAN bool read_live(void *arg, uintptr_t at, uintptr_t *word)
 	return true;
 }
 
-/* bp of code without unwind information may be anything. */
+/* In code without unwind information bp may contain anything. */
 static bool is_plausible(const struct pa_reader *reader, const struct pa_cursor *cursor)
 {
 	uintptr_t sp = cursor->sp, bp = cursor->bp;
@@ -67,26 +69,27 @@ static bool is_plausible(const struct pa_reader *reader, const struct pa_cursor 
 }
 
 /*
- * Walks until a frame that has no rule, or one that needs a second look: PA_WALK_COLD then, and the
- * walk stands there. *depth pcs are there already.
+ * Walks up to a frame without a rule, or one that needs a second look: the result is then
+ * PA_WALK_DEFERRED, with the walk at that frame. *depth pcs are present at the start.
  */
 PA_INLINE PA_NO_ASAN enum pa_walk_end run_known(struct pa_walk *walk,
-	const struct pa_frames *frames, uint32_t epoch, uintptr_t *pcs, uint32_t max,
+	const struct pa_frame_cache *frames, uint32_t epoch, uintptr_t *pcs, uint32_t max,
 	uint32_t *depth)
 {
-	/* A copy, whose address is not given away: it stays in registers. */
+	/* A copy that never has its address taken: stays in registers. */
 	struct pa_cursor cursor = walk->cursor;
 	bool leaf = walk->leaf;
 	enum pa_walk_end end = PA_WALK_CUT;
 	uint32_t n = *depth;
-	/* Ends: max frames; each step grows the cfa but for signal frames, which max bounds. */
+	/* Ends: at max frames; each step increases the cfa, except for signal frames, which max
+	 * bounds. */
 	while (n < max) {
 		uint64_t key = frames_key(cursor.pc, leaf);
 		uint64_t rule = frames_lookup(frames, key, epoch);
 		enum pa_rule_kind kind = rule_kind(rule);
 		if (pa_unlikely(kind == PA_RULE_NONE || kind == PA_RULE_COMPLEX ||
 			    kind == PA_RULE_CHAIN)) {
-			end = PA_WALK_COLD;
+			end = PA_WALK_DEFERRED;
 			break;
 		}
 		pcs[n++] = cursor.pc;
@@ -107,51 +110,52 @@ PA_INLINE PA_NO_ASAN enum pa_walk_end run_known(struct pa_walk *walk,
 }
 
 /*
- * A step by the frame pointer. That there is a rule for the return address means that the collector
- * has met it before: as that of a frame with unwind information, or it looked whether there is a
- * call in front of it. PA_WALK_CUT: done; PA_WALK_COLD: the walk stands where it stood.
+ * Steps by the frame pointer. A rule for the return address means that the collector has seen it:
+ * in a frame with unwind information, or after a check that a call precedes it. PA_WALK_CUT: done;
+ * PA_WALK_DEFERRED: the walk has not moved.
  */
-static PA_NO_ASAN enum pa_walk_end step_chain(struct pa_walk *walk, const struct pa_frames *frames,
-	uint32_t epoch)
+static PA_NO_ASAN enum pa_walk_end step_chain(struct pa_walk *walk,
+	const struct pa_frame_cache *frames, uint32_t epoch)
 {
 	struct pa_reader *reader = &walk->reader;
 	uintptr_t at = walk->cursor.bp;
 	struct pa_cursor next = { .sp = at + 2 * sizeof(uintptr_t) };
 	if (!is_plausible(reader, &walk->cursor) || !read_live(reader, at, &next.bp) ||
-	    !read_live(reader, at + sizeof(uintptr_t), &next.pc))
+		!read_live(reader, at + sizeof(uintptr_t), &next.pc))
 		return PA_WALK_BROKEN;
 	if (!frames_lookup(frames, frames_key(next.pc, false), epoch))
-		return PA_WALK_COLD;
+		return PA_WALK_DEFERRED;
 	walk->cursor = next;
 	walk->leaf = false;
 	return PA_WALK_CUT;
 }
 
-/* The frame that run_known stands at, when a frame pointer leads on: PA_WALK_CUT then. */
+/* Steps from the frame at which run_known stopped, when its frame pointer is usable:
+ * PA_WALK_CUT. */
 static PA_NOINLINE enum pa_walk_end run_unknown(struct pa_walk *walk,
-	const struct pa_frames *frames, uint32_t epoch, uintptr_t *pcs, uint32_t *depth)
+	const struct pa_frame_cache *frames, uint32_t epoch, uintptr_t *pcs, uint32_t *depth)
 {
 	uintptr_t pc = walk->cursor.pc;
 	uint64_t rule = frames_lookup(frames, frames_key(pc, walk->leaf), epoch);
-	enum pa_walk_end end = PA_WALK_COLD;
+	enum pa_walk_end end = PA_WALK_DEFERRED;
 	if (rule_kind(rule) == PA_RULE_CHAIN)
 		end = step_chain(walk, frames, epoch);
-	if (end != PA_WALK_COLD)
+	if (end != PA_WALK_DEFERRED)
 		pcs[(*depth)++] = pc;
 	return end;
 }
 
-PA_NO_ASAN enum pa_walk_end pa_walk_run(struct pa_walk *walk, const struct pa_frames *frames,
+PA_NO_ASAN enum pa_walk_end pa_walk_run(struct pa_walk *walk, const struct pa_frame_cache *frames,
 	uintptr_t *pcs, uint32_t max, uint32_t *depth)
 {
 	*depth = 0;
 	if (!frames)
-		return PA_WALK_COLD;
+		return PA_WALK_DEFERRED;
 	uint32_t epoch = pa_load_acquire(&frames->epoch);
-	/* Ends: each turn adds a pc, and max bounds them. */
+	/* Ends: each iteration adds a pc, up to max. */
 	for (;;) {
 		enum pa_walk_end end = run_known(walk, frames, epoch, pcs, max, depth);
-		if (pa_likely(end != PA_WALK_COLD))
+		if (pa_likely(end != PA_WALK_DEFERRED))
 			return end;
 		end = run_unknown(walk, frames, epoch, pcs, depth);
 		if (end != PA_WALK_CUT)
@@ -159,7 +163,7 @@ PA_NO_ASAN enum pa_walk_end pa_walk_run(struct pa_walk *walk, const struct pa_fr
 	}
 }
 
-/* volatile: no memcpy, which a sanitizer would check by its own idea of whose bytes these are. */
+/* volatile: prevents memcpy, which a sanitizer checks against its own object bounds. */
 static PA_NO_ASAN void copy_words(uintptr_t *to, uintptr_t from, size_t bytes)
 {
 	const volatile uintptr_t *words = (const volatile uintptr_t *)from;
@@ -167,38 +171,62 @@ static PA_NO_ASAN void copy_words(uintptr_t *to, uintptr_t from, size_t bytes)
 		to[i] = words[i];
 }
 
-/* The thread's own stack from there to its top, as far as there is room. */
-static void copy_own(struct pa_cold *cold, uintptr_t from, uintptr_t end, size_t max_bytes)
+/* Copies the thread's own stack from `from` to its top, up to max_bytes. */
+static void copy_own(struct pa_deferred *deferred, uintptr_t from, uintptr_t end, size_t max_bytes)
 {
-	cold->stack_at = from;
-	cold->to_stack_end = end - from <= max_bytes;
-	cold->stack_bytes = (uint32_t)(end - from <= max_bytes ? end - from : max_bytes);
-	copy_words((uintptr_t *)(cold + 1), from, cold->stack_bytes);
+	deferred->stack_at = from;
+	deferred->to_stack_end = end - from <= max_bytes;
+	deferred->stack_bytes = (uint32_t)(end - from <= max_bytes ? end - from : max_bytes);
+	copy_words((uintptr_t *)(deferred + 1), from, deferred->stack_bytes);
 }
 
-/* What can be read from at, and not far: what lies above such a stack is something else. */
-static void copy_foreign(struct pa_cold *cold, uintptr_t from, size_t max_bytes)
+/* Copies what is readable at `from`. */
+static void copy_foreign(struct pa_deferred *deferred, uintptr_t from, size_t max_bytes)
 {
-	size_t bytes = max_bytes < COPY_FOREIGN_BYTES ? max_bytes : COPY_FOREIGN_BYTES;
-	cold->stack_at = from;
-	cold->to_stack_end = false;
-	cold->stack_bytes = (uint32_t)pa_peek(cold + 1, from, bytes) & ~7u;
+	deferred->stack_at = from;
+	deferred->to_stack_end = false;
+	deferred->stack_bytes = (uint32_t)pa_peek(deferred + 1, from, max_bytes) & ~7u;
 }
 
-void pa_walk_copy(struct pa_walk *walk, struct pa_cold *cold, size_t max_bytes)
+bool pa_walk_needs_first(const struct pa_walk *walk, const struct pa_frame_cache *frames,
+	uintptr_t first_sp)
+{
+	if (!frames)
+		return false;
+	uint64_t rule = frames_lookup(frames, frames_key(walk->cursor.pc, walk->leaf),
+		pa_load_acquire(&frames->epoch));
+	/* A frame of another stack is at any distance. The rest of the copy is for its callers. */
+	uintptr_t distance = walk->cursor.sp - first_sp;
+	return distance < NEAR_FIRST_BYTES ||
+		(rule_kind(rule) == PA_RULE_COMPLEX && distance < pa_walk_copy_bytes(walk) / 2);
+}
+
+size_t pa_walk_copy_bytes(const struct pa_walk *walk)
+{
+	const struct pa_reader *reader = &walk->reader;
+	bool own = pa_walk_is_own(walk);
+	size_t bytes = pa_copy_size_bytes(&pa_record.copy_sizes, own);
+	size_t left = reader->own_hi - walk->cursor.sp + PA_RED_ZONE_BYTES;
+	if (own && bytes > left)
+		bytes = left;
+	return bytes > PA_COPY_SIZE_FOREIGN_BYTES ? bytes : PA_COPY_SIZE_FOREIGN_BYTES;
+}
+
+void pa_walk_copy(struct pa_walk *walk, struct pa_deferred *deferred, size_t max_bytes)
 {
 	const struct pa_reader *reader = &walk->reader;
 	uintptr_t sp = walk->cursor.sp & ~(uintptr_t)7;
 	uintptr_t from = walk->leaf ? sp - PA_RED_ZONE_BYTES : sp;
 	max_bytes &= ~(size_t)7;
-	cold->leaf = walk->leaf;
-	if (from >= reader->own_lo && from < reader->own_hi) {
-		copy_own(cold, from, reader->own_hi, max_bytes);
+	deferred->leaf = walk->leaf;
+	deferred->own_stack = from >= reader->own_lo && from < reader->own_hi;
+	if (deferred->own_stack) {
+		copy_own(deferred, from, reader->own_hi, max_bytes);
 		return;
 	}
-	copy_foreign(cold, from, max_bytes);
-	/* Below sp there may be nothing. */
-	if (!cold->stack_bytes && from != sp)
-		copy_foreign(cold, sp, max_bytes);
-	walk->reader.unreadable |= !cold->stack_bytes;
+	copy_foreign(deferred, from, max_bytes);
+	/* The memory below sp may be unmapped. */
+	if (!deferred->stack_bytes && from != sp)
+		copy_foreign(deferred, sp, max_bytes);
+	walk->reader.unreadable |= !deferred->stack_bytes;
 }

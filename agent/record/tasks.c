@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 #include "tasks.h"
 
 #include <errno.h>
@@ -8,6 +9,7 @@
 #include <unistd.h>
 
 #include "../base/atomic.h"
+#include "../base/small_file.h"
 
 #include "../base/banned.h"
 
@@ -19,7 +21,8 @@ struct directory_entry { /* the kernel's linux_dirent64 */
 	char name[];
 };
 
-/* The numbers that a directory lists, but its own. getdents64 and no readdir, which allocates. */
+/* Visits the numbers that a directory lists, except its own descriptor. getdents64 and not readdir,
+ * which allocates. */
 static int each_number(const char *path, void (*visit)(void *arg, int32_t number), void *arg,
 	bool are_files)
 {
@@ -43,7 +46,7 @@ static int each_number(const char *path, void (*visit)(void *arg, int32_t number
 
 #define PATH_BYTES 64
 
-static char *append(char *at, const char *text)
+static char *append_text(char *at, const char *text)
 {
 	size_t length = strlen(text);
 	memcpy(at, text, length + 1);
@@ -58,14 +61,14 @@ static char *append_number(char *at, uint32_t number)
 		*--digit = (char)('0' + number % 10);
 		number /= 10;
 	} while (number);
-	return append(at, digit);
+	return append_text(at, digit);
 }
 
-/* /proc/self/task/TID/FILE, by the number that /proc shows. Returns its end. */
+/* Writes /proc/self/task/TID/FILE, with the id that /proc shows. Returns the end of the path. */
 static char *shown_path(char path[PATH_BYTES], int32_t shown, const char *file)
 {
-	char *at = append_number(append(path, "/proc/self/task/"), (uint32_t)shown);
-	return append(append(at, "/"), file);
+	char *at = append_number(append_text(path, "/proc/self/task/"), (uint32_t)shown);
+	return append_text(append_text(at, "/"), file);
 }
 
 static char *task_path(char path[PATH_BYTES], int32_t tid, const char *file)
@@ -75,20 +78,14 @@ static char *task_path(char path[PATH_BYTES], int32_t tid, const char *file)
 
 static bool read_path(const char *path, char *text, size_t size)
 {
-	int fd = open(path, O_RDONLY | O_CLOEXEC);
-	if (fd < 0)
-		return false;
-	ssize_t got = read(fd, text, size - 1);
-	close(fd);
-	text[got > 0 ? got : 0] = '\0';
-	return got > 0;
+	return pa_small_file_text(open(path, O_RDONLY | O_CLOEXEC), text, size) > 0;
 }
 
-/* ---- a /proc of another pid namespace ---- */
+/* ---- /proc of another pid namespace ---- */
 
 /*
- * A process in a new pid namespace may still see the outer /proc, which shows other numbers. What
- * they are in here stands in status, last in the line of NSpid.
+ * A process in a new pid namespace may still see the outer /proc, which shows other ids. The last
+ * number of NSpid in status is the id in this namespace (proc(5)).
  */
 static bool is_foreign(void)
 {
@@ -99,8 +96,8 @@ static bool is_foreign(void)
 	return task && atoi(task + strlen("/task/")) != (int)syscall(SYS_gettid);
 }
 
-/* 0: the thread is gone. */
-static int32_t number_in_here(int32_t shown)
+/* 0: the thread has ended. */
+static int32_t number_in_own_namespace(int32_t shown)
 {
 	char path[PATH_BYTES], text[4096];
 	shown_path(path, shown, "status");
@@ -113,8 +110,8 @@ static int32_t number_in_here(int32_t shown)
 	return last;
 }
 
-/* Where threads were found last: thread | shown << 32, relaxed. A number that is another thread's
- * by now is found wrong, and looked for again. */
+/* Ids where threads were found last: thread | shown << 32, relaxed. A stale id is detected and
+ * searched again. */
 #define CACHE 1024
 static PA_ATOMIC(uint64_t) cache[CACHE];
 
@@ -124,10 +121,10 @@ struct search {
 	int32_t wanted, shown;
 };
 
-static void translate(void *given, int32_t shown)
+static PA_APP void translate_tid(void *given, int32_t shown)
 {
 	struct search *search = given;
-	int32_t tid = number_in_here(shown);
+	int32_t tid = number_in_own_namespace(shown);
 	if (!tid)
 		return;
 	pa_store_relaxed(&cache[(uint32_t)tid % CACHE], (uint64_t)shown << 32 | (uint32_t)tid);
@@ -143,9 +140,10 @@ int32_t pa_tasks_shown(int32_t tid)
 	if (!is_foreign())
 		return tid;
 	uint64_t found = pa_load_relaxed(&cache[(uint32_t)tid % CACHE]);
-	if ((uint32_t)found == (uint32_t)tid && number_in_here((int32_t)(found >> 32)) == tid)
+	if ((uint32_t)found == (uint32_t)tid &&
+		number_in_own_namespace((int32_t)(found >> 32)) == tid)
 		return (int32_t)(found >> 32);
-	each_number("/proc/self/task", translate, &search, false);
+	each_number("/proc/self/task", translate_tid, &search, false);
 	return search.shown;
 }
 
@@ -168,7 +166,7 @@ int pa_tasks_each(void (*visit)(void *arg, int32_t tid), void *arg)
 {
 	struct search search = { .visit = visit, .arg = arg };
 	if (is_foreign())
-		return each_number("/proc/self/task", translate, &search, false);
+		return each_number("/proc/self/task", translate_tid, &search, false);
 	return each_number("/proc/self/task", visit, arg, false);
 }
 
@@ -179,7 +177,8 @@ int pa_tasks_each_file(void (*visit)(void *arg, int32_t fd), void *arg)
 
 bool pa_tasks_is_of_kernel(int32_t tid)
 {
-	/* Of include/linux/sched.h; the second had another meaning before 6.4. */
+	/* PF_IO_WORKER and PF_USER_WORKER of include/linux/sched.h; the latter bit had another
+	 * meaning before 6.4. */
 	const unsigned long io_worker = 0x10, user_worker = 0x4000;
 	const int fields_before_flags = 7;
 	char text[512];
@@ -195,8 +194,8 @@ bool pa_tasks_is_of_kernel(int32_t tid)
 		(flags & user_worker && strncmp(name, "(vhost-", strlen("(vhost-")) == 0);
 }
 
-/* The number behind a name of /proc/PID/status; otherwise when it is not there. */
-static int32_t field(const char *text, const char *name, int32_t otherwise)
+/* The number of a line in /proc/PID/status; otherwise when the line is missing. */
+static int32_t status_field(const char *text, const char *name, int32_t otherwise)
 {
 	const char *at = strstr(text, name);
 	return at ? atoi(at + strlen(name)) : otherwise;
@@ -216,14 +215,31 @@ int32_t pa_tasks_signal_room(void)
 	return room < INT32_MAX ? (int32_t)room : INT32_MAX;
 }
 
+uint32_t pa_tasks_limit(void)
+{
+	const unsigned long most = 4ul << 20;
+	char text[32];
+	bool known = read_path("/proc/sys/kernel/pid_max", text, sizeof(text));
+	unsigned long max = known ? strtoul(text, NULL, 10) : 0;
+	return (uint32_t)(max && max < most ? max : most);
+}
+
+/* No descriptor is needed: they may have run out. */
+static bool has_ended(int32_t tid)
+{
+	char path[PATH_BYTES];
+	task_path(path, tid, "status");
+	return access(path, F_OK) != 0 && errno == ENOENT && access("/proc/self/task", F_OK) == 0;
+}
+
 int32_t pa_tasks_filters(int32_t tid)
 {
 	enum { STRICT = 1 };
 	char text[4096];
 	if (!pa_tasks_read(tid ? tid : (int32_t)syscall(SYS_gettid), "status", text, sizeof(text)))
-		return INT32_MAX;
-	int32_t mode = field(text, "\nSeccomp:", 0);
+		return tid && has_ended(tid) ? PA_TASKS_ENDED : INT32_MAX;
+	int32_t mode = status_field(text, "\nSeccomp:", 0);
 	if (mode == STRICT)
 		return INT32_MAX;
-	return field(text, "\nSeccomp_filters:", mode != 0);
+	return status_field(text, "\nSeccomp_filters:", mode != 0);
 }

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 #include "tick.h"
 
 #include <errno.h>
@@ -7,11 +8,13 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "../arch/arch.h"
 #include "../base/arena.h"
 #include "../base/clock.h"
 #include "../base/lock.h"
 #include "labels.h"
-#include "on.h"
+#include "switches.h"
+#include "registry.h"
 #include "sample.h"
 #include "sandbox.h"
 #include "signal.h"
@@ -20,66 +23,69 @@
 #include "../base/banned.h"
 
 /*
- * Timers by thread: open addressing on the tid, so that the thread itself and the agent that lists
- * /proc/self/task agree on one place. Places are never reused within a profile.
+ * Timers by tid, so that the thread itself and the agent thread that lists /proc/self/task agree on
+ * one. A tid that the kernel gives again within a profile finds its entry free again. A value is
+ * the kernel's timer id + 1, or one of these.
  */
-#define SLOTS 65536u
+enum { NO_TIMER = 0, ARMING = -1 };
 
-/* How long stop waits for threads that make or delete their timer: a few system calls, unless the
+/* How long stop waits for threads that create or delete their timer: a few system calls, unless the
  * thread is stopped there. */
-#define OTHERS_PATIENCE_NS PA_NS_PER_S
-#define CONFINE_PATIENCE_NS (100 * PA_NS_PER_MS) /* for a profile that begins or ends */
-#define OTHERS_LOOK_NS (PA_NS_PER_MS / 10)
-
-struct slot {
-	PA_ATOMIC(int32_t) tid;   /* 0 free; claimed by CAS */
-	PA_ATOMIC(int32_t) timer; /* kernel's timer id + 1; 0 none. Who swaps it out deletes it. */
-};
+#define OTHERS_TIMEOUT_NS PA_NS_PER_S
+#define CONFINE_TIMEOUT_NS (100 * PA_NS_PER_MS) /* for the start or stop of a profile */
+#define OTHERS_POLL_NS (PA_NS_PER_MS / 10)
 
 static struct {
 	struct pa_lock lock; /* start, stop; PA_LOCK_CONFIG */
-	struct slot *slots;
-	int64_t period_ns;   /* constant while ticks are on; at most 1 s */
-	bool running;        /* guard: lock */
-	int32_t filters;     /* seccomp filters of who starts; guard: lock */
-	PA_ATOMIC(int32_t) room; /* timers that may still be made; relaxed */
-	PA_ATOMIC(uint32_t) confined; /* a thread has more: it may start others; relaxed */
-	/* Threads that make or delete their own timer now: stop waits for them; acq_rel. */
+	/* Claimed and armed by CAS; the thread that swaps a timer out deletes it. */
+	PA_ATOMIC(int32_t) *timers;
+	uint32_t tids;                /* number of timers: greater than each tid */
+	int64_t period_ns;            /* constant while ticks are on; at most 1 s */
+	bool running;                 /* guard: lock */
+	int32_t filters;              /* seccomp filters of the starting thread; guard: lock */
+	PA_ATOMIC(int32_t) room;      /* number of timers that may still be created; relaxed */
+	PA_ATOMIC(uint32_t) confined; /* a thread has more filters: it may create threads;
+				       * relaxed */
+	/* Threads that are creating or deleting their own timer: stop waits for them; acq_rel. */
 	PA_ATOMIC(uint32_t) busy;
 } state = { .lock = PA_LOCK_INIT(PA_LOCK_CONFIG) };
 
-/* The thread CPU clock of any tid: the kernel's MAKE_THREAD_CPUCLOCK(tid, CPUCLOCK_SCHED). */
+/* The CPU clock of any tid: MAKE_THREAD_CPUCLOCK(tid, CPUCLOCK_SCHED) of the kernel. */
 static clockid_t cpu_clock_of(int32_t tid)
 {
 	return (clockid_t)((~(unsigned)tid << 3) | 6);
 }
 
-static struct slot *claim_slot(int32_t tid)
+static bool claim_timer(int32_t tid)
 {
-	for (uint32_t i = 0; i < SLOTS; i++) {
-		struct slot *slot = &state.slots[((uint32_t)tid + i) & (SLOTS - 1)];
-		int32_t found = 0;
-		if (pa_cas_acq_rel(&slot->tid, &found, tid))
-			return slot;
-		if (found == tid)
-			return NULL;
-	}
-	return NULL;
+	PA_ASSERT(state.timers && tid > 0);
+	int32_t none = NO_TIMER;
+	return (uint32_t)tid < state.tids && pa_cas_acq_rel(&state.timers[tid], &none, ARMING);
 }
 
-static void delete_timer(struct slot *slot)
+static void delete_timer_id(int32_t timer)
 {
-	/* The load spares the page of a slot that was never used. */
-	int32_t timer = pa_load_acquire(&slot->timer) ? pa_swap_acq_rel(&slot->timer, 0) : 0;
-	/* Refused, by a filter of system calls: it goes on for the life of the thread. */
-	if (!timer)
-		return;
 	pa_add_relaxed(&state.room, 1);
+	/* Denied by a seccomp filter: the timer runs for the life of the thread. */
 	if (syscall(SYS_timer_delete, timer - 1) != 0)
 		pa_signal_keep();
 }
 
-/* Each timer takes one of the signals that the program may have queued: half are left to it. */
+/* True if there was one. The thread that is arming it, if any, deletes it then. */
+static bool delete_timer(int32_t tid)
+{
+	PA_ASSERT(tid > 0 && (uint32_t)tid < state.tids);
+	/* The load avoids touching the page of an unused entry. */
+	int32_t timer = pa_load_acquire(&state.timers[tid]);
+	if (timer != NO_TIMER)
+		timer = pa_swap_acq_rel(&state.timers[tid], NO_TIMER);
+	if (timer > 0)
+		delete_timer_id(timer);
+	return timer != NO_TIMER;
+}
+
+/* Each timer takes one queued signal of RLIMIT_SIGPENDING (timer_create(2)): leaves half of them to
+ * the program. */
 static bool take_room(void)
 {
 	if (pa_sub_relaxed(&state.room, 1) > 0)
@@ -88,8 +94,7 @@ static bool take_room(void)
 	return false;
 }
 
-/* A timer on tid's CPU clock whose first tick is after first_ns. False: the kernel refused. */
-static bool arm(struct slot *slot, int32_t tid, int64_t first_ns)
+static int create_timer(int32_t tid)
 {
 	struct sigevent event = { .sigev_notify = SIGEV_THREAD_ID };
 	event.sigev_signo = pa_record.signal;
@@ -97,43 +102,58 @@ static bool arm(struct slot *slot, int32_t tid, int64_t first_ns)
 	event._sigev_un._tid = tid;
 	int timer;
 	if (!take_room())
-		return false;
-	if (syscall(SYS_timer_create, cpu_clock_of(tid), &event, &timer) != 0) {
-		pa_add_relaxed(&state.room, 1);
-		return false;
-	}
-	pa_store_release(&slot->timer, timer + 1);
+		return NO_TIMER;
+	if (syscall(SYS_timer_create, cpu_clock_of(tid), &event, &timer) == 0)
+		return timer + 1;
+	pa_add_relaxed(&state.room, 1);
+	return NO_TIMER;
+}
+
+static bool set_timer(int32_t timer, int64_t first_ns)
+{
+	PA_ASSERT(first_ns > 0 && state.period_ns > 0);
 	struct itimerspec spec = {
 		.it_value = { first_ns / PA_NS_PER_S, first_ns % PA_NS_PER_S },
 		.it_interval = { state.period_ns / PA_NS_PER_S, state.period_ns % PA_NS_PER_S },
 	};
-	if (syscall(SYS_timer_settime, timer, 0, &spec, NULL) != 0) {
-		delete_timer(slot);
-		return false;
-	}
-	/* Sampling may have stopped meanwhile, and its clean-up passed this slot. */
-	if (!pa_load_acquire(&pa_on->cpu))
-		delete_timer(slot);
-	return true;
+	return syscall(SYS_timer_settime, timer - 1, 0, &spec, NULL) == 0;
+}
+
+/* Creates the claimed timer on tid's CPU clock with its first tick after first_ns. False: the
+ * kernel refused, and the claim has ended. */
+static bool arm_timer(int32_t tid, int64_t first_ns)
+{
+	int32_t claim = ARMING, timer = create_timer(tid);
+	bool set = timer != NO_TIMER && set_timer(timer, first_ns);
+	bool kept = pa_cas_acq_rel(&state.timers[tid], &claim, set ? timer : NO_TIMER);
+	if (timer != NO_TIMER && !(set && kept))
+		delete_timer_id(timer);
+	/* Sampling may have stopped meanwhile, after its clean-up passed this entry. */
+	if (!pa_load_acquire(&pa_switches->cpu))
+		delete_timer(tid);
+	return set;
 }
 
 static int64_t random_phase(struct pa_thread *thread)
 {
+	PA_ASSERT(state.period_ns > 0);
 	return (int64_t)(pa_thread_random(thread) % (uint64_t)state.period_ns);
 }
 
 /*
- * When the timer is to fire first. A phase shorter than what the calls around arm() use would let a
- * tick come after stop has given the signal back: it is left to the residue at the thread's exit.
+ * Time of the first tick. A phase shorter than the calls around arm_timer() could tick after stop
+ * has released the signal: such a tick is left to the residue at the thread's exit.
  */
 static int64_t first_tick(int64_t phase_ns)
 {
+	PA_ASSERT(phase_ns >= 0 && phase_ns < state.period_ns);
 	const int64_t least_ns = 100000;
 	return phase_ns < least_ns ? phase_ns + state.period_ns : phase_ns;
 }
 
 static void record_tick(struct pa_thread *thread, uint64_t ticks, const ucontext_t *context)
 {
+	PA_ASSERT(ticks && thread->registered);
 	struct pa_event event = {
 		.kind = PA_EVENT_CPU,
 		.flags = PA_EVENT_LEAF,
@@ -146,9 +166,10 @@ static void record_tick(struct pa_thread *thread, uint64_t ticks, const ucontext
 	bool kept;
 	if (context) {
 		struct pa_regs regs;
-		pa_regs_from_context(&regs, context);
-		kept = pa_sample_stack(&event, thread, pa_regs_cursor(&regs), &regs, false);
+		pa_arch_from_context(&regs, context);
+		kept = pa_sample_stack(&event, thread, pa_arch_cursor(&regs), &regs, false);
 	} else {
+		event.flags = PA_EVENT_EXIT;
 		kept = pa_sample_plain(&event, &thread->start_routine, 1);
 	}
 	if (kept)
@@ -161,13 +182,13 @@ void pa_tick_answer(const siginfo_t *info, const ucontext_t *context)
 {
 	int saved_errno = errno;
 	struct pa_thread *thread = &pa_thread_self;
-	if (!pa_load_relaxed(&pa_on->cpu) || thread->role == PA_ROLE_AGENT)
+	if (!pa_load_relaxed(&pa_switches->cpu) || thread->role == PA_ROLE_AGENT)
 		goto out;
 	uint64_t ticks = 1 + (uint64_t)(info->si_overrun > 0 ? info->si_overrun : 0);
-	if (pa_unlikely(!thread->met))
-		pa_thread_meet(thread);
+	if (pa_unlikely(!thread->registered))
+		pa_registry_add(thread);
 	if (pa_unlikely(thread->tid != info->si_value.sival_int)) {
-		/* A raw clone that shares its creator's TLS: it must not touch it. */
+		/* A raw clone(2) thread that shares its creator's TLS must not write it. */
 		PA_COUNT_EVENTS(lost_cpu_thread, ticks);
 		goto out;
 	}
@@ -177,72 +198,65 @@ out:
 	errno = saved_errno;
 }
 
-static void arm_existing(void *unused, int32_t tid)
+static PA_AGENT void arm_existing(void *unused, int32_t tid)
 {
+	PA_ASSERT_HELD(PA_LOCK_CONFIG);
 	(void)unused;
-	if (pa_thread_is_agent(tid))
+	if (pa_registry_is_agent(tid))
 		return;
-	bool sandboxed = pa_tasks_filters(tid) > state.filters;
+	int32_t filters = pa_tasks_filters(tid);
+	if (filters == PA_TASKS_ENDED)
+		return;
+	bool sandboxed = filters > state.filters;
 	if (sandboxed)
 		pa_store_relaxed(&state.confined, 1);
-	if (sandboxed || pa_thread_is_deaf(tid) || pa_tasks_is_of_kernel(tid)) {
+	if (sandboxed || pa_registry_refuses_signal(tid) || pa_tasks_is_of_kernel(tid)) {
 		PA_COUNT_EVENT(timers_failed);
 		return;
 	}
-	struct slot *slot = claim_slot(tid);
-	if (slot && !arm(slot, tid, first_tick(random_phase(&pa_thread_self))))
+	if (!claim_timer(tid))
+		return;
+	if (!arm_timer(tid, first_tick(random_phase(&pa_thread_self))))
 		PA_COUNT_EVENT(timers_failed);
-	/* It became so meanwhile, and found no timer to delete. */
-	if (slot && pa_thread_is_deaf(tid))
-		delete_timer(slot);
+	/* The thread's state changed meanwhile, before the timer existed. */
+	if (pa_registry_refuses_signal(tid))
+		delete_timer(tid);
 }
 
-static void enter(void)
+static void enter_ticks(void)
 {
 	pa_add_acq_rel(&state.busy, 1);
-	pa_fence_full(); /* against stop, which switches off and then looks at busy */
+	pa_fence_full(); /* pairs with stop, which switches off and then reads busy */
 }
 
-static void leave(void)
+static void leave_ticks(void)
 {
+	PA_ASSERT(pa_load_relaxed(&state.busy));
 	pa_sub_acq_rel(&state.busy, 1);
 }
 
-static void delete_timer_of(int32_t tid)
-{
-	for (uint32_t i = 0; i < SLOTS; i++) {
-		struct slot *slot = &state.slots[((uint32_t)tid + i) & (SLOTS - 1)];
-		int32_t found = pa_load_acquire(&slot->tid);
-		if (found == tid) {
-			delete_timer(slot);
-			PA_COUNT_EVENT(timers_failed);
-		}
-		if (found == tid || !found)
-			return;
-	}
-}
-
-/* Who has a tick pending gets it at the end of a system call in here at the latest. */
+/* A pending tick is delivered at the end of a system call in here at the latest. */
 static void drop_timer(int32_t tid)
 {
-	enter();
-	if (pa_load_acquire(&pa_on->cpu))
-		delete_timer_of(tid);
-	leave();
+	enter_ticks();
+	bool on = pa_load_acquire(&pa_switches->cpu) && (uint32_t)tid < state.tids;
+	if (on && delete_timer(tid))
+		PA_COUNT_EVENT(timers_failed);
+	leave_ticks();
 }
 
-void pa_tick_thread_deaf(struct pa_thread *thread)
+void pa_tick_thread_small_altstack(struct pa_thread *thread)
 {
-	int32_t tid = pa_thread_tid(thread);
-	pa_store_relaxed(&thread->deaf, 1);
+	int32_t tid = pa_registry_tid(thread);
+	pa_store_relaxed(&thread->small_altstack, 1);
 	pa_fence_full();
 	drop_timer(tid);
 }
 
-/* A timer that is being made or deleted while sampling stops may tick once more. */
+/* A timer that is created or deleted while sampling stops may tick once more. */
 static void await_others(void)
 {
-	int64_t end_ns = pa_clock_mono_ns() + OTHERS_PATIENCE_NS;
+	int64_t end_ns = pa_clock_mono_ns() + OTHERS_TIMEOUT_NS;
 	pa_fence_full();
 	/* Ends: at end_ns. */
 	while (pa_load_acquire(&state.busy)) {
@@ -250,28 +264,50 @@ static void await_others(void)
 			pa_signal_keep();
 			return;
 		}
-		pa_futex_rest(OTHERS_LOOK_NS); /* no wake: a sandbox may forbid it */
+		pa_futex_sleep(OTHERS_POLL_NS); /* no wake: a sandbox may deny it */
 	}
 }
 
-static bool have_slots(void)
+static size_t timers_bytes(void)
 {
-	size_t bytes = SLOTS * sizeof(struct slot);
-	if (state.slots) {
-		/* Zero again, and no memory held between profiles. */
-		madvise(state.slots, bytes, MADV_DONTNEED);
+	return state.tids * sizeof(state.timers[0]);
+}
+
+static bool have_timers(void)
+{
+	if (state.timers) {
+		/* Zeroes them, and holds no memory between profiles. */
+		madvise((void *)state.timers, timers_bytes(), MADV_DONTNEED);
 		return true;
 	}
-	void *memory = mmap(pa_map_place(bytes), bytes, PROT_READ | PROT_WRITE,
-		MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
-	if (memory == MAP_FAILED)
-		return false;
-	state.slots = memory;
-	return true;
+	state.tids = pa_tasks_limit(); /* may be raised later: threads above have no timer */
+	state.timers = pa_map_table(timers_bytes());
+	return state.timers != NULL;
+}
+
+/* Returns the number of timers. A claim under way counts as one. */
+static uint32_t delete_all_timers(void)
+{
+	uint32_t deleted = 0;
+	for (uint32_t tid = 1; tid < state.tids; tid++)
+		deleted += delete_timer((int32_t)tid);
+	return deleted;
+}
+
+static void stop_locked(void)
+{
+	PA_ASSERT_HELD(PA_LOCK_CONFIG);
+	PA_ASSERT(state.running && state.timers);
+	pa_store_release(&pa_switches->cpu, 0);
+	delete_all_timers();
+	await_others();
+	pa_signal_release(false); /* timers do not show which threads have had their ticks */
+	state.running = false;
 }
 
 int pa_tick_start(unsigned rate_hz)
 {
+	PA_ASSERT(rate_hz);
 	int error = -EBUSY;
 	pa_lock(&state.lock);
 	if (state.running)
@@ -280,7 +316,7 @@ int pa_tick_start(unsigned rate_hz)
 	if (!pa_sandbox_may(&pa_thread_self, PA_CALLS_TIMER | PA_CALLS_RETURN))
 		goto out;
 	error = -ENOMEM;
-	if (!have_slots())
+	if (!have_timers())
 		goto out;
 	state.period_ns = PA_NS_PER_S / rate_hz;
 	pa_store_relaxed(&state.room, pa_tasks_signal_room() / 2);
@@ -289,8 +325,11 @@ int pa_tick_start(unsigned rate_hz)
 		goto out;
 	state.running = true;
 	state.filters = pa_tasks_filters(0);
-	pa_store_release(&pa_on->cpu, 1);
-	pa_tasks_each(arm_existing, NULL);
+	pa_store_release(&pa_switches->cpu, 1);
+	if (pa_tasks_each(arm_existing, NULL) != 0) {
+		error = -ENOENT;
+		stop_locked();
+	}
 out:
 	pa_unlock(&state.lock);
 	return error;
@@ -299,48 +338,43 @@ out:
 void pa_tick_stop(void)
 {
 	pa_lock(&state.lock);
-	if (state.running) {
-		pa_store_release(&pa_on->cpu, 0);
-		for (uint32_t i = 0; i < SLOTS; i++)
-			delete_timer(&state.slots[i]);
-		await_others();
-		pa_signal_release(false); /* timers do not tell who has had their ticks */
-		state.running = false;
-	}
+	if (state.running)
+		stop_locked();
 	pa_unlock(&state.lock);
 }
 
-static void begin(struct pa_thread *thread, struct slot *slot)
+static void begin_ticks(struct pa_thread *thread)
 {
+	PA_ASSERT(thread == &pa_thread_self && !thread->ticks_on);
 	thread->ticks_seen = 0;
 	thread->tick_base_ns = pa_clock_thread_cpu_ns();
 	thread->tick_first_ns = random_phase(thread);
-	thread->tick_slot = (uint32_t)(slot - state.slots) + 1;
-	if (!arm(slot, thread->tid, first_tick(thread->tick_first_ns))) {
-		thread->tick_slot = 0;
+	thread->ticks_on = true;
+	if (!arm_timer(thread->tid, first_tick(thread->tick_first_ns))) {
+		thread->ticks_on = false;
 		PA_COUNT_EVENT(timers_failed);
 	}
 }
 
 void pa_tick_thread_begin(struct pa_thread *thread)
 {
-	/* It has the filters of its creator, which may not allow what follows. */
+	/* It inherits its creator's filters, which may deny the calls below. */
 	if (pa_load_relaxed(&state.confined) || !pa_sandbox_begin(thread, PA_CALLS_TIMER)) {
 		PA_COUNT_EVENT(timers_failed);
 		return;
 	}
-	enter();
-	struct slot *slot = pa_load_acquire(&pa_on->cpu) ? claim_slot(thread->tid) : NULL;
-	if (slot)
-		begin(thread, slot);
-	leave();
+	enter_ticks();
+	if (pa_load_acquire(&pa_switches->cpu) && claim_timer(thread->tid))
+		begin_ticks(thread);
+	leave_ticks();
 	pa_sandbox_end();
 }
 
-/* Ticks due by the thread's CPU time that the timer did not deliver: the kernel looks at CPU timers
- * only at scheduler ticks, and a short thread may never meet one. */
-static uint64_t residue(const struct pa_thread *thread)
+/* Ticks due by the thread's CPU time that the timer did not deliver: the kernel checks CPU timers
+ * only at scheduler ticks, and a short-lived thread may see none. */
+static uint64_t residual_ticks(const struct pa_thread *thread)
 {
+	PA_ASSERT(state.period_ns > 0);
 	int64_t used_ns = pa_clock_thread_cpu_ns() - thread->tick_base_ns;
 	if (used_ns < thread->tick_first_ns)
 		return 0;
@@ -350,47 +384,44 @@ static uint64_t residue(const struct pa_thread *thread)
 
 static void charge_residue(struct pa_thread *thread)
 {
-	enter();
-	delete_timer(&state.slots[thread->tick_slot - 1]);
-	leave();
-	thread->tick_slot = 0;
-	if (!pa_load_relaxed(&pa_on->cpu))
+	PA_ASSERT(thread->ticks_on && (uint32_t)thread->tid < state.tids);
+	enter_ticks();
+	delete_timer(thread->tid);
+	leave_ticks();
+	thread->ticks_on = false;
+	if (!pa_load_relaxed(&pa_switches->cpu))
 		return;
-	uint64_t ticks = residue(thread);
+	uint64_t ticks = residual_ticks(thread);
 	if (ticks)
 		record_tick(thread, ticks, NULL);
 }
 
 void pa_tick_thread_end(struct pa_thread *thread)
 {
-	if (thread->tick_slot && pa_sandbox_begin(thread, PA_CALLS_TIMER | PA_CALLS_WHO)) {
+	if (thread->ticks_on && pa_sandbox_begin(thread, PA_CALLS_TIMER | PA_CALLS_IDENTITY)) {
 		charge_residue(thread);
 		pa_sandbox_end();
 	}
-	thread->tick_slot = 0;
+	thread->ticks_on = false;
 }
 
 void pa_tick_thread_confined(struct pa_thread *thread)
 {
-	if (thread->tick_slot) {
+	if (thread->ticks_on) {
 		charge_residue(thread);
 		PA_COUNT_EVENT(timers_failed);
 	} else {
-		drop_timer(pa_thread_tid(thread));
+		drop_timer(pa_registry_tid(thread));
 	}
 }
 
 void pa_tick_all_confined(void)
 {
-	if (!pa_lock_timed(&state.lock, CONFINE_PATIENCE_NS))
+	if (!pa_lock_timed(&state.lock, CONFINE_TIMEOUT_NS))
 		return;
 	if (state.running) {
-		pa_store_release(&pa_on->cpu, 0);
-		for (uint32_t i = 0; i < SLOTS; i++) {
-			if (pa_load_relaxed(&state.slots[i].timer))
-				PA_COUNT_EVENT(timers_failed);
-			delete_timer(&state.slots[i]);
-		}
+		pa_store_release(&pa_switches->cpu, 0);
+		PA_COUNT_EVENTS(timers_failed, delete_all_timers());
 		await_others();
 		pa_signal_release_now();
 		state.running = false;
@@ -404,7 +435,7 @@ void pa_tick_atfork_child(void)
 	if (state.running)
 		state.running = false;
 	pa_reset(&state.busy, 0);
-	/* The slots name timers of the parent: ids that mean nothing here. */
-	if (state.slots)
-		madvise(state.slots, SLOTS * sizeof(struct slot), MADV_DONTNEED);
+	/* The timer ids are the parent's, and invalid here. */
+	if (state.timers)
+		madvise((void *)state.timers, timers_bytes(), MADV_DONTNEED);
 }

@@ -1,10 +1,14 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /*
- * CPU ticks: one POSIX timer a thread on its CPU clock, delivered to that thread by a real-time
- * signal of our own, so a program that uses SIGPROF or ITIMER_PROF itself is not disturbed.
+ * CPU ticks: one POSIX timer per thread on its CPU clock, delivered to that thread by a real-time
+ * signal of the agent, so that a program which uses SIGPROF or ITIMER_PROF itself is not disturbed.
  *
- * Threads that exist when sampling starts get their timer from the agent's thread; those born while
- * it runs make their own. The first tick of each comes after a random part of the period, and what
- * a thread has used since its last tick is charged when it exits, so short threads count.
+ * Threads that exist when sampling starts get their timer from an agent thread; threads created
+ * later create their own. The first tick comes after a random part of the period, and CPU time
+ * since the last tick is charged when the thread exits, so short-lived threads count.
+ *
+ * Context: as marked. Lock: PA_LOCK_CONFIG in start and stop. When queued signals run out, threads
+ * have no timer (timers_failed).
  */
 #ifndef PA_TICK_H
 #define PA_TICK_H
@@ -15,33 +19,32 @@
 #include "thread.h"
 
 /*
- * Sampling on, at rate_hz (1..1000) ticks a second of CPU time and thread. 0; -EBUSY: on already;
- * -EADDRINUSE: the program has a handler for our signal; -EPERM: filters of system calls forbid it;
- * -ENOMEM.
+ * Starts sampling at rate_hz (1..1000) ticks per second of each thread's CPU time. 0; -EBUSY:
+ * already on; -EADDRINUSE: the program has a handler for the agent's signal; -EPERM: a seccomp
+ * filter denies it; -ENOENT: /proc does not list the threads of this process; -ENOMEM.
  */
 PA_AGENT int pa_tick_start(unsigned rate_hz);
 
-/* Sampling off; no timer and no signal of ours is left when it returns. */
+/* Stops sampling; when it returns, no timer exists and no signal is pending. */
 PA_AGENT void pa_tick_stop(void);
 
-/* In a new thread while ticks are on; and at its exit. start_routine: what a residue is charged to.
- */
+/* In a new thread while ticks are on, and at its exit. The residue is charged to start_routine. */
 PA_APP void pa_tick_thread_begin(struct pa_thread *thread);
 PA_APP void pa_tick_thread_end(struct pa_thread *thread);
 
-/* Our signal came, from a timer. */
+/* In the agent's handler, for a signal of a timer. */
 PA_SIGNAL void pa_tick_answer(const siginfo_t *info, const ucontext_t *context);
 
-/* In a forked child: no timers there. */
+/* In a forked child: timers are not inherited. */
 PA_BOOT void pa_tick_atfork_child(void);
 
-/* No tick comes to the calling thread from here on; it is counted as without a timer. */
-PA_APP void pa_tick_thread_deaf(struct pa_thread *thread);
+/* Deletes the calling thread's timer; it counts as a thread without one. */
+PA_APP void pa_tick_thread_small_altstack(struct pa_thread *thread);
 
-/* Before the calling thread enters a sandbox: as above; what it has used so far is charged. */
+/* Before the calling thread enters a sandbox: as above, and charges its CPU time so far. */
 PA_APP void pa_tick_thread_confined(struct pa_thread *thread);
 
-/* Before all threads do: deletes all timers. */
+/* Before all threads enter one: deletes all timers. */
 PA_APP void pa_tick_all_confined(void);
 
 #endif

@@ -1,16 +1,18 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 #include "buffer.h"
 
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 
 #include "../base/utf8.h"
 
 #define FIRST_BYTES 4096
 
-/* Room for count more bytes and a NUL. */
-static bool make_room(struct pa_buffer *buffer, size_t count)
+/* Makes room for count more bytes and a NUL. */
+static bool make_buffer_room(struct pa_buffer *buffer, size_t count)
 {
 	if (buffer->failed || count >= PA_BUFFER_MAX - buffer->length) {
 		buffer->failed = true;
@@ -34,7 +36,7 @@ static bool make_room(struct pa_buffer *buffer, size_t count)
 
 void pa_buffer_add(struct pa_buffer *buffer, const void *bytes, size_t count)
 {
-	if (!make_room(buffer, count))
+	if (!make_buffer_room(buffer, count))
 		return;
 	if (count)
 		memcpy(buffer->bytes + buffer->length, bytes, count);
@@ -54,12 +56,30 @@ void pa_buffer_format(struct pa_buffer *buffer, const char *format, ...)
 	va_start(args, format);
 	va_copy(again, args);
 	int count = vsnprintf(NULL, 0, format, args);
-	if (count >= 0 && make_room(buffer, (size_t)count)) {
+	if (count >= 0 && make_buffer_room(buffer, (size_t)count)) {
 		vsnprintf(buffer->bytes + buffer->length, (size_t)count + 1, format, again);
 		buffer->length += (size_t)count;
 	}
 	va_end(again);
 	va_end(args);
+}
+
+/* The control characters U+0080 to U+009F. */
+static bool is_high_control(const char *text)
+{
+	return (unsigned char)text[0] == 0xc2 && (unsigned char)text[1] < 0xa0;
+}
+
+void pa_buffer_line(struct pa_buffer *buffer, const char *text)
+{
+	while (*text) {
+		size_t count = pa_utf8_char(text, SIZE_MAX, true);
+		if (count && !is_high_control(text))
+			pa_buffer_add(buffer, text, count);
+		else
+			pa_buffer_format(buffer, "\\x%02x", (unsigned char)*text);
+		text += count && !is_high_control(text) ? count : 1;
+	}
 }
 
 void pa_buffer_html(struct pa_buffer *buffer, const char *text)
@@ -97,6 +117,16 @@ void pa_buffer_json(struct pa_buffer *buffer, const char *text)
 	for (; (piece = pa_utf8_piece(text, SIZE_MAX, false)).source; text += piece.source)
 		add_json_piece(buffer, piece.bytes, piece.count);
 	pa_buffer_text(buffer, "\"");
+}
+
+void pa_buffer_time(struct pa_buffer *buffer, int64_t wall_ns)
+{
+	time_t seconds = (time_t)(wall_ns / PA_NS_PER_S);
+	struct tm tm = { 0 };
+
+	gmtime_r(&seconds, &tm);
+	pa_buffer_format(buffer, "%04d-%02d-%02dT%02d:%02d:%02dZ", tm.tm_year + 1900, tm.tm_mon + 1,
+		tm.tm_mday, tm.tm_hour, tm.tm_min, tm.tm_sec);
 }
 
 void pa_buffer_free(struct pa_buffer *buffer)

@@ -1,20 +1,23 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 #include "fgprof.h"
 
 #include <stdlib.h>
 #include <string.h>
 
 #include "../base/clock.h"
-#include "../profile/symbols.h"
+#include "../symbols/symbols.h"
 #include "../profile/wall.h"
 #include "folded.h"
-#include "profiles.h"
+#include "profile_endpoints.h"
 #include "query.h"
 #include "reply.h"
+#include "worker_wait.h"
 
 #define SECONDS 30
 #define VALUE_BYTES 64
 
 struct task {
+	struct pa_worker_wait wait;
 	int64_t seconds;
 	bool folded;
 	struct pa_snapshot *snapshot;
@@ -22,17 +25,17 @@ struct task {
 
 /* ---- on the render thread ---- */
 
-static int run(void *arg, const struct pa_sink *sink)
+static int run_fgprof(void *arg, const struct pa_sink *sink)
 {
 	const struct task *task = arg;
-	int error = task->folded ? pa_folded_write(task->snapshot, sink)
-				 : pa_encode_profile(task->snapshot, sink);
+	int error = task->folded ? pa_folded_write(task->snapshot, sink) :
+				   pa_encode_profile(task->snapshot, sink);
 
-	pa_symbols_rest();
+	pa_symbols_end_request();
 	return error;
 }
 
-static void drop(void *arg)
+static void drop_fgprof(void *arg)
 {
 	struct task *task = arg;
 
@@ -42,8 +45,8 @@ static void drop(void *arg)
 
 /* ---- on the worker ---- */
 
-/* NULL, or what is wrong with it. */
-static const char *read_query(const char *query, struct task *task)
+/* Returns NULL, or the text of the error. */
+static const char *read_fgprof_query(const char *query, struct task *task)
 {
 	char seconds[VALUE_BYTES], format[VALUE_BYTES];
 
@@ -58,9 +61,9 @@ static const char *read_query(const char *query, struct task *task)
 	return NULL;
 }
 
-/* The last roll comes after the end, so that it accounts for all of the time. False: the client
- * left. */
-static bool roll_for(struct pa_http *http, int64_t ns)
+/* Takes thread dumps for ns. The last dump comes after the end, so that it accounts for the whole
+ * time. False: the client has disconnected. */
+static bool dump_threads_for(struct pa_http *http, int64_t ns)
 {
 	int64_t now_ns = pa_clock_mono_ns(), end_ns = now_ns + ns, pause_ns = PA_WALL_PERIOD_NS;
 
@@ -69,59 +72,87 @@ static bool roll_for(struct pa_http *http, int64_t ns)
 		if (!pa_http_wait(http, pause_ns < left_ns ? pause_ns : left_ns))
 			return false;
 		now_ns = pa_clock_mono_ns();
-		pause_ns = pa_wall_roll();
+		pause_ns = pa_wall_dump();
 	}
 	return true;
 }
 
-static void answer(struct pa_http *http, const struct task *given, const char *file)
+/* Frees the task. */
+static void refuse_fgprof(struct pa_http *http, struct task *task, const char *why)
 {
-	struct task *task = malloc(sizeof(*task));
-	const struct pa_job_work work = { .run = run, .drop = drop, .arg = task };
-
-	if (!task) {
-		pa_snapshot_free(given->snapshot);
-		pa_reply_no_job(http, -ENOMEM);
-		return;
-	}
-	*task = *given;
-	pa_reply_work(http, &work, PA_PROFILES_TURN_NS, file, pa_profiles_explain);
+	drop_fgprof(task);
+	pa_reply_error(http, 500, why);
 }
 
-static void answer_rolls(struct pa_http *http, struct task *task, const char *file)
+/* Returns the file name; NULL: the response is shown as text. */
+static const char *fgprof_file_of(const struct task *task)
 {
+	return task->folded ? NULL : pa_wall_profile.name;
+}
+
+/* Passes the task to the job, or frees it. */
+static void answer_fgprof(struct pa_http *http, struct task *task)
+{
+	const struct pa_job_work work = { .run = run_fgprof, .drop = drop_fgprof, .arg = task };
+
+	pa_reply_work(http, &work, PA_PROFILE_ENDPOINTS_LONG_QUEUE_NS, fgprof_file_of(task),
+		pa_profile_endpoints_explain);
+}
+
+static const char *explain_wall_begin(int error)
+{
+	return error == -EBUSY ? "Could not enable fgprof: wall-clock profiling already in use" :
+				 "Could not enable fgprof: out of memory";
+}
+
+static void answer_dumps(struct pa_http *http, struct pa_worker_wait *wait)
+{
+	struct task *task = (struct task *)wait;
 	int error = pa_wall_begin();
 
 	if (error) {
-		pa_reply_error(http, 500, error == -EBUSY
-			? "Could not enable fgprof: wall-clock profiling already in use"
-			: "Could not enable fgprof: out of memory");
+		refuse_fgprof(http, task, explain_wall_begin(error));
 		return;
 	}
-	bool there = roll_for(http, pa_profiles_ns(task->seconds));
+	bool there = dump_threads_for(http, pa_profile_endpoints_ns(task->seconds));
 	task->snapshot = pa_wall_end();
-	if (!there) {
-		pa_snapshot_free(task->snapshot);
-		pa_reply_error(http, 500, "context canceled");
-	} else if (!task->snapshot) {
-		pa_reply_error(http, 500, pa_profiles_explain(PA_PROFILES_NONE));
-	} else {
-		answer(http, task, file);
-	}
+	if (!there)
+		refuse_fgprof(http, task, "context canceled");
+	else if (!task->snapshot)
+		refuse_fgprof(http, task, pa_profile_endpoints_explain(PA_PROFILE_ENDPOINTS_NONE));
+	else
+		answer_fgprof(http, task);
+}
+
+static const char *fgprof_refusal(const struct pa_worker_wait *wait)
+{
+	(void)wait;
+	return pa_wall_is_taken() ? explain_wall_begin(-EBUSY) : NULL;
 }
 
 void pa_fgprof_answer(struct pa_http *http, const struct pa_request *request)
 {
-	struct task task = { .snapshot = NULL };
-	const char *wrong = read_query(request->query, &task);
-	const char *file = task.folded ? NULL : pa_wall_kind.name;
+	struct task given = {
+		.wait = {
+			.go = answer_dumps,
+			.drop = drop_fgprof,
+			.refusal = fgprof_refusal,
+			.until_ns = pa_clock_mono_ns() + PA_PROFILE_ENDPOINTS_QUEUE_NS,
+		},
+	};
+	const char *wrong = read_fgprof_query(request->query, &given);
 
-	if (wrong)
+	if (wrong) {
 		pa_reply_error(http, 400, wrong);
-	else if (!pa_http_claim(http))
-		pa_reply_crowded(http);
-	else if (request->method == PA_REQUEST_HEAD)
-		pa_reply_no_work(http, file);
-	else
-		answer_rolls(http, &task, file);
+	} else if (request->method == PA_REQUEST_METHOD_HEAD) {
+		pa_reply_no_work(http, fgprof_file_of(&given));
+	} else {
+		struct task *task = malloc(sizeof(*task));
+		if (!task) {
+			pa_reply_no_job(http, -ENOMEM);
+			return;
+		}
+		*task = given;
+		pa_worker_wait_begin(http, &task->wait);
+	}
 }

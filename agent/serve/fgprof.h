@@ -1,14 +1,17 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /*
- * /debug/fgprof: the wall-clock profile of the next seconds, with the parameters of fgprof's.
+ * /debug/fgprof: wall-clock profile of the next seconds, with the parameters of
+ * github.com/felixge/fgprof.
  *
- * Context: PA_AGENT, the worker of the request, which calls the rolls; rendering in a job.
+ * Context: PA_AGENT, the worker of the request, which takes a thread dump every PA_WALL_PERIOD_NS;
+ * the encoding is a render job. One profile at a time; a second request gets 500.
  */
 #ifndef PA_FGPROF_H
 #define PA_FGPROF_H
 
 #include "http.h"
 
-/* ?seconds=N, 30; ?format=pprof, or folded: text for flame graphs. */
+/* ?seconds=N (30); ?format=pprof (default) or folded: text for flame graphs. */
 PA_AGENT void pa_fgprof_answer(struct pa_http *http, const struct pa_request *request);
 
 #endif

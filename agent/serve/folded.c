@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 #include "folded.h"
 
 #include <errno.h>
@@ -5,10 +6,11 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "../../proto/look_up.h"
 #include "../../proto/text_stack.h"
 #include "../base/utf8.h"
 
-#define VALUE 1 /* ns */
+#define VALUE 1 /* index of the nanoseconds */
 #define NS_PER_US 1000
 
 struct line {
@@ -23,7 +25,7 @@ struct folded {
 	size_t count;
 };
 
-static int compare(const void *a, const void *b)
+static int compare_lines(const void *a, const void *b)
 {
 	uint32_t left = ((const struct line *)a)->stack->id;
 	uint32_t right = ((const struct line *)b)->stack->id;
@@ -31,13 +33,13 @@ static int compare(const void *a, const void *b)
 	return (left > right) - (left < right);
 }
 
-/* By stack, each once. */
-static void fill_lines(struct folded *folded, const struct pa_snapshot *snapshot)
+/* Fills one line per stack, with the sum of its samples. */
+static void fill_folded_lines(struct folded *folded, const struct pa_snapshot *snapshot)
 {
 	for (size_t i = 0; i < snapshot->sample_count; i++)
 		folded->lines[i] = (struct line){ snapshot->samples[i].stack,
 			(uint64_t)snapshot->samples[i].values[VALUE] };
-	qsort(folded->lines, snapshot->sample_count, sizeof(struct line), compare);
+	qsort(folded->lines, snapshot->sample_count, sizeof(struct line), compare_lines);
 	for (size_t i = 0; i < snapshot->sample_count; i++) {
 		struct line *last = folded->count ? &folded->lines[folded->count - 1] : NULL;
 		if (last && last->stack == folded->lines[i].stack)
@@ -47,8 +49,8 @@ static void fill_lines(struct folded *folded, const struct pa_snapshot *snapshot
 	}
 }
 
-/* A semicolon is between two frames: names of Rust have some. */
-static void put_name(struct folded *folded, const char *name)
+/* Replaces semicolons, which separate frames: Rust names such as [u8; 4] contain them. */
+static void put_folded_name(struct folded *folded, const char *name)
 {
 	struct pa_utf8_piece piece;
 
@@ -62,16 +64,17 @@ static void put_name(struct folded *folded, const char *name)
 	}
 }
 
-static void put_location(struct folded *folded, uint32_t loc_id)
+static void put_folded_location(struct folded *folded, uint32_t loc_id)
 {
 	struct pa_text_frames frames;
 
 	if (!pa_text_stack_frames(&folded->stacks, loc_id, &frames))
 		return;
 	if (!frames.count)
-		pa_text_writer_format(&folded->writer, "0x%" PRIxPTR, pa_sites_loc(loc_id)->pc);
+		pa_text_writer_format(&folded->writer, "0x%" PRIxPTR,
+			pa_stack_table_loc(loc_id)->pc);
 	for (uint32_t i = frames.count; i-- > 0;) {
-		put_name(folded, frames.at[i].function->name);
+		put_folded_name(folded, frames.at[i].function->name);
 		if (i)
 			pa_text_writer_put(&folded->writer, ";", 1);
 	}
@@ -82,7 +85,7 @@ static void put_line(struct folded *folded, const struct line *line)
 	if (line->ns < NS_PER_US)
 		return;
 	for (uint32_t i = line->stack->depth; i-- > 0 && !folded->writer.error;) {
-		put_location(folded, line->stack->locs[i]);
+		put_folded_location(folded, line->stack->locs[i]);
 		if (i)
 			pa_text_writer_put(&folded->writer, ";", 1);
 	}
@@ -99,7 +102,9 @@ int pa_folded_write(const struct pa_snapshot *snapshot, const struct pa_sink *si
 	folded.lines = malloc(snapshot->sample_count * sizeof(struct line));
 	if (!folded.lines)
 		return -ENOMEM;
-	fill_lines(&folded, snapshot);
+	fill_folded_lines(&folded, snapshot);
+	if (pa_look_up_snapshot(snapshot, sink) < 0)
+		pa_text_writer_fail(&folded.writer, -ENOMEM);
 	for (size_t i = 0; i < folded.count && !folded.writer.error; i++)
 		put_line(&folded, &folded.lines[i]);
 	pa_text_writer_flush(&folded.writer);

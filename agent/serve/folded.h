@@ -1,8 +1,10 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Folded stacks, the text that flame graphs are drawn from: a line "outermost;...;innermost NUMBER"
- * for each stack, its threads together.
+ * Folded stacks, the input of flame graphs: one line "outermost;...;innermost NUMBER" per stack,
+ * summed over threads.
  *
- * Context: PA_AGENT, the render thread only (it symbolizes).
+ * Context: PA_AGENT, the render thread only (it symbolizes). Memory: one table of the stacks, freed
+ * on return.
  */
 #ifndef PA_FOLDED_H
 #define PA_FOLDED_H
@@ -10,8 +12,9 @@
 #include "../../proto/encode.h"
 
 /*
- * Of a profile whose second value is nanoseconds: microseconds. Stacks of less are left out, and
- * those that differ in addresses only have lines of their own. 0, -ECANCELED, -ENOMEM.
+ * The second value of the profile must be nanoseconds; NUMBER is microseconds. Stacks below 1 us
+ * are left out; stacks that differ only in addresses get separate lines. Returns 0, -ECANCELED or
+ * -ENOMEM.
  */
 PA_AGENT int pa_folded_write(const struct pa_snapshot *snapshot, const struct pa_sink *sink);
 

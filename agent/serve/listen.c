@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 #include "listen.h"
 
 #include <arpa/inet.h>
@@ -11,17 +12,21 @@
 
 #include "../base/clock.h"
 #include "../base/lock.h"
-#include "../base/say.h"
-#include "../base/seat.h"
-#include "../profile/core.h"
-#include "owner.h"
+#include "../base/log.h"
+#include "../base/newer_libc.h"
+#include "../base/thread_slot.h"
+#include "../core/core.h"
+#include "port_owner.h"
 
-#define BACKLOG 128
+/* More than clients open at once: a client that finds the backlog full retries after a second
+ * (tcp(7)). */
+#define BACKLOG 1024
 #define OWNER_NS (300 * PA_NS_PER_MS)
+#define SELF_BYTES 24
 #define REFUSED_NS (100 * PA_NS_PER_MS)
 
-/* More than any wait of ours, or of the server's, is for. */
-#define POLLS_MAX 128
+/* More than any caller polls. */
+#define POLLS_MAX 200
 
 static const struct timespec soon = { .tv_nsec = PA_NS_PER_MS };
 
@@ -36,23 +41,23 @@ int pa_listen_raise(int fd, bool files_private)
 	return raised;
 }
 
-/* What wakes a thread that is to leave is polled as well. */
+/* ppoll() that also returns when the calling thread is asked to leave. */
 static int poll_and_mind(struct pollfd *fds, nfds_t count, const struct timespec *timeout)
 {
 	struct pollfd all[POLLS_MAX + 1];
-	int bell = count <= POLLS_MAX ? pa_seat_bell() : -1;
+	int wake_fd = count <= POLLS_MAX ? pa_thread_slot_wake_fd() : -1;
 
-	if (bell < 0) {
+	if (wake_fd < 0) {
 		int ready = ppoll(fds, count, timeout, NULL);
-		pa_seat_mind();
+		pa_thread_slot_checkpoint();
 		return ready;
 	}
 	if (count)
 		memcpy(all, fds, count * sizeof(*fds));
-	all[count] = (struct pollfd){ .fd = bell, .events = POLLIN };
+	all[count] = (struct pollfd){ .fd = wake_fd, .events = POLLIN };
 	int ready = ppoll(all, count + 1, timeout, NULL);
-	pa_seat_mind();
-	/* It may not leave now: what it holds it gives back soon. */
+	pa_thread_slot_checkpoint();
+	/* The thread may not leave yet; it returns what it holds soon. */
 	if (ready > 0 && all[count].revents)
 		return ppoll(fds, count, &soon, NULL);
 	if (count)
@@ -69,14 +74,14 @@ int pa_listen_wait(struct pollfd *fds, nfds_t count, int64_t timeout_ns)
 	if (ready >= 0 || timeout_ns == 0)
 		return ready;
 	bool longer = timeout_ns < 0 || timeout_ns > REFUSED_NS;
-	pa_futex_rest(longer ? REFUSED_NS : timeout_ns);
+	pa_futex_sleep(longer ? REFUSED_NS : timeout_ns);
 	return ready;
 }
 
 /* ---- the address ---- */
 
-/* 0, or what getaddrinfo said. localhost is not looked up: it must never be anything else. */
-static int resolve(const char *host, struct in_addr *address)
+/* Returns 0 or getaddrinfo()'s error. localhost is not looked up: it must always be 127.0.0.1. */
+static int resolve_host(const char *host, struct in_addr *address)
 {
 	const struct addrinfo hints = { .ai_family = AF_INET, .ai_socktype = SOCK_STREAM };
 	struct addrinfo *found;
@@ -102,7 +107,7 @@ static bool is_loopback(const struct sockaddr_in *address)
 	return ntohl(address->sin_addr.s_addr) >> 24 == IN_LOOPBACKNET;
 }
 
-static void describe(struct pa_listen *out, const char *host)
+static void describe_listen(struct pa_listen *out, const char *host)
 {
 	char address[INET_ADDRSTRLEN] = "";
 
@@ -114,7 +119,7 @@ static void describe(struct pa_listen *out, const char *host)
 
 /* ---- the socket ---- */
 
-/* Two sockets with SO_REUSEADDR may both be bound: then it is listen() that says EADDRINUSE. */
+/* Two sockets with SO_REUSEADDR may both be bound: then listen() fails with EADDRINUSE (ip(7)). */
 static int bind_and_listen(int fd, struct sockaddr_in *address)
 {
 	const int on = 1;
@@ -145,88 +150,109 @@ static int try_address(struct sockaddr_in address, bool files_private, struct pa
 	return 0;
 }
 
-static void rest(int64_t ns)
-{
-	int64_t end_ns = pa_clock_mono_ns() + ns;
-
-	for (int64_t left_ns = ns; left_ns > 0; left_ns = end_ns - pa_clock_mono_ns())
-		pa_futex_rest(left_ns);
-}
-
-static int try_again(const struct sockaddr_in *address, const struct pa_listen_policy *policy,
+/*
+ * While the parent lives the address counts as in use, even if the parent has not bound it yet:
+ * otherwise, on a busy machine, a child could bind first and the parent would report the address as
+ * in use.
+ */
+static int try_wanted(const struct sockaddr_in *address, const struct pa_listen_policy *policy,
 	struct pa_listen *out)
 {
-	int error = try_address(*address, policy->files_private, out);
-
-	for (unsigned i = 0; error == -EADDRINUSE && i < policy->retries; i++) {
-		rest(policy->retry_ns);
-		error = try_address(*address, policy->files_private, out);
-	}
-	return error;
+	if (address->sin_port && policy->parent && getppid() == policy->parent)
+		return -EADDRINUSE;
+	return try_address(*address, policy->files_private, out);
 }
 
 /* ---- what is said ---- */
 
-static void say_in_use(const struct pa_settings *settings, const struct sockaddr_in *wanted,
+/* "pid 4712: " for a child: its lines follow those of its parent. */
+static const char *name_self(char self[SELF_BYTES], const struct pa_listen_policy *policy)
+{
+	self[0] = '\0';
+	if (policy->child)
+		snprintf(self, SELF_BYTES, "pid %d: ", getpid());
+	return self;
+}
+
+static void say_in_use(const struct pa_settings *settings, const char *self,
 	const struct pa_listen *out)
 {
-	char quoted[PA_SAY_QUOTED_BYTES], name[PA_SAY_QUOTED_BYTES];
+	char quoted[PA_LOG_QUOTED_BYTES], name[PA_LOG_QUOTED_BYTES];
 	char who[sizeof(name) + 32] = "";
-	struct pa_owner owner;
+	struct pa_port_owner owner;
 
-	if (pa_owner_find(wanted, OWNER_NS, &owner))
+	if (pa_port_owner_find(&out->wanted, OWNER_NS, &owner))
 		snprintf(who, sizeof(who), " (pid %d %s)", owner.pid,
-			pa_say_quote(name, sizeof(name), owner.name));
-	pa_say("listen %s: address already in use%s; serving %s",
-		pa_say_quote(quoted, sizeof(quoted), settings->address), who, out->url);
+			pa_log_quote(name, sizeof(name), owner.name));
+	pa_log("%slisten %s: address already in use%s; serving %s", self,
+		pa_log_quote(quoted, sizeof(quoted), settings->address), who, out->url);
 }
 
-static void say_failure(const struct pa_settings *settings, const char *why)
+static void say_failure(const struct pa_settings *settings, const char *self, const char *why)
 {
-	char quoted[PA_SAY_QUOTED_BYTES];
+	char quoted[PA_LOG_QUOTED_BYTES];
 
-	pa_say("listen %s: %s; not serving",
-		pa_say_quote(quoted, sizeof(quoted), settings->address), why);
+	pa_log("%slisten %s: %s; not serving", self,
+		pa_log_quote(quoted, sizeof(quoted), settings->address), why);
 }
 
-/* Not strerror: its text is the locale's, and its buffer the program's. */
-static const char *error_text(int error)
+static void say_bound(const struct pa_settings *settings, const char *self,
+	const struct pa_listen *out)
 {
-	const char *text = strerrordesc_np(-error);
-	return text ? text : "unknown error";
+	if (out->fallback)
+		say_in_use(settings, self, out);
+	else if (settings->log == PA_ENV_LOG_INFO)
+		pa_log("%sserving %s", self, out->url);
+}
+
+/* Binds to the first free one: the address served before, the one of the settings, any port. */
+static int try_addresses(const struct pa_listen_policy *policy, struct pa_listen *out)
+{
+	struct sockaddr_in any = { .sin_family = AF_INET };
+	int error = policy->again ? try_address(*policy->again, policy->files_private, out) :
+				    -EADDRINUSE;
+
+	any.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+	if (error)
+		error = try_wanted(&out->wanted, policy, out);
+	if (error != -EADDRINUSE)
+		return error;
+	out->fallback = true;
+	return try_address(any, policy->files_private, out);
 }
 
 int pa_listen_open(const struct pa_settings *settings, const struct pa_listen_policy *policy,
 	struct pa_listen *out)
 {
+	char self[SELF_BYTES];
 	struct sockaddr_in wanted = { .sin_family = AF_INET, .sin_port = htons(settings->port) };
+	int unknown = resolve_host(settings->host, &wanted.sin_addr);
 
-	*out = (struct pa_listen){ .fd = -1 };
-	int unknown = resolve(settings->host, &wanted.sin_addr);
-	if (unknown) {
-		if (policy->may_say)
-			say_failure(settings, gai_strerror(unknown));
-		return -EADDRNOTAVAIL;
-	}
-	int error = policy->again ? try_address(*policy->again, policy->files_private, out)
-				  : -EADDRINUSE;
-	if (error)
-		error = try_again(&wanted, policy, out);
-	if (error == -EADDRINUSE) {
-		struct sockaddr_in any = { .sin_family = AF_INET };
-		any.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
-		out->fallback = true;
-		error = try_address(any, policy->files_private, out);
-	}
-	if (error) {
-		if (policy->may_say)
-			say_failure(settings, error_text(error));
-		return error;
-	}
-	describe(out, settings->host);
-	if (policy->may_say && out->fallback)
-		say_in_use(settings, &wanted, out);
-	else if (policy->may_say && settings->log == PA_LOG_INFO)
-		pa_say("serving %s", out->url);
-	return 0;
+	*out = (struct pa_listen){ .fd = -1, .wanted = wanted };
+	int error = unknown ? -EADDRNOTAVAIL : try_addresses(policy, out);
+	if (!error)
+		describe_listen(out, settings->host);
+	if (error && policy->may_say)
+		say_failure(settings, name_self(self, policy),
+			unknown ? gai_strerror(unknown) : pa_newer_libc_error(-error));
+	else if (policy->may_say)
+		say_bound(settings, name_self(self, policy), out);
+	return error;
+}
+
+bool pa_listen_move(const struct pa_settings *settings, struct pa_listen *listen,
+	bool files_private)
+{
+	struct pa_listen moved = { .fd = -1, .wanted = listen->wanted };
+
+	if (try_address(moved.wanted, files_private, &moved) != 0)
+		return false;
+	bool done = dup3(moved.fd, listen->fd, O_CLOEXEC) >= 0;
+	close(moved.fd);
+	if (!done)
+		return false;
+	moved.fd = listen->fd;
+	*listen = moved;
+	describe_listen(listen, settings->host);
+	return true;
 }

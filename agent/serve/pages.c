@@ -1,29 +1,40 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 #include "pages.h"
 
 #include <errno.h>
 #include <fcntl.h>
+#include <gnu/libc-version.h>
 #include <stdio.h>
 #include <string.h>
-#include <time.h>
+#include <sys/utsname.h>
 #include <unistd.h>
 
 #include "../base/arena.h"
 #include "../base/clock.h"
-#include "../profile/core.h"
+#include "../base/newer_libc.h"
+#include "../base/version.h"
+#include "../core/core.h"
+#include "../profile/allocator_notes.h"
+#include "../profile/recording.h"
 #include "../profile/snapshot.h"
-#include "clients.h"
+#include "../profile/snapshot_take.h"
+#include "../symbols/symbols.h"
+#include "client_budget.h"
+#include "delta_clients.h"
+#include "proc_process.h"
 
 #define HOOKS_MAX 512
 #define READ_BYTES 4096
 
 /* ---- index ---- */
 
-/* Go's url.URL.String for a path of one segment: what is no plain character is percent-encoded. */
-static void add_url(struct pa_buffer *out, const char *name)
-{
-	static const char plain[] = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ"
-				    "0123456789-_.~$&+,/:;=@";
+#define PLAIN "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-_.~/"
+/* Those and what Go's url.URL.String does not encode in a path of one segment. */
+#define PLAIN_IN_PATH PLAIN "$&+,:;=@"
 
+/* Percent-encodes all bytes but those of plain. */
+static void add_url(struct pa_buffer *out, const char *name, const char *plain)
+{
 	for (; *name; name++) {
 		if (strchr(plain, *name))
 			pa_buffer_add(out, name, 1);
@@ -32,16 +43,31 @@ static void add_url(struct pa_buffer *out, const char *name)
 	}
 }
 
-static void add_row(struct pa_buffer *out, const struct pa_pages_row *row)
+static void add_index_row(struct pa_buffer *out, const struct pa_pages_row *row)
 {
 	struct pa_buffer url = { 0 };
 
-	add_url(&url, row->name);
+	add_url(&url, row->name, PLAIN_IN_PATH);
 	pa_buffer_format(out, "<tr><td>%zu</td><td><a href='", row->count);
 	pa_buffer_html(out, url.bytes ? url.bytes : "");
 	pa_buffer_text(out, "?debug=1'>");
 	pa_buffer_html(out, row->name);
 	pa_buffer_text(out, "</a></td></tr>\n");
+	pa_buffer_free(&url);
+}
+
+/* Go's rows stay as they are, so the links are in a table of their own. It is shown to the right of
+ * Go's, so that its rows are on the same lines. */
+static void add_graph_row(struct pa_buffer *out, const struct pa_pages_row *row)
+{
+	struct pa_buffer url = { 0 };
+
+	add_url(&url, row->name, PLAIN);
+	pa_buffer_text(out, "<tr><td><a href='ui#profile=");
+	pa_buffer_html(out, url.bytes ? url.bytes : "");
+	pa_buffer_text(out, "' aria-label='graph of ");
+	pa_buffer_html(out, row->name);
+	pa_buffer_text(out, "'>graph</a></td></tr>\n");
 	pa_buffer_free(&url);
 }
 
@@ -54,24 +80,36 @@ static void add_description(struct pa_buffer *out, const struct pa_pages_row *ro
 	pa_buffer_text(out, "</li>\n");
 }
 
+static void add_index_note(void *out, const char *text)
+{
+	pa_buffer_text(out, "<p>\nNote: ");
+	pa_buffer_html(out, text);
+	pa_buffer_text(out, "\n</p>\n");
+}
+
 void pa_pages_index(struct pa_buffer *out, const struct pa_pages_row *rows, size_t count)
 {
 	pa_buffer_text(out,
 		"<!DOCTYPE html>\n<html>\n<head>\n"
 		"<title>/debug/pprof/</title>\n"
-		"<style>.profile-name { display: inline-block; width: 6rem; }</style>\n"
+		"<style>.profile-name { display: inline-block; width: 6rem; }\n"
+		".rows { display: flex; }</style>\n"
 		"</head>\n<body>\n"
 		"/debug/pprof/\n"
 		"<p>Set debug=1 as a query parameter to export in legacy text format</p>\n"
 		"Types of profiles available:\n"
-		"<table>\n<thead><td>Count</td><td>Profile</td></thead>\n");
+		"<div class=rows>\n<table>\n<thead><td>Count</td><td>Profile</td></thead>\n");
 	for (size_t i = 0; i < count; i++)
-		add_row(out, &rows[i]);
+		add_index_row(out, &rows[i]);
+	pa_buffer_text(out, "</table>\n<table>\n<thead><td><br></td></thead>\n");
+	for (size_t i = 0; i < count; i++)
+		add_graph_row(out, &rows[i]);
 	pa_buffer_text(out,
-		"</table>\n"
+		"</table>\n</div>\n"
 		"<a href=\"goroutine?debug=2\">full goroutine stack dump</a>\n<br>\n"
-		"<a href=\"agent\">state of the agent</a>\n"
-		"<p>\nProfile Descriptions:\n<ul>\n");
+		"<a href=\"agent\">state of the agent</a>\n");
+	pa_allocator_notes(add_index_note, out);
+	pa_buffer_text(out, "<p>\nProfile Descriptions:\n<ul>\n");
 	for (size_t i = 0; i < count; i++)
 		add_description(out, &rows[i]);
 	pa_buffer_text(out, "</ul>\n</p>\n</body>\n</html>\n");
@@ -90,7 +128,8 @@ int pa_pages_cmdline(struct pa_buffer *out)
 	while ((got = read(fd, bytes, sizeof(bytes))) > 0)
 		pa_buffer_add(out, bytes, (size_t)got);
 	close(fd);
-	/* Each argument ends in a NUL there; one of them is not between two. */
+	/* Each argument in /proc/PID/cmdline ends with a NUL; the last one is removed (Go joins
+	 * with NUL). */
 	if (out->length && out->bytes[out->length - 1] == '\0')
 		out->length--;
 	return 0;
@@ -98,7 +137,7 @@ int pa_pages_cmdline(struct pa_buffer *out)
 
 /* ---- the agent ---- */
 
-/* The same facts in two forms. */
+/* Writes the same facts as text or as JSON. */
 struct sheet {
 	struct pa_buffer *out;
 	bool json;
@@ -121,8 +160,8 @@ static void end_section(struct sheet *sheet)
 		pa_buffer_text(sheet->out, "}");
 }
 
-/* The value follows. text: the key as a reader wants it. */
-static void add_key(struct sheet *sheet, const char *key, const char *text)
+/* Begins a row; the value follows. text: the key in the text form. */
+static void add_key_row(struct sheet *sheet, const char *key, const char *text)
 {
 	if (!sheet->json) {
 		pa_buffer_format(sheet->out, "  %s: ", text);
@@ -143,7 +182,7 @@ static void end_row(struct sheet *sheet)
 
 static void add_counter(struct sheet *sheet, const char *key, const char *text, uint64_t value)
 {
-	add_key(sheet, key, text);
+	add_key_row(sheet, key, text);
 	pa_buffer_format(sheet->out, "%llu", (unsigned long long)value);
 	end_row(sheet);
 }
@@ -155,7 +194,7 @@ static void add_number(struct sheet *sheet, const char *key, uint64_t value)
 
 static void add_text(struct sheet *sheet, const char *key, const char *value)
 {
-	add_key(sheet, key, key);
+	add_key_row(sheet, key, key);
 	if (sheet->json)
 		pa_buffer_json(sheet->out, value);
 	else
@@ -165,27 +204,33 @@ static void add_text(struct sheet *sheet, const char *key, const char *value)
 
 static void add_flag(struct sheet *sheet, const char *key, bool value)
 {
-	add_key(sheet, key, key);
+	add_key_row(sheet, key, key);
 	pa_buffer_text(sheet->out, sheet->json ? value ? "true" : "false" : value ? "yes" : "no");
 	end_row(sheet);
+}
+
+/* By this and the pid another agent confirms that it asks the right process; 0: unknown. */
+static uint64_t own_start_ticks(void)
+{
+	struct pa_proc_process self;
+
+	return pa_proc_process_read(pa_proc_process_self(), &self) ? self.start_ticks : 0;
 }
 
 static void add_life(struct sheet *sheet, const struct pa_listen *listener)
 {
 	const struct pa_bridge *bridge = pa_core_bridge;
-	time_t start = (time_t)(bridge->start_wall_ns / PA_NS_PER_S);
-	char started[80];
-	struct tm tm = { 0 };
+	struct pa_buffer started = { 0 };
 
-	gmtime_r(&start, &tm);
-	snprintf(started, sizeof(started), "%04d-%02d-%02dT%02d:%02d:%02dZ", tm.tm_year + 1900,
-		tm.tm_mon + 1, tm.tm_mday, tm.tm_hour, tm.tm_min, tm.tm_sec);
+	pa_buffer_time(&started, bridge->start_wall_ns);
 	begin_section(sheet, "agent");
 	add_text(sheet, "version", PA_VERSION);
 	add_number(sheet, "pid", (uint64_t)getpid());
+	add_number(sheet, "process_start_ticks", own_start_ticks());
 	add_text(sheet, "url", listener ? listener->url : "");
 	add_flag(sheet, "address_was_in_use", listener && listener->fallback);
-	add_text(sheet, "started", started);
+	add_text(sheet, "started", started.bytes ? started.bytes : "");
+	pa_buffer_free(&started);
 	add_number(sheet, "uptime_seconds",
 		(uint64_t)((pa_clock_mono_ns() - bridge->start_mono_ns) / PA_NS_PER_S));
 	add_flag(sheet, "forked", bridge->forked);
@@ -193,7 +238,20 @@ static void add_life(struct sheet *sheet, const struct pa_listen *listener)
 	end_section(sheet);
 }
 
-/* A setting shows its default only where it differs. */
+static void add_environment(struct sheet *sheet)
+{
+	char missing[PA_NEWER_LIBC_MISSING_BYTES];
+	struct utsname kernel;
+
+	pa_newer_libc_missing(missing);
+	begin_section(sheet, "environment");
+	add_text(sheet, "glibc", gnu_get_libc_version());
+	add_text(sheet, "missing_in_glibc", missing[0] ? missing : "nothing");
+	add_text(sheet, "kernel", uname(&kernel) == 0 ? kernel.release : "unknown");
+	end_section(sheet);
+}
+
+/* In the text form the default is shown only if it differs. */
 static void emit_setting(void *arg, const char *variable, const char *value, const char *preset)
 {
 	struct sheet *sheet = arg;
@@ -202,7 +260,7 @@ static void emit_setting(void *arg, const char *variable, const char *value, con
 		add_text(sheet, variable, value);
 		return;
 	}
-	add_key(sheet, variable, variable);
+	add_key_row(sheet, variable, variable);
 	pa_buffer_format(sheet->out, "%s (default %s)", value, preset[0] ? preset : "none");
 	end_row(sheet);
 }
@@ -214,22 +272,44 @@ static void add_settings(struct sheet *sheet)
 	end_section(sheet);
 }
 
-/* Which section a counter belongs to. Events and nanoseconds do not add up, so each has its own. */
-enum place { PLACE_EVENTS, PLACE_DROPS, PLACE_DROPPED_NS };
+/*
+ * Section of a counter. Events, bytes and nanoseconds must not be added up, so each has its own
+ * section.
+ */
+enum place { PLACE_EVENTS, PLACE_DROPS, PLACE_DROPPED_BYTES, PLACE_DROPPED_NS };
 
-static enum place place_of(const char *counter)
+static enum place place_of_counter(const char *counter)
 {
 	if (strncmp(counter, "ns_of_lost_", strlen("ns_of_lost_")) == 0)
 		return PLACE_DROPPED_NS;
-	return pa_counter_is_loss(counter) ? PLACE_DROPS : PLACE_EVENTS;
+	if (strncmp(counter, "bytes_of_lost_", strlen("bytes_of_lost_")) == 0)
+		return PLACE_DROPPED_BYTES;
+	return pa_counters_is_loss(counter) ? PLACE_DROPS : PLACE_EVENTS;
+}
+
+/* JSON keys are an interface: a counter keeps the key under which it was first published. */
+static const char *key_of_counter(const char *counter)
+{
+	static const struct {
+		const char *counter, *key;
+	} kept[] = {
+		{ "deferred_stacks", "cold_stacks" },
+		{ "dump_answers", "roll_answers" },
+		{ "suspends_late", "asides_late" },
+	};
+
+	for (size_t i = 0; i < PA_COUNT(kept); i++)
+		if (strcmp(counter, kept[i].counter) == 0)
+			return kept[i].key;
+	return counter;
 }
 
 static void add_counters(struct sheet *sheet, enum place place)
 {
 	const struct pa_counters *counters = pa_core_bridge->counters;
-#define X(name, text)                                                                             \
-	if (place_of(#name) == place)                                                             \
-		add_counter(sheet, #name, text, pa_load_relaxed(&counters->name));
+#define X(name, text)                         \
+	if (place_of_counter(#name) == place) \
+		add_counter(sheet, key_of_counter(#name), text, pa_load_relaxed(&counters->name));
 	PA_COUNTERS(X)
 #undef X
 }
@@ -253,8 +333,7 @@ static void add_drops(struct sheet *sheet, const struct pa_profile_stats *stats)
 		stats->allocs_dropped);
 	add_counter(sheet, "live_dropped", "allocations not seen in use: live-object table full",
 		stats->live_dropped);
-	add_counter(sheet, "frees_unknown", "frees without their allocation",
-		stats->frees_unknown);
+	add_counter(sheet, "frees_unknown", "frees without their allocation", stats->frees_unknown);
 	add_counter(sheet, "frees_missed", "frees found when the address was used again",
 		stats->frees_missed);
 	add_counter(sheet, "revives_unknown", "objects taken for freed: realloc failed",
@@ -269,7 +348,10 @@ static void add_drops(struct sheet *sheet, const struct pa_profile_stats *stats)
 	add_counter(sheet, "creations_dropped", "creations of threads dropped: sample table full",
 		stats->creations_dropped);
 	add_counter(sheet, "stacks_dropped", "stacks dropped: stack table full",
-		stats->sites.overflowed);
+		stats->stack_table.overflowed);
+	end_section(sheet);
+	begin_section(sheet, "dropped_bytes");
+	add_counters(sheet, PLACE_DROPPED_BYTES);
 	end_section(sheet);
 	begin_section(sheet, "dropped_ns");
 	add_counters(sheet, PLACE_DROPPED_NS);
@@ -297,9 +379,11 @@ static void add_tables(struct sheet *sheet, const struct pa_profile_stats *stats
 	add_number(sheet, "mutex_records", stats->mutex_records);
 	add_number(sheet, "create_records", stats->create_records);
 	add_number(sheet, "values", stats->values);
-	add_number(sheet, "delta_clients", pa_clients_stats().known);
-	add_number(sheet, "stacks", stats->sites.stacks);
-	add_number(sheet, "locations", stats->sites.locs);
+	add_number(sheet, "delta_clients", pa_delta_clients_stats().known);
+	add_number(sheet, "stacks", stats->stack_table.stacks);
+	add_number(sheet, "locations", stats->stack_table.locs);
+	add_counter(sheet, "lines_lacking", "locations whose lines were not read yet",
+		pa_symbols_lacking());
 	end_section(sheet);
 }
 
@@ -309,8 +393,41 @@ static void add_memory(struct sheet *sheet, const struct pa_profile_stats *stats
 	add_counter(sheet, "record_bytes", "recording side, bytes mapped",
 		pa_core_bridge->memory_bytes());
 	add_counter(sheet, "core_bytes", "collecting side, bytes mapped", pa_map_bytes());
-	add_counter(sheet, "table_bytes", "tables among them, bytes",
-		stats->table_bytes + pa_clients_stats().bytes);
+	add_counter(sheet, "table_bytes", "tables among them, bytes", stats->table_bytes);
+	end_section(sheet);
+}
+
+/* The effective rates: delta clients and ?seconds=N enable what the settings leave off. */
+static void add_recording(struct sheet *sheet)
+{
+	begin_section(sheet, "recording");
+	add_counter(sheet, "block_rate_ns", "ns of waiting an event, 0 = off",
+		pa_recording_block_rate_ns());
+	add_counter(sheet, "mutex_fraction", "critical sections an event, 0 = off",
+		pa_recording_mutex_fraction());
+	end_section(sheet);
+}
+
+static void add_budget(struct sheet *sheet)
+{
+	struct pa_client_budget_stats budget = pa_client_budget_stats();
+	struct pa_delta_clients_stats clients = pa_delta_clients_stats();
+
+	begin_section(sheet, "kept_for_clients");
+	add_counter(sheet, "limit_bytes", "bytes, at most",
+		PA_CLIENT_BUDGET_KEPT_BYTES + PA_CLIENT_BUDGET_JOBS_BYTES);
+	add_counter(sheet, "peak_bytes", "bytes, the most so far", budget.peak);
+	add_counter(sheet, "delta_bytes", "for delta clients, bytes",
+		budget.used[PA_CLIENT_BUDGET_DELTAS]);
+	add_counter(sheet, "waiting_bytes", "for deltas with seconds, bytes",
+		budget.used[PA_CLIENT_BUDGET_WAITING]);
+	add_counter(sheet, "flight_bytes", "for the flight recorder's answers, bytes",
+		budget.used[PA_CLIENT_BUDGET_FLIGHT]);
+	add_counter(sheet, "job_bytes", "for answers being written, bytes",
+		budget.used[PA_CLIENT_BUDGET_JOBS]);
+	add_counter(sheet, "deltas_dropped", "delta clients that had to begin anew",
+		clients.dropped);
+	add_counter(sheet, "refused", "times that there was no room", budget.refused);
 	end_section(sheet);
 }
 
@@ -334,18 +451,33 @@ static void add_hooks(struct sheet *sheet)
 	end_section(sheet);
 }
 
+static void add_allocators(struct sheet *sheet)
+{
+	char text[PA_ALLOCATOR_NOTES_BYTES];
+	const char *path;
+
+	begin_section(sheet, "allocators");
+	for (uint32_t i = 0; pa_allocator_notes_get(i, &path, text); i++)
+		add_text(sheet, path, text);
+	end_section(sheet);
+}
+
 void pa_pages_agent(struct pa_buffer *out, const struct pa_listen *listener, bool json)
 {
 	struct pa_profile_stats stats = pa_profile_stats();
 	struct sheet sheet = { .out = out, .json = json };
 
 	add_life(&sheet, listener);
+	add_environment(&sheet);
 	add_settings(&sheet);
 	add_events(&sheet, &stats);
 	add_drops(&sheet, &stats);
 	add_ring(&sheet);
 	add_tables(&sheet, &stats);
 	add_memory(&sheet, &stats);
+	add_recording(&sheet);
+	add_budget(&sheet);
 	add_hooks(&sheet);
+	add_allocators(&sheet);
 	pa_buffer_text(out, json ? "}\n" : "");
 }

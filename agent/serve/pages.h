@@ -1,8 +1,9 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /*
- * The pages that are no profile: the index, the command line, the agent about itself.
+ * Pages that are not profiles: the index, the command line, the agent's own state.
  *
- * Context: PA_AGENT. The builders are functions of what they are given; the answers run on the
- * worker of the request.
+ * Context: PA_AGENT, any worker. No lock. Each function appends to the caller's buffer, whose
+ * failed flag reports a lack of memory.
  */
 #ifndef PA_PAGES_H
 #define PA_PAGES_H
@@ -17,16 +18,14 @@ struct pa_pages_row {
 	size_t count;
 };
 
-/* HTML; rows in the order given. */
+/* HTML; rows in the given order. */
 PA_AGENT void pa_pages_index(struct pa_buffer *out, const struct pa_pages_row *rows, size_t count);
 
-/* The arguments, joined by NUL, none at the end. 0 or -errno. */
+/* Arguments joined by NUL, without one at the end. Returns 0 or -errno. */
 PA_AGENT int pa_pages_cmdline(struct pa_buffer *out);
 
-/*
- * Settings as resolved, events, drops by cause, ring, memory, hooks that are not active and why. As
- * lines, or as one JSON object with an object a section. listener may be NULL: not known.
- */
+/* Resolved settings, events, drops by cause, ring, memory, inactive hooks with the reason. As
+ * lines, or as one JSON object with one object per section. listener may be NULL: unknown. */
 PA_AGENT void pa_pages_agent(struct pa_buffer *out, const struct pa_listen *listener, bool json);
 
 #endif

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 #include "peer.h"
 
 #include <unistd.h>
@@ -11,8 +12,8 @@ static bool is_end(const struct pa_tcp_end *end, const struct sockaddr_in *wante
 }
 
 /*
- * The client's socket is the one whose remote end is ours. One without an inode has no process any
- * more, and the kernel shows uid 0 for it (net/ipv4/tcp_ipv4.c, get_timewait4_sock).
+ * The client's socket has our address as its remote end. A socket without an inode has no process
+ * any more; the kernel shows uid 0 for it (net/ipv4/tcp_ipv4.c, get_timewait4_sock).
  */
 static bool is_of_client(void *arg, const struct pa_tcp_socket *socket)
 {
@@ -29,8 +30,8 @@ int64_t pa_peer_uid(const struct pa_request *request)
 
 	if (!request->client.sin_family || !request->server.sin_family)
 		return PA_PEER_UNKNOWN;
-	return pa_tcp_table_find(is_of_client, &copy, &socket) ? (int64_t)socket.uid
-							      : PA_PEER_UNKNOWN;
+	return pa_tcp_table_find(is_of_client, &copy, &socket) ? (int64_t)socket.uid :
+								 PA_PEER_UNKNOWN;
 }
 
 bool pa_peer_is_of_program(int64_t uid)

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 #include "query.h"
 
 #include <math.h>
@@ -9,7 +10,7 @@ static bool is_digit(char c)
 	return c >= '0' && c <= '9';
 }
 
-/* The value of a digit in bases up to 16, or 16. Never by the locale. */
+/* Returns the value of a digit in bases up to 16, otherwise 16. Independent of the locale. */
 static unsigned digit_value(char c)
 {
 	if (is_digit(c))
@@ -21,7 +22,7 @@ static unsigned digit_value(char c)
 	return 16;
 }
 
-/* The byte that "%XX" at text stands for; -1 when it is none. */
+/* Returns the byte encoded by "%XX" at text; -1: not a valid escape. */
 static int percent_value(const char *text)
 {
 	unsigned high = digit_value(text[1]);
@@ -33,7 +34,8 @@ static int percent_value(const char *text)
 
 /* ---- parameters ---- */
 
-/* One part of a query, up to end; false when it is over, or was never good. *c is the next byte. */
+/* Decodes a part of a query up to end. decode_next returns false at the end or at a bad escape; *c
+ * is the next byte. */
 struct decoder {
 	const char *at, *end;
 	bool bad;
@@ -72,7 +74,7 @@ static bool is_key(const char *from, const char *end, const char *key)
 	return !decoder.bad && at == length;
 }
 
-/* False when the encoding is bad. */
+/* False: bad escape. */
 static bool decode_value(const char *from, const char *end, char *value, size_t size)
 {
 	struct decoder decoder = { .at = from, .end = end };
@@ -109,6 +111,25 @@ bool pa_query_get(const char *query, const char *key, char *value, size_t size)
 	return false;
 }
 
+void pa_query_leave_out(const char *query, const char *key, char *out, size_t size)
+{
+	size_t length = 0;
+
+	out[0] = '\0';
+	for (const char *at = query; *at;) {
+		size_t count = strcspn(at, "&");
+		size_t key_count = strcspn(at, "=&");
+		if (!is_key(at, at + key_count, key) && length + (length ? 1 : 0) + count < size) {
+			out[length] = '&';
+			length += length ? 1 : 0;
+			memcpy(out + length, at, count);
+			length += count;
+			out[length] = '\0';
+		}
+		at += count + (at[count] == '&');
+	}
+}
+
 /* ---- numbers ---- */
 
 enum number { NUMBER_GOOD, NUMBER_RANGE, NUMBER_SYNTAX };
@@ -142,7 +163,7 @@ bool pa_query_int(const char *text, int64_t *value)
 	return parse_int(text, value) == NUMBER_GOOD;
 }
 
-/* Digits, as many as there are, added to *sum. Returns how many. */
+/* Adds a run of digits to *sum. Returns their number. */
 static int add_digits(const char **text, double *sum)
 {
 	int count = 0;
@@ -152,7 +173,7 @@ static int add_digits(const char **text, double *sum)
 	return count;
 }
 
-/* nan has no sign. */
+/* nan must not have a sign. */
 static bool is_word(const char *text, bool is_signed, double *value)
 {
 	bool endless = strcasecmp(text, "inf") == 0 || strcasecmp(text, "infinity") == 0;
@@ -161,7 +182,7 @@ static bool is_word(const char *text, bool is_signed, double *value)
 	return endless || (!is_signed && strcasecmp(text, "nan") == 0);
 }
 
-/* Not by strtod: its decimal point is the program's locale's. */
+/* Not strtod(): its decimal point depends on the program's locale. */
 bool pa_query_float(const char *text, double *value)
 {
 	bool negative = *text == '-', is_signed = negative || *text == '+';
@@ -186,7 +207,7 @@ bool pa_query_float(const char *text, double *value)
 			return false;
 		text = "";
 	}
-	/* 0 times infinity would be no number. */
+	/* 0 times infinity would be NaN. */
 	if (sum != 0)
 		sum *= pow(10, (double)exponent - fraction);
 	*value = negative ? -sum : sum;
@@ -199,7 +220,8 @@ int64_t pa_query_atoi(const char *text)
 	return parse_int(text, &value) == NUMBER_SYNTAX ? 0 : value;
 }
 
-/* The base that word says, and how long it takes to say so. As Go: "0x" with digits behind it. */
+/* Returns the base given by the prefix of word, and the prefix's length. As in Go, "0x" needs
+ * digits behind it. */
 static unsigned base_of(const char *word, size_t length, size_t *prefix)
 {
 	*prefix = 0;
@@ -217,7 +239,7 @@ static unsigned base_of(const char *word, size_t length, size_t *prefix)
 	return 8;
 }
 
-/* Each underscore stands between two digits; the base's prefix counts as a digit. */
+/* Each underscore must be between two digits; the base prefix counts as a digit. */
 static bool are_underscores_good(const char *digits, size_t length, bool prefixed)
 {
 	bool digit_before = prefixed;
@@ -245,7 +267,7 @@ uint64_t pa_query_uint(const char *word, size_t length)
 			continue;
 		if (digit >= base)
 			return 0;
-		/* Go stops at the first digit too many and says "range" whatever follows. */
+		/* Go reports a range error at the first digit too many, whatever follows. */
 		over = sum > (UINT64_MAX - digit) / base;
 		if (over)
 			return UINT64_MAX;
@@ -262,7 +284,7 @@ static bool is_unreserved(int c)
 		c == '.' || c == '_' || c == '~';
 }
 
-/* False when a percent sign is bad or the path does not fit. */
+/* False: bad escape, or the path does not fit. */
 static bool decode_path(const char *raw, char *path, size_t size)
 {
 	size_t at = 0;
@@ -279,10 +301,10 @@ static bool decode_path(const char *raw, char *path, size_t size)
 	return true;
 }
 
-/* Removes dot segments and empty ones, in place. path starts with a slash. */
+/* Removes dot segments and empty segments, in place. path begins with a slash. */
 static void clean_path(char *path)
 {
-	char *to = path; /* behind the last segment kept; each kept one begins with its slash */
+	char *to = path; /* behind the last segment kept; each begins with its slash */
 	const char *at = path;
 	bool slash_at_end = false;
 
@@ -313,6 +335,6 @@ enum pa_query_path pa_query_path(const char *raw, char *path, size_t size)
 		return PA_QUERY_PATH_BAD;
 	size_t length = strlen(path);
 	clean_path(path);
-	/* Cleaning only takes away: same length, same path. */
+	/* Cleaning only removes bytes: equal lengths mean equal paths. */
 	return strlen(path) == length ? PA_QUERY_PATH_CLEAN : PA_QUERY_PATH_OTHER;
 }

@@ -1,13 +1,21 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 #include "reply.h"
 
 #include <errno.h>
 #include <stdio.h>
 #include <string.h>
 
+#include "../symbols/mem_headroom.h"
 #include "buffer.h"
 
-/* What is waited for before the head goes out: a job that ends within it has a known length. */
+/* Bytes awaited before the header is sent: a job that ends within them has a known length. */
 #define FIRST_BYTES ((size_t)64 << 10)
+
+/* Bytes written per call, so that the buffer has room again soon. */
+#define PIECE_BYTES ((size_t)64 << 10)
+
+/* Interval at which a request in the render queue checks its client. */
+#define CLIENT_CHECK_NS (500 * PA_NS_PER_MS)
 
 #define DISPOSITION_BYTES 192
 
@@ -28,7 +36,7 @@ void pa_reply_error(struct pa_http *http, int status, const char *text)
 	reply_text(http, &(struct pa_http_head){ .status = status }, text);
 }
 
-void pa_reply_crowded(struct pa_http *http)
+void pa_reply_overloaded(struct pa_http *http)
 {
 	pa_reply_error(http, 503, "too many profiles are being taken; try again");
 }
@@ -71,58 +79,115 @@ void pa_reply_page(struct pa_http *http, const char *type, const char *bytes, si
 		pa_http_end(http);
 }
 
-/* What a job produces, from these bytes of it on, and the answer's end. Leaves the job. */
-static void pass_on(struct pa_http *http, struct pa_job *job, bool good, const char *bytes,
+static bool pass_piece(struct pa_http *http, struct pa_job *job, const char *bytes, size_t count)
+{
+	return pa_http_write(http, bytes, count) && pa_render_thread_consume(job, count);
+}
+
+/* Sends the output of a job, beginning with bytes. False: incomplete. Leaves the job. */
+static bool pass_on_bytes(struct pa_http *http, struct pa_job *job, bool good, const char *bytes,
 	int64_t count)
 {
 	while (good && count > 0) {
-		good = pa_http_write(http, bytes, (size_t)count);
-		pa_collect_took(job, (size_t)count);
-		count = pa_collect_read(job, 1, &bytes);
+		good = pass_piece(http, job, bytes,
+			(size_t)count < PIECE_BYTES ? (size_t)count : PIECE_BYTES);
+		count = pa_render_thread_read(job, 1, &bytes);
 	}
-	pa_collect_leave(job);
-	/* A job that failed half way has no end: so the client knows that something is missing. */
-	if (good && count == 0)
+	pa_render_thread_leave(job);
+	return good && count == 0;
+}
+
+/* False: the client disconnected before the job began. */
+static bool wait_for_job(struct pa_http *http, struct pa_job *job)
+{
+	while (!pa_render_thread_has_begun(job, CLIENT_CHECK_NS)) {
+		if (!pa_http_wait(http, 1))
+			return false;
+	}
+	return true;
+}
+
+static void reply_failed(struct pa_http *http, int error, const char *(*explain)(int error))
+{
+	if (error == -EBUSY)
+		pa_reply_no_job(http, error);
+	else
+		pa_reply_error(http, 500, explain(error));
+}
+
+bool pa_reply_part(struct pa_http *http, struct pa_job *job, const struct pa_http_head *given,
+	const bool *more, const char *(*explain)(int error))
+{
+	const char *bytes;
+	size_t whole;
+	int64_t count = wait_for_job(http, job) ? pa_render_thread_read(job, FIRST_BYTES, &bytes) :
+						  -ECANCELED;
+
+	if (!given)
+		return pass_on_bytes(http, job, true, bytes, count);
+	if (count < 0) {
+		pa_render_thread_leave(job);
+		reply_failed(http, (int)count, explain);
+		return false;
+	}
+	struct pa_http_head head = *given;
+	bool all = pa_render_thread_is_whole(job, &whole) && !*more;
+	head.length = all ? (int64_t)whole : -1;
+	return pass_on_bytes(http, job, pa_http_begin(http, &head), bytes, count);
+}
+
+void pa_reply_job(struct pa_http *http, struct pa_job *job, const struct pa_http_head *head,
+	const char *(*explain)(int error))
+{
+	const bool more = false;
+
+	/* A job that fails half way gets no end, so that the client sees a truncated response. */
+	if (pa_reply_part(http, job, head, &more, explain))
 		pa_http_end(http);
 }
 
-void pa_reply_job(struct pa_http *http, struct pa_job *job, const struct pa_http_head *given,
-	const char *(*explain)(int error))
-{
-	struct pa_http_head head = *given;
-	const char *bytes;
-	size_t whole;
-	int64_t count = pa_collect_read(job, FIRST_BYTES, &bytes);
-
-	if (count < 0) {
-		pa_collect_leave(job);
-		pa_reply_error(http, 500, explain((int)count));
-		return;
-	}
-	head.length = pa_collect_is_whole(job, &whole) ? (int64_t)whole : -1;
-	pass_on(http, job, pa_http_begin(http, &head), bytes, count);
-}
-
-void pa_reply_rest(struct pa_http *http, const struct pa_job_work *work, int64_t turn_ns)
+void pa_reply_rest(struct pa_http *http, const struct pa_job_work *work, int64_t queue_ns)
 {
 	const char *bytes;
 	struct pa_job *job;
 
-	if (pa_collect_submit(work, turn_ns, &job) != 0)
+	if (pa_render_thread_submit(work, queue_ns, &job) != 0)
 		return;
-	int64_t count = pa_collect_read(job, 1, &bytes);
-	pass_on(http, job, true, bytes, count);
+	bool there = wait_for_job(http, job);
+	int64_t count = there ? pa_render_thread_read(job, 1, &bytes) : -ECANCELED;
+	if (pass_on_bytes(http, job, there, bytes, count))
+		pa_http_end(http);
+}
+
+/* lacking: NULL if there is room again. */
+static void reply_no_room(struct pa_http *http, const char *lacking)
+{
+	char text[128];
+
+	snprintf(text, sizeof(text), "no room for a profile: %s", lacking ? lacking : "memory");
+	pa_reply_error(http, 503, text);
 }
 
 void pa_reply_no_job(struct pa_http *http, int error)
 {
 	if (error == -EBUSY)
 		pa_reply_error(http, 503, "too many profiles are being written; try again");
+	else if (error == -EDQUOT)
+		reply_no_room(http, pa_mem_headroom_lacks(PA_RENDER_THREAD_ROOM_BYTES));
 	else
 		pa_reply_error(http, 500, "out of memory");
 }
 
-static struct pa_http_head head_of(const char *file, char disposition[DISPOSITION_BYTES])
+bool pa_reply_has_room(struct pa_http *http)
+{
+	const char *lacking = pa_mem_headroom_lacks(PA_RENDER_THREAD_ROOM_BYTES);
+
+	if (lacking)
+		reply_no_room(http, lacking);
+	return !lacking;
+}
+
+static struct pa_http_head head_of_file(const char *file, char disposition[DISPOSITION_BYTES])
 {
 	if (file)
 		snprintf(disposition, DISPOSITION_BYTES, "attachment; filename=\"%s\"", file);
@@ -134,13 +199,13 @@ static struct pa_http_head head_of(const char *file, char disposition[DISPOSITIO
 	};
 }
 
-void pa_reply_work(struct pa_http *http, const struct pa_job_work *work, int64_t turn_ns,
+void pa_reply_work(struct pa_http *http, const struct pa_job_work *work, int64_t queue_ns,
 	const char *file, const char *(*explain)(int error))
 {
 	char disposition[DISPOSITION_BYTES];
-	const struct pa_http_head head = head_of(file, disposition);
+	const struct pa_http_head head = head_of_file(file, disposition);
 	struct pa_job *job;
-	int error = pa_collect_submit(work, turn_ns, &job);
+	int error = pa_render_thread_submit(work, queue_ns, &job);
 
 	if (error)
 		pa_reply_no_job(http, error);
@@ -148,11 +213,16 @@ void pa_reply_work(struct pa_http *http, const struct pa_job_work *work, int64_t
 		pa_reply_job(http, job, &head, explain);
 }
 
-void pa_reply_no_work(struct pa_http *http, const char *file)
+bool pa_reply_begin(struct pa_http *http, const char *file)
 {
 	char disposition[DISPOSITION_BYTES];
-	const struct pa_http_head head = head_of(file, disposition);
+	const struct pa_http_head head = head_of_file(file, disposition);
 
-	if (pa_http_begin(http, &head))
+	return pa_http_begin(http, &head);
+}
+
+void pa_reply_no_work(struct pa_http *http, const char *file)
+{
+	if (pa_reply_begin(http, file))
 		pa_http_end(http);
 }

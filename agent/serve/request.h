@@ -1,8 +1,9 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /*
- * One HTTP request as data: what the parser of http.c hands to everything behind it.
+ * One HTTP request as data, filled by http.c for the routes and endpoints.
  *
- * Context: PA_AGENT. All strings are the connection's: valid until the answer is complete, never
- * NULL, and never copied into the header of an answer.
+ * Context: PA_AGENT. All strings belong to the connection: valid until the response is complete,
+ * never NULL, never copied into the header of a response.
  */
 #ifndef PA_REQUEST_H
 #define PA_REQUEST_H
@@ -12,10 +13,10 @@
 #include "../base/base.h"
 
 enum pa_request_method {
-	PA_REQUEST_GET,
-	PA_REQUEST_HEAD,
-	PA_REQUEST_POST,
-	PA_REQUEST_OTHER
+	PA_REQUEST_METHOD_GET,
+	PA_REQUEST_METHOD_HEAD,
+	PA_REQUEST_METHOD_POST,
+	PA_REQUEST_METHOD_OTHER
 };
 
 struct pa_request_header {
@@ -26,12 +27,18 @@ struct pa_request_header {
 
 struct pa_request {
 	enum pa_request_method method;
-	const char *path;  /* as sent, percent signs and all, without the query */
-	const char *query; /* raw, without the '?'; "" when there is none */
-	const char *peer;  /* the client's address: "127.0.0.1" */
-	struct sockaddr_in client, server; /* the ends of the connection; sin_family 0: unknown */
+	const char *path;                  /* as sent, with percent escapes, without the query */
+	const char *query;                 /* raw, without the '?'; "" if there is none */
+	const char *peer;                  /* the client's address: "127.0.0.1" */
+	struct sockaddr_in client, server; /* both ends of the connection; sin_family 0: unknown */
 	uint32_t header_count;
 	struct pa_request_header headers[PA_REQUEST_HEADERS];
 };
+
+/* OTHER: unknown, or NULL. */
+PA_AGENT enum pa_request_method pa_request_method_of(const char *method);
+
+/* RFC 9110, 5.6.2 and 9.1: a method is a token. */
+PA_AGENT bool pa_request_is_token(const char *text);
 
 #endif

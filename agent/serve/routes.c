@@ -1,49 +1,59 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 #include "routes.h"
 
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
-#include "../profile/core.h"
-#include "../profile/snapshot.h"
+#include "../core/core.h"
+#include "../profile/allocators.h"
+#include "../profile/profile_lookup.h"
+#include "../profile/snapshot_take.h"
 #include "buffer.h"
 #include "fgprof.h"
 #include "pages.h"
-#include "profiles.h"
+#include "processes_endpoint.h"
+#include "profile_endpoints.h"
 #include "query.h"
+#include "relay.h"
+#include "relay_request.h"
 #include "reply.h"
-#include "since.h"
-#include "symbol.h"
-#include "traces.h"
+#include "delta_endpoint.h"
+#include "symbol_endpoint.h"
+#include "trace_endpoint.h"
+#include "ui_endpoint.h"
 
 #define PREFIX "/debug/pprof/"
+/* Before the name of a kind. */
+#define DELTA "delta_"
 
-/* More than the longest header that the gate lets through. */
+/* Longer than the longest header that the connection queue accepts. */
 #define PATH_BYTES 8200
-/* A name of which each byte is escaped, and the parameters. */
-#define LOCATION_BYTES (sizeof(PREFIX) + 3 * PA_CUSTOM_NAME_BYTES + 128)
-#define ROWS_MAX (32 + PA_CUSTOM_MAX)
+/* A name with each byte escaped, and the parameters. */
+#define LOCATION_BYTES (sizeof(PREFIX) + 3 * PA_CUSTOM_SET_NAME_BYTES + 128)
+#define PID_BYTES 32
+#define ROWS_MAX (32 + PA_CUSTOM_SET_MAX)
 
 typedef void answer_fn(struct pa_http *http, const struct pa_request *request);
-typedef void of_kind_fn(struct pa_http *http, const struct pa_request *request,
-	const struct pa_kind *kind);
 
 struct route {
 	const char *path;
-	answer_fn *answer;       /* or NULL: of_kind */
+	answer_fn *answer;       /* NULL: as the named profile does */
 	bool post;               /* takes POST as well */
-	const char *description; /* in the index, for one below PREFIX; NULL: not in it */
-	of_kind_fn *of_kind;
-	enum pa_kind_id kind;
+	bool open;               /* answered without the token */
+	const char *description; /* in the index, for paths below PREFIX; NULL: not listed */
+	const char *profile;     /* answer NULL: its name */
 };
 
 static struct {
 	const struct pa_listen *listener;
+	const struct pa_access *guard;
 } state;
 
-void pa_routes_init(const struct pa_listen *listener)
+void pa_routes_init(const struct pa_listen *listener, const struct pa_access *guard)
 {
 	state.listener = listener;
+	state.guard = guard;
 }
 
 static void reply_buffer(struct pa_http *http, const char *type, struct pa_buffer *buffer)
@@ -64,6 +74,7 @@ static void answer_agent(struct pa_http *http, const struct pa_request *request)
 
 	pa_query_get(request->query, "format", format, sizeof(format));
 	bool json = strcmp(format, "json") == 0;
+	pa_allocators_look();
 	pa_pages_agent(&page, state.listener, json);
 	reply_buffer(http, json ? PA_REPLY_JSON : PA_REPLY_TEXT, &page);
 }
@@ -73,16 +84,17 @@ static void answer_cmdline(struct pa_http *http, const struct pa_request *reques
 	struct pa_buffer page = { 0 };
 
 	(void)request;
-	if (pa_pages_cmdline(&page) != 0)
-		page.failed = true;
-	reply_buffer(http, PA_REPLY_TEXT, &page);
+	if (pa_pages_cmdline(&page) == 0)
+		reply_buffer(http, PA_REPLY_TEXT, &page);
+	else
+		pa_reply_error(http, 500, "/proc does not show the command line");
 }
 
 static answer_fn answer_index;
 
 /*
- * What is not a profile by its own name. Below /pprof are the paths of gperftools, which pprof asks
- * for symbols there as well. Its growth has the stacks by which the heap grew: ours are all
+ * Paths that are not the name of a kind. /pprof has the paths of gperftools, where pprof also looks
+ * for symbol. gperftools' growth profile shows the stacks that grew the heap: here it is all
  * allocations.
  */
 static const struct route routes[] = {
@@ -90,25 +102,27 @@ static const struct route routes[] = {
 	{ PREFIX "agent", .answer = answer_agent },
 	{ PREFIX "cmdline", .answer = answer_cmdline,
 		.description = "The command line invocation of the current program" },
-	{ PREFIX "profile", .answer = pa_profiles_cpu }, /* described by its kind */
-	{ PREFIX "symbol", .answer = pa_symbol_answer, .post = true,
+	{ PREFIX "processes", .answer = pa_processes_endpoint_answer },
+	{ PREFIX "profile", .answer = pa_profile_endpoints_cpu }, /* its kind has the description */
+	{ PREFIX "symbol", .answer = pa_symbol_endpoint_answer, .post = true,
 		.description = "Maps given program counters to function names. Counters can be "
 			       "specified in a GET raw query or POST body, multiple counters are "
 			       "separated by '+'." },
-	{ PREFIX "trace", .answer = pa_traces_answer,
+	{ PREFIX "targets", .answer = pa_processes_endpoint_targets },
+	{ PREFIX "trace", .answer = pa_trace_endpoint_answer,
 		.description = "A trace of execution of the current program. You can specify the "
 			       "duration in the seconds GET parameter. After you get the trace "
 			       "file, use the go tool trace command to investigate the trace." },
-	{ PREFIX "delta_block", .of_kind = pa_since_answer, .kind = PA_KIND_BLOCK },
-	{ PREFIX "delta_heap", .of_kind = pa_since_answer, .kind = PA_KIND_HEAP },
-	{ PREFIX "delta_mutex", .of_kind = pa_since_answer, .kind = PA_KIND_MUTEX },
+	{ PREFIX "ui", .answer = pa_ui_endpoint_page, .open = true },
+	{ PREFIX "ui.css", .answer = pa_ui_endpoint_style, .open = true },
+	{ PREFIX "ui.js", .answer = pa_ui_endpoint_script, .open = true },
 	{ "/debug/fgprof", .answer = pa_fgprof_answer },
 	{ "/pprof/cmdline", .answer = answer_cmdline },
-	{ "/pprof/contention", .of_kind = pa_profiles_named, .kind = PA_KIND_MUTEX },
-	{ "/pprof/growth", .of_kind = pa_profiles_named, .kind = PA_KIND_ALLOCS },
-	{ "/pprof/heap", .of_kind = pa_profiles_named, .kind = PA_KIND_HEAP },
-	{ "/pprof/profile", .answer = pa_profiles_cpu },
-	{ "/pprof/symbol", .answer = pa_symbol_answer, .post = true },
+	{ "/pprof/contention", .profile = "mutex" },
+	{ "/pprof/growth", .profile = "allocs" },
+	{ "/pprof/heap", .profile = "heap" },
+	{ "/pprof/profile", .answer = pa_profile_endpoints_cpu },
+	{ "/pprof/symbol", .answer = pa_symbol_endpoint_answer, .post = true },
 };
 
 static int compare_rows(const void *a, const void *b)
@@ -117,32 +131,29 @@ static int compare_rows(const void *a, const void *b)
 	return strcmp(left->name, right->name);
 }
 
-static struct pa_pages_row row_of(const struct pa_kind *kind)
+static struct pa_pages_row index_row_of(const struct pa_profile_ops *kind)
 {
-	return (struct pa_pages_row){ kind->name, kind->description, pa_snapshot_count_of(kind) };
+	return (struct pa_pages_row){ kind->name, kind->description, pa_snapshot_count(kind) };
 }
 
 static void answer_index(struct pa_http *http, const struct pa_request *request)
 {
 	struct pa_pages_row rows[ROWS_MAX];
 	struct pa_buffer page = { 0 };
-	uint32_t customs = pa_core_bridge->custom_total();
+	const struct pa_profile_ops *kind;
 	size_t count = 0;
 
 	(void)request;
 	pa_snapshot_sync();
+	pa_allocators_look();
 	for (size_t i = 0; i < PA_COUNT(routes) && count < ROWS_MAX; i++) {
 		if (routes[i].description)
 			rows[count++] = (struct pa_pages_row){ routes[i].path + strlen(PREFIX),
 				routes[i].description, 0 };
 	}
-	for (size_t i = 0; i < PA_KIND_COUNT && count < ROWS_MAX; i++)
-		rows[count++] = row_of(&pa_kinds[i]);
-	for (uint32_t id = 0; id < customs && count < ROWS_MAX; id++) {
-		const struct pa_kind *kind = pa_kind_custom(id);
-		if (kind)
-			rows[count++] = row_of(kind);
-	}
+	for (size_t n = 0; (kind = pa_profile_lookup_nth(n)) && count < ROWS_MAX; n++)
+		if (kind->description)
+			rows[count++] = index_row_of(kind);
 	qsort(rows, count, sizeof(rows[0]), compare_rows);
 	pa_pages_index(&page, rows, count);
 	reply_buffer(http, PA_REPLY_HTML, &page);
@@ -150,22 +161,26 @@ static void answer_index(struct pa_http *http, const struct pa_request *request)
 
 /* ---- which ---- */
 
-/* What a path stands for: one of the three, or nothing. */
+/* Target of a path: exactly one of the three, or none. */
 struct target {
-	bool home; /* not below PREFIX, but leads there */
+	bool home; /* redirects to PREFIX */
 	const struct route *route;
-	const struct pa_kind *kind;
+	const struct pa_profile_ops *kind;
+	bool delta; /* of kind: what changed since the last request of the same client */
 };
 
-/* What pa_query_path leaves escaped is in the names of the program's own profiles, if anywhere. */
-static const struct pa_kind *find_kind(const char *escaped)
+/*
+ * Decodes the escapes that pa_query_path leaves: only names chosen by the program can contain them.
+ */
+static const struct pa_profile_ops *find_kind(const char *escaped)
 {
-	char name[PA_CUSTOM_NAME_BYTES];
+	char name[PA_CUSTOM_SET_NAME_BYTES];
 	size_t length = 0;
 
 	while (*escaped && length < sizeof(name) - 1) {
 		char digits[3] = { 0 };
-		bool is_escape = *escaped == '%'; /* two digits follow, that was checked */
+		bool is_escape = *escaped == '%'; /* two digits follow, pa_query_path has checked it
+						   */
 		if (is_escape)
 			memcpy(digits, escaped + 1, 2);
 		name[length] = is_escape ? (char)strtoul(digits, NULL, 16) : *escaped;
@@ -174,7 +189,15 @@ static const struct pa_kind *find_kind(const char *escaped)
 		escaped += is_escape ? 3 : 1;
 	}
 	name[length] = '\0';
-	return *escaped ? NULL : pa_kind_find(name);
+	return *escaped ? NULL : pa_profile_lookup(name);
+}
+
+static const struct pa_profile_ops *find_delta_kind(const char *name)
+{
+	if (strncmp(name, DELTA, strlen(DELTA)) != 0)
+		return NULL;
+	const struct pa_profile_ops *kind = pa_profile_lookup(name + strlen(DELTA));
+	return kind && kind->has_delta_clients ? kind : NULL;
 }
 
 static struct target find_target(const char *path)
@@ -191,16 +214,19 @@ static struct target find_target(const char *path)
 	}
 	if (strncmp(path, PREFIX, strlen(PREFIX)) != 0)
 		return target;
-	const struct pa_kind *kind = find_kind(path + strlen(PREFIX));
+	path += strlen(PREFIX);
+	target.kind = find_delta_kind(path);
+	target.delta = target.kind != NULL;
+	const struct pa_profile_ops *kind = target.delta ? NULL : find_kind(path);
 	if (kind && kind->named)
 		target.kind = kind;
 	return target;
 }
 
-/* The parameters that are numbers, written anew: no byte of the request gets into a header. */
+/* Formats the numeric parameters anew: no byte of the request enters a header. */
 static void add_parameters(char *location, size_t size, const char *query)
 {
-	static const char *const names[] = { "debug", "gc", "seconds" };
+	static const char *const names[] = { "debug", "gc", "pid", "seconds" };
 	size_t length = strlen(location);
 	char mark = '?', text[32];
 	int64_t value;
@@ -216,8 +242,8 @@ static void add_parameters(char *location, size_t size, const char *query)
 	}
 }
 
-/* As Go writes a path: what the program calls its profiles may need escapes. */
-static void add_name(char *location, const char *name)
+/* Escapes as Go writes a path: names chosen by the program may need it. */
+static void add_escaped_name(char *location, const char *name)
 {
 	static const char plain[] = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ"
 				    "0123456789-_.~$&+,/:;=@";
@@ -228,13 +254,14 @@ static void add_name(char *location, const char *name)
 	}
 }
 
-static void move(struct pa_http *http, const struct target *target, const char *query)
+static void move_to_target(struct pa_http *http, const struct target *target, const char *query)
 {
 	char location[LOCATION_BYTES];
 
-	snprintf(location, sizeof(location), "%s", target->route ? target->route->path : PREFIX);
+	snprintf(location, sizeof(location), "%s%s", target->route ? target->route->path : PREFIX,
+		target->delta ? DELTA : "");
 	if (target->kind && !target->route)
-		add_name(location, target->kind->name);
+		add_escaped_name(location, target->kind->name);
 	add_parameters(location, sizeof(location), query);
 	pa_reply_moved(http, location);
 }
@@ -245,13 +272,13 @@ static void answer_route(struct pa_http *http, const struct pa_request *request,
 	if (route->answer)
 		route->answer(http, request);
 	else
-		route->of_kind(http, request, &pa_kinds[route->kind]);
+		pa_profile_endpoints_named(http, request, pa_profile_lookup(route->profile));
 }
 
 static bool is_method_good(enum pa_request_method method, bool post)
 {
-	return method == PA_REQUEST_GET || method == PA_REQUEST_HEAD ||
-		(post && method == PA_REQUEST_POST);
+	return method == PA_REQUEST_METHOD_GET || method == PA_REQUEST_METHOD_HEAD ||
+		(post && method == PA_REQUEST_METHOD_POST);
 }
 
 static bool takes_post(const char *request_path)
@@ -263,40 +290,97 @@ static bool takes_post(const char *request_path)
 	return target.route && target.route->post;
 }
 
-void pa_routes_answer(struct pa_http *http, const struct pa_request *request,
-	const struct pa_guard *guard)
+/* route: NULL if unknown. False: refused and answered. */
+static bool may_answer(struct pa_http *http, const struct pa_request *request,
+	const struct route *route)
 {
-	char path[PATH_BYTES];
 	const char *why;
-	int refused = pa_guard_check(guard, request, &why);
+	int refused = route && route->open ? pa_access_check_open(state.guard, request, &why) :
+					     pa_access_check(state.guard, request, &why);
 
-	if (refused) {
+	if (refused)
 		pa_reply_error(http, refused, why);
-		return;
-	}
-	enum pa_query_path kind = pa_query_path(request->path, path, sizeof(path));
-	struct target target = { 0 };
-	if (kind != PA_QUERY_PATH_BAD)
-		target = find_target(path);
-	bool post = target.route && target.route->post;
+	return !refused;
+}
+
+/*
+ * Relays the request to the process in its parameter pid. False: it is for this process, and the
+ * parameter is removed; query has room for what is left.
+ */
+static bool relay_request(struct pa_http *http, struct pa_request *request, const char *path,
+	char query[PATH_BYTES])
+{
+	static const char *const prefixes[] = { PREFIX, "/debug/fgprof", "/pprof/" };
+	char pid[PID_BYTES];
+	bool below = false;
+
+	for (size_t i = 0; i < PA_COUNT(prefixes); i++)
+		below |= strncmp(path, prefixes[i], strlen(prefixes[i])) == 0;
+	if (!below || !pa_query_get(request->query, PA_RELAY_REQUEST_PID, pid, sizeof(pid)))
+		return false;
+	if (pa_relay_answer(http, request, pid))
+		return true;
+	pa_query_leave_out(request->query, PA_RELAY_REQUEST_PID, query, PATH_BYTES);
+	request->query = query;
+	return false;
+}
+
+static void answer_own(struct pa_http *http, const struct pa_request *request,
+	const struct target *target)
+{
+	if (target->route)
+		answer_route(http, request, target->route);
+	else if (target->delta)
+		pa_delta_endpoint_answer(http, request, target->kind);
+	else if (target->kind)
+		pa_profile_endpoints_named(http, request, target->kind);
+	else
+		pa_reply_error(http, 404, "Unknown profile");
+}
+
+/* The client may ask. path: the cleaned path of the request. */
+static void answer_path(struct pa_http *http, const struct pa_request *request,
+	enum pa_query_path kind, const char *path, const struct target *target)
+{
+	char query[PATH_BYTES];
+	struct pa_request own = *request;
+	const bool post = target->route && target->route->post,
+		   is_static = target->route && target->route->open;
+	const bool known = target->home || target->route || target->kind;
+
 	if (!is_method_good(request->method, post))
 		pa_reply_method(http, post);
 	else if (kind == PA_QUERY_PATH_BAD)
 		pa_reply_error(http, 400, pa_http_reason(400));
-	else if (!target.home && !target.route && !target.kind)
-		pa_reply_error(http, 404, "Unknown profile");
-	else if (target.home || kind == PA_QUERY_PATH_OTHER)
-		move(http, &target, request->query);
-	else if (target.route)
-		answer_route(http, request, target.route);
-	else
-		pa_profiles_named(http, request, target.kind);
+	else if (known && (target->home || kind == PA_QUERY_PATH_OTHER))
+		move_to_target(http, target, request->query);
+	else if (is_static || kind == PA_QUERY_PATH_OTHER ||
+		!relay_request(http, &own, path, query))
+		answer_own(http, &own, target);
 }
 
-void pa_routes_refuse(struct pa_http *http, int status, const char *path)
+static void answer_request(struct pa_http *http, const struct pa_request *request)
+{
+	char path[PATH_BYTES];
+	enum pa_query_path kind = pa_query_path(request->path, path, sizeof(path));
+	struct target target = { 0 };
+
+	if (kind != PA_QUERY_PATH_BAD)
+		target = find_target(path);
+	if (!may_answer(http, request, kind == PA_QUERY_PATH_CLEAN ? target.route : NULL))
+		return;
+	answer_path(http, request, kind, path, &target);
+}
+
+static void refuse_request(struct pa_http *http, int status, const char *path)
 {
 	if (status == 405)
 		pa_reply_method(http, takes_post(path));
 	else
 		pa_reply_error(http, status, pa_http_reason(status));
 }
+
+const struct pa_http_handlers pa_routes_handlers = {
+	.answer = answer_request,
+	.refuse = refuse_request,
+};

@@ -1,21 +1,22 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /*
- * What is served: the one list of paths. Everything else is 404.
+ * Routes: the table of all paths that are served. Any other path gets 404.
  *
- * Context: PA_AGENT, the worker of the request. A handler answers exactly once.
+ * Context: PA_AGENT, the worker of the request. A handler sends exactly one response. State is
+ * constant after pa_routes_init; no lock.
  */
 #ifndef PA_ROUTES_H
 #define PA_ROUTES_H
 
+#include "access.h"
 #include "http.h"
 
-/* For the agent page; NULL: not known. The struct is kept. */
-PA_AGENT void pa_routes_init(const struct pa_listen *listener);
+/* listener: for the agent page; NULL: unknown. guard: checked for each request. Both are kept, not
+ * copied. */
+PA_AGENT void pa_routes_init(const struct pa_listen *listener, const struct pa_access *guard);
 
-/* Checks who asks, how and for what, and answers. */
-PA_AGENT void pa_routes_answer(struct pa_http *http, const struct pa_request *request,
-	const struct pa_guard *guard);
-
-/* A request that could not be read. path: as far as it could, or NULL; 405 says what it takes. */
-PA_AGENT void pa_routes_refuse(struct pa_http *http, int status, const char *path);
+/* answer checks access, method and path, and calls the endpoint. refuse: for 405 the Allow header
+ * lists the methods of the path. */
+extern const struct pa_http_handlers pa_routes_handlers PA_HIDDEN;
 
 #endif

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 #include "tcp_table.h"
 
 #include <errno.h>
@@ -8,12 +9,14 @@
 #include <unistd.h>
 
 #define BUFFER_BYTES 8192
+/* Each line is padded to this length (net/ipv4/tcp_ipv4.c, TMPSZ). */
+#define LINE_BYTES 150
 
-/* Number, addresses, state, then the uid as the eighth and the inode as the tenth column. */
+/* Number, addresses, state; the uid is the eighth and the inode the tenth column. */
 #define LINE " %*u: %32[0-9A-Fa-f]:%x %32[0-9A-Fa-f]:%x %x %*s %*s %*s %u %*u %lu"
 
-/* Words of an address stand in host order, each with its bytes in network order: proc(5). */
-static void parse_address(const char *text, struct pa_tcp_end *end)
+/* An address is printed as words in host order, each with its bytes in network order: proc(5). */
+static void parse_table_address(const char *text, struct pa_tcp_end *end)
 {
 	uint32_t words[4] = { 0 };
 	size_t count = strlen(text) / 8;
@@ -36,14 +39,14 @@ bool pa_tcp_table_parse(const char *line, struct pa_tcp_socket *socket)
 	if (sscanf(line, LINE, local, &local_port, remote, &remote_port, &socket->state,
 		    &socket->uid, &socket->inode) != 7)
 		return false;
-	parse_address(local, &socket->local);
-	parse_address(remote, &socket->remote);
+	parse_table_address(local, &socket->local);
+	parse_table_address(remote, &socket->remote);
 	socket->local.port = (uint16_t)local_port;
 	socket->remote.port = (uint16_t)remote_port;
 	return true;
 }
 
-/* Looks at the whole lines of the buffer and keeps the rest at its start. */
+/* Handles the complete lines of the buffer and moves the rest to its start. */
 static bool look_at_lines(char *buffer, size_t *used, pa_tcp_match_fn *match, void *arg,
 	struct pa_tcp_socket *found)
 {
@@ -60,7 +63,8 @@ static bool look_at_lines(char *buffer, size_t *used, pa_tcp_match_fn *match, vo
 	return false;
 }
 
-static bool find_in(const char *path, pa_tcp_match_fn *match, void *arg,
+/* piece: bytes that are read at once. */
+static bool find_in_table(const char *path, size_t piece, pa_tcp_match_fn *match, void *arg,
 	struct pa_tcp_socket *found)
 {
 	char buffer[BUFFER_BYTES];
@@ -68,9 +72,10 @@ static bool find_in(const char *path, pa_tcp_match_fn *match, void *arg,
 	bool is_found = false;
 	int fd = open(path, O_RDONLY | O_CLOEXEC);
 
-	/* Ends: at the end of the table, an error, or a line that fills the buffer. */
+	/* Terminates at the end of the table, at an error, or at a line that fills the buffer. */
 	while (fd >= 0 && !is_found && used < sizeof(buffer)) {
-		ssize_t got = read(fd, buffer + used, sizeof(buffer) - used);
+		size_t room = sizeof(buffer) - used;
+		ssize_t got = read(fd, buffer + used, room < piece ? room : piece);
 		if (got < 0 && errno == EINTR)
 			continue;
 		if (got <= 0)
@@ -83,9 +88,29 @@ static bool find_in(const char *path, pa_tcp_match_fn *match, void *arg,
 	return is_found;
 }
 
-/* Of the thread: the program's main thread may have moved to another network namespace. */
+/* thread-self: the program's main thread may have moved to another network namespace. */
 bool pa_tcp_table_find(pa_tcp_match_fn *match, void *arg, struct pa_tcp_socket *found)
 {
-	return find_in("/proc/thread-self/net/tcp", match, arg, found) ||
-		find_in("/proc/thread-self/net/tcp6", match, arg, found);
+	return find_in_table("/proc/thread-self/net/tcp", BUFFER_BYTES, match, arg, found) ||
+		find_in_table("/proc/thread-self/net/tcp6", BUFFER_BYTES, match, arg, found);
+}
+
+struct listeners {
+	pa_tcp_match_fn *note;
+	void *arg;
+};
+
+static bool is_last_listener(void *arg, const struct pa_tcp_socket *socket)
+{
+	const struct listeners *listeners = arg;
+
+	return socket->state != PA_TCP_LISTEN || listeners->note(listeners->arg, socket);
+}
+
+void pa_tcp_table_listeners(pa_tcp_match_fn *note, void *arg)
+{
+	struct listeners listeners = { note, arg };
+	struct pa_tcp_socket last;
+
+	find_in_table("/proc/thread-self/net/tcp", LINE_BYTES, is_last_listener, &listeners, &last);
 }

@@ -1,8 +1,9 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /*
- * The TCP sockets of our network namespace, as proc(5) shows them: /proc/net/tcp and tcp6.
+ * TCP sockets of our network namespace, from /proc/net/tcp and tcp6 (proc(5)).
  *
- * Context: PA_AGENT. Reads with a small buffer, however long the tables are; opens and closes one
- * descriptor.
+ * Context: PA_AGENT, any thread. No lock. Reads with a fixed buffer, however long the tables are;
+ * opens and closes one descriptor at a time.
  */
 #ifndef PA_TCP_TABLE_H
 #define PA_TCP_TABLE_H
@@ -16,23 +17,32 @@
 struct pa_tcp_end {
 	uint32_t address; /* IPv4 in network order, also of a mapped IPv6 address */
 	uint16_t port;    /* host order */
-	bool any;         /* no particular address */
-	bool v4;          /* address is valid: IPv4, or IPv6 that is mapped to it */
+	bool any;         /* the unspecified address */
+	bool v4;          /* address is valid: IPv4, or IPv6 mapped to it */
 };
 
 struct pa_tcp_socket {
 	struct pa_tcp_end local, remote;
 	unsigned state;
 	unsigned uid;
-	unsigned long inode; /* 0: no process has it any more */
+	unsigned long inode; /* 0: no process owns it any more */
 };
 
 typedef bool pa_tcp_match_fn(void *arg, const struct pa_tcp_socket *socket);
 
-/* The first socket that match says true of. False: none, or the tables cannot be read. */
+/*
+ * Finds the first socket for which match returns true. False: none, or the tables cannot be read.
+ */
 PA_AGENT bool pa_tcp_table_find(pa_tcp_match_fn *match, void *arg, struct pa_tcp_socket *found);
 
-/* One line of a table. False: it describes no socket (the heading). */
+/*
+ * Calls note for the IPv4 sockets that listen, until it returns true. Costs nothing per connection:
+ * the kernel lists sockets that listen first, and the others only as they are read
+ * (net/ipv4/tcp_ipv4.c, tcp_seek_last_pos).
+ */
+PA_AGENT void pa_tcp_table_listeners(pa_tcp_match_fn *note, void *arg);
+
+/* Parses one line of a table. False: it describes no socket (the heading). */
 PA_AGENT bool pa_tcp_table_parse(const char *line, struct pa_tcp_socket *socket);
 
 #endif

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* Does nothing until stdin ends. Prints "ready" first. */
 #include <stdio.h>
 #include <unistd.h>

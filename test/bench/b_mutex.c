@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /*
  * Locks and condition variables. Prints ns.
  *
@@ -34,8 +35,8 @@ static struct {
 	pthread_cond_t changed[2];
 	int turn;
 	volatile long counter;
-} shared = { PTHREAD_MUTEX_INITIALIZER,
-	{ PTHREAD_COND_INITIALIZER, PTHREAD_COND_INITIALIZER }, 0, 0 };
+} shared = { PTHREAD_MUTEX_INITIALIZER, { PTHREAD_COND_INITIALIZER, PTHREAD_COND_INITIALIZER }, 0,
+	0 };
 
 static int64_t now_ns(clockid_t clock)
 {

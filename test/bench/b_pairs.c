@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /*
  * malloc and free in pairs, 16 to 1024 bytes.
  *

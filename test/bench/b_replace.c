@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /*
  * Keeps OBJECTS live objects of 16 to 256 bytes and replaces random ones.
  *

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /*
  * The cost of one warm stack capture: our own walker and recorder, linked into this program.
  *
@@ -12,10 +13,11 @@
 #include <time.h>
 #include <unistd.h>
 
-#include "agent/profile/core.h"
-#include "agent/profile/maps.h"
-#include "agent/profile/unwind.h"
-#include "agent/record/on.h"
+#include "agent/core/core.h"
+#include "agent/modules/maps.h"
+#include "agent/unwind/unwind.h"
+#include "agent/record/switches.h"
+#include "agent/record/registry.h"
 #include "agent/record/sample.h"
 #include "agent/record/stack.h"
 
@@ -44,11 +46,11 @@ static uint32_t warm(struct pa_cursor from)
 		enum pa_walk_end end = pa_walk_run(&walk, pa_record.frames, pcs, 512, &depth);
 		struct pa_rule rule;
 
-		if (end != PA_WALK_COLD)
+		if (end != PA_WALK_DEFERRED)
 			return end == PA_WALK_COMPLETE ? depth : 0;
 		rule = pa_unwind_learn(walk.cursor.pc, walk.leaf);
-		if (!pa_frames_insert(pa_record.frames, walk.cursor.pc, walk.leaf, &rule,
-			    pa_frames_epoch(pa_record.frames)))
+		if (!pa_frame_cache_insert(pa_record.frames, walk.cursor.pc, walk.leaf, &rule,
+			    pa_frame_cache_epoch(pa_record.frames)))
 			return 0;
 	}
 	return 0;
@@ -137,7 +139,7 @@ static int boot(void)
 {
 	memset(&pa_thread_self, 0, sizeof(pa_thread_self));
 	pa_record.ring = pa_ring_create(4 << 20);
-	pa_record.frames = pa_frames_create();
+	pa_record.frames = pa_frame_cache_create();
 	pa_record.stack_depth = 512;
 	pa_record.signal = SIGRTMAX - 3;
 	pa_record.pid = getpid();
@@ -145,14 +147,14 @@ static int boot(void)
 	pa_record.main_stack_lo = pa_record.main_stack_hi - (8 << 20);
 	bridge.frames = pa_record.frames;
 	pa_core_bridge = &bridge;
-	return pa_on_boot() && !pa_unwind_init() && !pa_maps_refresh();
+	return pa_switches_boot() && !pa_unwind_init() && !pa_maps_refresh();
 }
 
 int main(void)
 {
 	if (!boot())
 		return 1;
-	pa_thread_meet(&pa_thread_self);
+	pa_registry_add(&pa_thread_self);
 	for (int depth = 20; depth <= 160; depth *= 2)
 		descend_small(depth);
 	return 0;

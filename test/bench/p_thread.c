@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* A preload that starts one idle thread: what every agent inside a process costs at least. */
 #include <pthread.h>
 #include <unistd.h>

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Requests that go out as they are written, and what comes back."""
 import http.client
 import socket

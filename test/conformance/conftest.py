@@ -1,17 +1,12 @@
-import sys
-from pathlib import Path
-
+# SPDX-License-Identifier: Apache-2.0
 import pytest
 
-sys.path.insert(0, str(Path(__file__).parent))
-sys.dont_write_bytecode = True
-
-import kit  # noqa: E402
+from conformance import comparison
 
 
 @pytest.fixture(scope="session")
 def outcome():
-    return kit.run()
+    return comparison.run()
 
 
 @pytest.fixture(scope="session")

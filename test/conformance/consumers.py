@@ -1,16 +1,17 @@
+# SPDX-License-Identifier: Apache-2.0
 """What those who read profiles insist on, beyond what Go itself keeps to: rule by rule, with a
 check or with the test that has it.
 
-The checks of single profiles are those of test/e2e/profiles.py, and some more. Each rule that is
+The checks of single profiles are those of test/lib/profiles.py, and some more. Each rule that is
 checked here has in test_rules.py a profile or an answer that breaks it.
 """
 import os
 from dataclasses import dataclass
 from typing import Callable
 
-import protos
-import profiles
-from profiles import need
+from conformance import protos
+from lib import profiles
+from lib.profiles import need
 
 NAMED = ("allocs", "block", "goroutine", "heap", "mutex", "threadcreate", "profile")
 SAMPLES_MAX, BYTES_MAX = 16000, 4 << 20
@@ -28,6 +29,7 @@ class Rule:
 
 
 # ------------------------------------------------------------------ one profile
+
 
 def main_program_comes_first(p, program):
     first = p.string_table[p.mapping[0].filename] if p.mapping else ""
@@ -59,7 +61,7 @@ def names_are_utf8(p, _):
 
 
 def alone(check):
-    """A check of test/e2e/profiles.py, which takes the profile alone."""
+    """A check of test/lib/profiles.py, which takes the profile alone."""
     def with_program(p, _):
         check(p)
     with_program.__name__ = f"profiles.{check.__name__}"
@@ -95,6 +97,7 @@ OF_PROFILES = [
 
 
 # ------------------------------------------------------------------ one answer
+
 
 def is_download(answer):
     return (answer.header("Content-Type") or "").startswith("application/octet-stream")
@@ -156,6 +159,7 @@ OF_ANSWERS = [
 
 
 # ------------------------------------------------------------------ all profiles of a name
+
 
 def kinds_never_change(bodies):
     """Else they can be neither merged nor subtracted."""
@@ -233,6 +237,7 @@ RULES = [*OF_PROFILES, *OF_ANSWERS, *OF_SCRAPES, *ELSEWHERE]
 
 
 # ------------------------------------------------------------------ applying them
+
 
 def name_of(row):
     """Of the profile that a request asks for, or None."""

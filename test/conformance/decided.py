@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """The differences that are decided, each with what Go says and what the agent says.
 
 source: where it was decided. "section 3" and rows are those of the HTTP contract; "M-" are the
@@ -6,8 +7,8 @@ manners that the agent owes the program it is a guest in. What is not in here fa
 import re
 from dataclasses import dataclass, field
 
-from programs import version_of
-from rows import CUSTOM
+from conformance.rows import CUSTOM
+from lib.go_tools import version_of
 
 
 class Any:

@@ -1,47 +1,20 @@
+# SPDX-License-Identifier: Apache-2.0
 """Builds the two programs, and starts them in pairs: one Go and the agent's."""
 import os
-import re
-import shutil
 import subprocess
-import sys
 from pathlib import Path
 
+from conformance.ask import Asked, ask
+from lib import harness
+from lib.go_tools import environment as go_environment, go_tools
+
 HERE = Path(__file__).resolve().parent
-sys.path.insert(0, str(HERE.parent / "e2e"))
-sys.dont_write_bytecode = True
-
-import harness  # noqa: E402
-from ask import ask, Asked  # noqa: E402
-
 OUT = harness.BUILD / "conformance"
 AGENT = "agent"
 
 # As test/victim/ is built: what the functions do is looked for in profiles.
 C_FLAGS = ["-std=gnu11", "-O2", "-g", "-Wall", "-Wextra", "-Werror", "-D_GNU_SOURCE", "-pthread",
            "-fno-builtin", "-fno-optimize-sibling-calls", f"-I{harness.ROOT / 'agent'}"]
-
-
-def go_tools():
-    """The distribution's go and the one on PATH, each version once: {version: path}."""
-    found = {}
-    for path in ("/usr/bin/go", shutil.which("go")):
-        if path and os.path.exists(path):
-            version = subprocess.run([path, "env", "GOVERSION"], capture_output=True, text=True,
-                                     env=go_environment(), check=True).stdout.strip()
-            found.setdefault(version, path)
-    return dict(sorted(found.items()))
-
-
-def version_of(name):
-    """ "go1.19.8" is (1, 19)."""
-    return tuple(int(n) for n in re.match(r"go(\d+)\.(\d+)", name).groups())
-
-
-def go_environment():
-    """No module, no network, no other toolchain than the one that is asked. With modules on, so
-    that a program without go.mod gets the behaviour of its own Go and not that of 1.20."""
-    return dict(os.environ, GO111MODULE="on", GOFLAGS="", GOPROXY="off", GOTOOLCHAIN="local",
-                GOWORK="off", CGO_ENABLED="0")
 
 
 def build(command, sources, output, **options):

@@ -1,11 +1,11 @@
+# SPDX-License-Identifier: Apache-2.0
 """Profiles in their binary form: what can be compared of them, and looking things up in them."""
 import os
 import re
 import time
 
-import programs  # noqa: F401  (makes the modules of test/e2e importable)
-import profiles
-from profiles import profile_pb2
+from lib import profiles
+from lib.profiles import profile_pb2
 
 
 def decode(body):
@@ -62,6 +62,7 @@ def facts(body, program=""):
 
 
 # ------------------------------------------------------------------ looking into them
+
 
 def bare(name):
     """Go's main.keeper is C's keeper."""

@@ -1,7 +1,9 @@
+# SPDX-License-Identifier: Apache-2.0
 """The list of requests. Each is sent, as it stands, to Go's program and to the agent's.
 
 id: the row of the contract that it comes from, "M-" for the manners of a guest. lane: the pair of
-programs that is asked (kit.py). seconds: it waits, so it is asked together with others of its lane.
+programs that is asked (comparison.py). seconds: it waits, so it is asked together with others of
+its lane.
 What needs more than one request is in scenes.py.
 """
 from dataclasses import dataclass, field

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """What one request cannot show. Each scene is played with Go's program and with the agent's, and
 returns facts, which must be equal.
 
@@ -9,11 +10,10 @@ import time
 from dataclasses import dataclass
 from typing import Callable
 
-import protos
-import shape
-from harness import until
-from protos import decode
-from rows import OCTETS
+from conformance import protos, shape
+from conformance.protos import decode
+from conformance.rows import OCTETS
+from lib.harness import until
 
 MIB = 1 << 20
 SCENES = []
@@ -58,6 +58,7 @@ def times(side, path):
 
 
 # ------------------------------------------------------------------ index, cmdline, symbol
+
 
 @scene("I2", "half")
 def index_counts_what_has_just_happened(side):
@@ -130,6 +131,7 @@ def a_connection_is_kept_for_the_next_request(side):
 
 
 # ------------------------------------------------------------------ CPU
+
 
 def spare_cpu(side, path, **request):
     """Asks for a CPU profile; again, as long as another one is about to end."""
@@ -206,6 +208,7 @@ def a_client_that_leaves_ends_its_cpu_profile(side):
 
 # ------------------------------------------------------------------ deltas
 
+
 @scene("R14", "main")
 def two_profiles_at_once(side):
     two, one = side.begin("mutex?seconds=2"), side.begin("heap?seconds=1")
@@ -265,6 +268,7 @@ def a_delta_has_only_what_happened_in_it(side):
 
 # ------------------------------------------------------------------ contention
 
+
 def contended(side, name, waiters, of):
     """(ns that the waiters waited, profile before, profile after)"""
     before = profile(side, name)
@@ -294,6 +298,7 @@ def who_waits_is_in_the_block_profile(side):
 
 
 # ------------------------------------------------------------------ heap
+
 
 def largest_record(text, name):
     """What is in use by the largest record whose stack has a function."""
@@ -387,6 +392,7 @@ def addresses_in_texts_and_protos_are_of_one_kind(side):
 
 
 # ------------------------------------------------------------------ threads
+
 
 @scene("G1", "main")
 def equal_stacks_are_one_row(side):

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """What can be compared of an answer: facts, {name: value}, with numbers, addresses and names
 reduced to their shape.
 
@@ -7,8 +8,8 @@ which, and facts about it follow; else it is the text itself.
 import html
 import re
 
-import protos
-from ask import HEADERS
+from conformance import protos
+from conformance.ask import HEADERS
 
 N, X = r"-?\d+", r"0x[0-9a-f]+"
 HEAP_RECORD = re.compile(rf"({N}): ({N}) \[({N}): ({N})\] @(.*)")
@@ -43,6 +44,7 @@ def body_facts(answer, program):
 
 
 # ------------------------------------------------------------------ texts of stacks
+
 
 def kind(line, record):
     """One letter for what a line of such a text is."""
@@ -194,6 +196,7 @@ def dump_facts(text):
 
 
 # ------------------------------------------------------------------ index
+
 
 def index_facts(text):
     rows = re.findall(r"<tr><td>(\d+)</td><td><a href='([^']*)'>([^<]*)</a></td></tr>", text)

@@ -1,4 +1,4 @@
-#!/usr/bin/python3
+# SPDX-License-Identifier: Apache-2.0
 """Asks Go's net/http/pprof and the agent the same questions, and prints what came of it.
 
     make conformance                 the table; exit status 1 if anything is different
@@ -8,10 +8,8 @@ A row is equal, decided (the difference is in decided.py, with its reason), or D
 """
 import sys
 
-import consumers
-import contract
-import kit
-from kit import DECIDED, DIFFERENT, EQUAL
+from conformance import comparison, consumers, contract
+from conformance.comparison import DECIDED, DIFFERENT, EQUAL
 
 WIDTH = 100
 
@@ -98,7 +96,7 @@ def print_rules(found, counted):
 
 
 def main():
-    outcome = kit.run()
+    outcome = comparison.run()
     found, counted = outcome.complaints()
     print_counts(outcome)
     if "--rows" in sys.argv:

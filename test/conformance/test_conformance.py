@@ -1,17 +1,15 @@
+# SPDX-License-Identifier: Apache-2.0
 """The agent answers as Go's net/http/pprof does, but for what is decided."""
 import os
 import re
-import subprocess
 
 import pytest
 
-import consumers
-import contract
-import programs
-import protos
-from kit import DIFFERENT, all_items
+from conformance import consumers, contract, programs, protos
+from conformance.comparison import DIFFERENT, all_items
+from lib.go_tools import Pprof, go_tools
 
-GOS = programs.go_tools()
+GOS = go_tools()
 
 
 @pytest.mark.parametrize("go", list(GOS))
@@ -55,19 +53,10 @@ def test_rule(complaints, rule):
 
 # ------------------------------------------------------------------ the real go tool pprof
 
+
 @pytest.fixture(scope="module", params=list(GOS))
 def pprof(request, tmp_path_factory):
-    folder = tmp_path_factory.mktemp("pprof")
-
-    def run(*arguments):
-        env = dict(programs.go_environment(), PPROF_TMPDIR=str(folder))
-        env.pop("LD_PRELOAD", None)
-        done = subprocess.run([GOS[request.param], "tool", "pprof", *arguments], env=env,
-                              capture_output=True, text=True, timeout=180, check=False,
-                              stdin=subprocess.DEVNULL)
-        assert done.returncode == 0, done.stderr
-        return done.stdout
-    return run
+    return Pprof(GOS[request.param], tmp_path_factory.mktemp("pprof"))
 
 
 @pytest.fixture(scope="module")
@@ -88,7 +77,7 @@ NAMES = ["allocs", "block", "goroutine", "heap", "mutex", "threadcreate"]
 
 @pytest.mark.parametrize("name", [*NAMES, "profile", *(f"{n}-delta" for n in NAMES)])
 def test_pprof_reads(pprof, files, name):
-    out = pprof("-raw", files[name][0])
+    out, _ = pprof("-raw", files[name][0])
     assert "PeriodType:" in out and "Mappings" in out
 
 
@@ -96,13 +85,13 @@ def test_pprof_reads(pprof, files, name):
                                         ("block", "delay"), ("mutex", "delay"),
                                         ("goroutine", "goroutine"), ("profile", "cpu")])
 def test_pprof_shows_the_default_view(pprof, files, name, view):
-    assert f"Type: {view}\n" in pprof("-top", files[name][0])
+    assert f"Type: {view}\n" in pprof("-top", files[name][0])[0]
 
 
 def test_pprof_merges_and_subtracts(pprof, files):
     one, two = files["heap"][:2]
-    assert "keeper" in pprof("-top", one, two)
-    assert "keeper" not in pprof("-top", "-base", one, two)
+    assert "keeper" in pprof("-top", one, two)[0]
+    assert "keeper" not in pprof("-top", "-base", one, two)[0]
 
 
 def test_inlined_frames_share_a_location(outcome):
@@ -115,12 +104,13 @@ def test_inlined_frames_share_a_location(outcome):
 
 # ------------------------------------------------------------------ the lists
 
+
 def test_places_of_rules_exist():
     root = programs.harness.ROOT
     for rule in consumers.RULES:
         path, name = rule.place().split(" ")
         if name.startswith("profiles."):
-            path, name = "test/e2e/profiles.py", name.split(".")[1]
+            path, name = "test/lib/profiles.py", name.split(".")[1]
         text = (root / path).read_text(encoding="utf-8")
         assert re.search(rf"^def {name}\(", text, re.M), rule
 

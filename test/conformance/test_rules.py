@@ -1,13 +1,14 @@
+# SPDX-License-Identifier: Apache-2.0
 """Each rule that is checked refuses something."""
 import gzip
 import time
 
 import pytest
 
-import consumers
-from ask import Answer
-from profiles import profile_pb2
-from rows import Row
+from conformance import consumers
+from conformance.ask import Answer
+from conformance.rows import Row
+from lib.profiles import profile_pb2
 
 PROGRAM = "/opt/program"
 GOOD = {"Content-Type": "application/octet-stream", "X-Content-Type-Options": "nosniff",

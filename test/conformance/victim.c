@@ -1,6 +1,7 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /*
  * What reference/main.go does, in C and with threads: the program that is asked through the agent.
- * Arguments and commands are described there; the address is read by nobody here, and what
+ * Arguments and commands are described there; the address is not used here, and what
  * PPROFAGENT_ settings say is not an argument. Functions that are looked for in profiles have the
  * same names.
  *
@@ -31,7 +32,7 @@
 static void **kept;
 static int kept_count;
 static volatile uint64_t spun;
-static const char *volatile last; /* who gave the lock up: equal functions would become one */
+static const char *volatile last; /* tells functions apart that would be merged */
 
 static int64_t now_ns(void)
 {
@@ -229,10 +230,8 @@ static void *where(const char *name)
 	static const struct {
 		const char *name;
 		void *function;
-	} functions[] = {
-		{ "keeper", (void *)keeper }, { "churner", (void *)churner },
-		{ "burner", (void *)burner }, { "first", (void *)first },
-	};
+	} functions[] = { { "keeper", (void *)keeper }, { "churner", (void *)churner },
+		{ "burner", (void *)burner }, { "first", (void *)first } };
 
 	for (size_t i = 0; i < sizeof(functions) / sizeof(functions[0]); i++) {
 		if (strcmp(functions[i].name, name) == 0)
@@ -257,9 +256,10 @@ static int obey(const char *line)
 		churner((int)count, (size_t)size);
 		puts("churned");
 	} else if (sscanf(line, "contend %31s %ld %d", name, &count, &waiters) == 3 &&
-		   waiters <= THREADS_MAX) {
-		printf("contended %" PRId64 "\n", hold(strcmp(name, "first") == 0 ? first : second,
-			count * NS_PER_MS, waiters));
+		waiters <= THREADS_MAX) {
+		printf("contended %" PRId64 "\n",
+			hold(strcmp(name, "first") == 0 ? first : second, count * NS_PER_MS,
+				waiters));
 	} else if (sscanf(line, "burn %ld", &count) == 1) {
 		start(burn, (void *)(intptr_t)count);
 		puts("burning");

@@ -1,16 +1,11 @@
-import os
-import shutil
-import subprocess
-import sys
-from pathlib import Path
-
+# SPDX-License-Identifier: Apache-2.0
 import pytest
 
-sys.path.insert(0, str(Path(__file__).parent))
-sys.dont_write_bytecode = True
+from lib import harness
+from lib.go_tools import Pprof, go_tools
+from lib.trace_client import GoTrace
 
-import harness  # noqa: E402
-import tracing  # noqa: E402
+GO_TOOLS = sorted(go_tools().items())
 
 
 @pytest.fixture
@@ -48,38 +43,11 @@ def shared_start():
         target.kill()
 
 
-def go_tools():
-    """The distribution's go and the one on PATH, each version once."""
-    found = {}
-    for path in ("/usr/bin/go", shutil.which("go")):
-        if path and os.path.exists(path):
-            version = subprocess.run([path, "env", "GOVERSION"], capture_output=True, text=True,
-                                     check=True).stdout.strip()
-            found.setdefault(version, path)
-    return found
-
-
-@pytest.fixture(scope="session", params=sorted(go_tools().items()), ids=lambda tool: tool[0])
+@pytest.fixture(scope="session", params=GO_TOOLS, ids=lambda tool: tool[0])
 def pprof(request, tmp_path_factory):
-    """pprof(ARGUMENT...) runs `go tool pprof` without local symbolization files of its own and
-    returns (stdout, stderr); it must succeed."""
-    _, go = request.param
-    folder = tmp_path_factory.mktemp("pprof")
-
-    def run(*arguments, fails=False):
-        env = dict(os.environ, PPROF_TMPDIR=str(folder), GOTOOLCHAIN="local")
-        env.pop("LD_PRELOAD", None)
-        done = subprocess.run([go, "tool", "pprof", *arguments], env=env, capture_output=True,
-                              text=True, timeout=180, check=False, stdin=subprocess.DEVNULL)
-        if fails:
-            assert done.returncode != 0, done.stdout
-        else:
-            assert done.returncode == 0, done.stderr
-        return done.stdout, done.stderr
-
-    return run
+    return Pprof(request.param[1], tmp_path_factory.mktemp("pprof"))
 
 
-@pytest.fixture(scope="module", params=sorted(go_tools().items()), ids=lambda tool: tool[0])
+@pytest.fixture(scope="module", params=GO_TOOLS, ids=lambda tool: tool[0])
 def tool(request, tmp_path_factory):
-    return tracing.GoTrace(*request.param, tmp_path_factory.mktemp("trace"))
+    return GoTrace(*request.param, tmp_path_factory.mktemp("trace"))

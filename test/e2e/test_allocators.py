@@ -1,11 +1,12 @@
+# SPDX-License-Identifier: Apache-2.0
 """Whatever allocator comes after us keeps working, and its memory is in the heap profile."""
 import json
 import os
 
 import pytest
 
-from harness import AGENT, EXACT, environment, free_port, run, until, victim
-from profiles import heap
+from lib.harness import AGENT, EXACT, environment, free_port, run, until, victim
+from lib.profiles import heap
 
 LIB = "/usr/lib/x86_64-linux-gnu/"
 OTHERS = {

@@ -1,11 +1,12 @@
+# SPDX-License-Identifier: Apache-2.0
 """pprofagent.h: what a program may ask of the agent, from C++."""
 import errno
 from pathlib import Path
 
 import pytest
 
-from harness import Target, environment, victim
-from profiles import Profile
+from lib.harness import Target, environment, victim
+from lib.profiles import Profile
 
 BUILT_IN = "list allocs block goroutine heap mutex threadcreate"
 

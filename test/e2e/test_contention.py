@@ -1,29 +1,21 @@
+# SPDX-License-Identifier: Apache-2.0
 """Block and mutex: who waited for how long, and whose critical section it was."""
 import re
 
 import pytest
 
-from harness import CONTENTION, Later, pairs, victim
-from profiles import CONTENTION_TYPES, Profile, contention
+from lib import contention_turn, lock_kinds
+from lib.harness import CONTENTION, Later, victim
+from lib.profiles import CONTENTION_TYPES, Profile, contention
 
 MS = 1_000_000
 
 
-class Turn:
-    """What a program did on a line of its input: its own figures, and what both profiles gained."""
-
-    def __init__(self, target, line):
-        before = {name: contention(target, name) for name in ("block", "mutex")}
-        self.truth = pairs(target.ask(line, line.split()[0]))
-        self.now = {name: contention(target, name) for name in before}
-        self.before = before
-
+class Turn(contention_turn.Turn):
     def gained(self, name, value, leaf, over=None):
         """Over the stacks whose innermost frame is leaf, and that have a function over."""
-        return sum(sign * s.values[value]
-                   for sign, profile in ((1, self.now[name]), (-1, self.before[name]))
-                   for s in profile.samples
-                   if re.fullmatch(leaf, s.names[0]) and (not over or s.has(over)))
+        return self.gained_by(name, value, lambda s: re.fullmatch(leaf, s.names[0]) and
+                              (not over or s.has(over)))
 
     def block(self, leaf, value="delay"):
         return self.gained("block", value, leaf)
@@ -48,31 +40,11 @@ def waiter(shared_start):
 
 # ------------------------------------------------------------------ locks
 
-# kind: (innermost functions of the waiters, of main when it gives the lock up, of the waiters then)
-LOCKS = {
-    kind: (f"lock_{kind}", f"unlock_{kind}", f"unlock_{kind}")
-    for kind in ("mutex", "recursive", "errorcheck", "adaptive", "robust", "inherit", "shared",
-                 "spin", "mtx")
-} | {
-    "write": ("lock_read|lock_write", "unlock_rwlock", "unlock_rwlock"),
-    "read": ("lock_write", "unlock_rwlock", "unlock_rwlock"),
-    "timed": ("timed_mutex|clock_mutex", "unlock_mutex", "unlock_mutex"),
-    "mtx_timed": ("timed_mtx", "unlock_mtx", "unlock_mtx"),
-    "rw_timed": ("timed_read|timed_write|clock_read|clock_write", "unlock_rwlock",
-                 "unlock_rwlock"),
-    "cond": ("lock_mutex", "park_cond", "unlock_mutex"),
-    "cond_timed": ("lock_mutex", "park_timed", "unlock_mutex"),
-    "cond_clock": ("lock_mutex", "park_clock", "unlock_mutex"),
-    "cnd": ("lock_mtx", "park_cnd", "unlock_mtx"),
-    "cnd_timed": ("lock_mtx", "park_cnd_timed", "unlock_mtx"),
-}
-
-
-@pytest.mark.parametrize("kind", LOCKS)
+@pytest.mark.parametrize("kind", lock_kinds.LIBC)
 def test_waits_are_the_waiters_and_their_sum_is_the_unlockers(contender, kind):
     waiters = 2 if kind == "spin" else 5  # these burn what the holder needs to come back
     turn = Turn(contender, f"{kind} 200 {waiters} 1")
-    wait, give_up, leave = LOCKS[kind]
+    wait, give_up, leave = lock_kinds.LIBC[kind]
     waited, charged = turn.truth["waited"], turn.truth["charged"]
     assert turn.block(wait) == pytest.approx(waited, rel=0.05)
     assert turn.block(wait, "contentions") == waiters
@@ -82,6 +54,7 @@ def test_waits_are_the_waiters_and_their_sum_is_the_unlockers(contender, kind):
     assert turn.mutex(f"{give_up}|{leave}") == pytest.approx(turn.block(wait), rel=0.05)
 
 
+@pytest.mark.alone
 def test_300_ms_with_5_waiters_are_one_and_a_half_seconds(contender):
     turn = Turn(contender, "mutex 300 5 2")
     assert 2 * 1.45e9 <= turn.mutex("unlock_mutex", over="holder_gives_up")
@@ -91,6 +64,7 @@ def test_300_ms_with_5_waiters_are_one_and_a_half_seconds(contender):
     assert turn.block("lock_mutex", "contentions") == 10
 
 
+@pytest.mark.alone
 def test_hundred_waiters(contender):
     turn = Turn(contender, "mutex 20 100 1")
     total = turn.mutex("unlock_mutex")
@@ -112,7 +86,7 @@ def test_reader_that_is_not_the_last_is_not_charged(contender):
     assert not any(s.has("first_reader_gives_up") for s in turn.now["mutex"].samples)
 
 
-def test_locks_that_nobody_waits_for_are_in_neither_profile(contender):
+def test_uncontended_locks_are_in_neither_profile(contender):
     turn = Turn(contender, "quiet 200")
     for name in ("block", "mutex"):
         for value in ("contentions", "delay"):
@@ -140,6 +114,7 @@ WAITS = {"cond_wait": 100, "cond_timed": 400, "cond_clock": 400, "cnd_waits": 10
          "join_thrd": 100}
 
 
+@pytest.mark.alone
 @pytest.mark.parametrize("kind", WAITS)
 def test_wait_counts_for_as_long_as_it_was(waiter, kind):
     turn = Turn(waiter, f"{kind} {WAITS[kind]} 2")
@@ -162,6 +137,7 @@ THREADS, ROUNDS, LONG = 4, 10000, 4 * 50
 EVENTS = THREADS * ROUNDS
 
 
+@pytest.mark.alone
 def test_every_wait_is_counted_at_rate_1(waiter):
     turn = Turn(waiter, f"many 20 {THREADS} {ROUNDS}")
     for kind in ("sem", "cond", "mutex"):
@@ -171,6 +147,7 @@ def test_every_wait_is_counted_at_rate_1(waiter):
     assert turn.mutex("many_unlock") == pytest.approx(turn.truth["mutex"], rel=0.05)
 
 
+@pytest.mark.alone
 def test_sampled_waits_stand_for_all_of_them(start):
     # 40,000 of each kind and about 50 us: 1 in 20 is kept, which makes 2 % the standard deviation.
     target = start([victim("v_waits")], block_rate=1000000, mutex_fraction=10, buffer="64M")
@@ -188,6 +165,7 @@ def test_sampled_waits_stand_for_all_of_them(start):
 
 
 # ------------------------------------------------------------------ on for some seconds
+
 
 def contend(target, requests, kind):
     """Contention until all requests have been answered; at least one turn."""

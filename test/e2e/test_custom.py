@@ -1,10 +1,11 @@
+# SPDX-License-Identifier: Apache-2.0
 """Profiles of the program's own: made with pprofagent.h, served like Go's custom profiles."""
 import re
 
 import pytest
 
-from harness import PREFIX, environment, listening, request, run, until, victim
-from profiles import Profile, counts
+from lib.harness import PREFIX, environment, listening, request, run, until, victim
+from lib.profiles import Profile, counts
 
 NAME = "example.com/my.custom"
 KIND = NAME.split("/")[0]  # what Profile calls its values
@@ -38,6 +39,7 @@ def total(target, function=None):
 
 
 # ------------------------------------------------------------------ the interface
+
 
 def test_values_are_added_counted_and_removed(custom):
     assert ask(custom, f"count {NAME}") == "0"
@@ -90,7 +92,8 @@ def test_names_are_checked(custom):
     assert ask(custom, "new " + "x" * 128) == "EINVAL"
     assert ask(custom, "new bad\x01name") == "EINVAL"
     assert ask(custom, f"new {NAME}") == "EEXIST"
-    for name in (*BUILT_IN, "cmdline", "profile", "symbol", "trace", "agent", "delta_heap"):
+    for name in (*BUILT_IN, "cmdline", "profile", "symbol", "trace", "agent", "ui", "ui.js",
+                 "delta_heap"):
         assert ask(custom, f"new {name}") == "EEXIST"
     longest = "x" * 127
     assert ask(custom, f"new {longest}") == "0"
@@ -137,6 +140,7 @@ def test_program_writes_the_one_it_asks_for(custom):
 
 
 # ------------------------------------------------------------------ as it is served
+
 
 def test_text_is_go_s(custom):
     assert text(custom) == f"{NAME} profile: total 0\n"
@@ -204,6 +208,7 @@ def test_go_tool_pprof_reads_it(custom, pprof):
 
 
 # ------------------------------------------------------------------ many threads, fork
+
 
 def test_eight_threads_at_once_end_with_an_exact_count(start):
     target = start([victim("v_custom")])

@@ -1,48 +1,20 @@
-"""Calls that a rollcall interrupts. The table below stands in the README."""
+# SPDX-License-Identifier: Apache-2.0
+"""Calls that a thread dump interrupts. The table below stands in agent/docs/eintr.md."""
 import subprocess
 import time
 
 import pytest
 
-from harness import CONTENTION, Target, environment, free_port, until, victim
-from profiles import counts
-
-# A signal ends these even when its handler has SA_RESTART (signal(7)); the others go on.
-ENDED_BY_A_SIGNAL = {
-    "recv_timeout", "send_timeout", "read_timeout", "recvmsg_timeout", "accept_timeout", "poll",
-    "poll_timed", "ppoll", "select", "select_timed", "pselect", "epoll_wait", "epoll_wait_timed",
-    "epoll_pwait", "epoll_pwait2", "nanosleep", "clock_nanosleep", "clock_nanosleep_abs",
-    "usleep", "sleep", "thrd_sleep", "sem_timedwait", "sem_clockwait", "sigwaitinfo",
-    "sigtimedwait", "sigsuspend", "pause", "semop", "semtimedop", "msgrcv", "msgsnd",
-    "io_getevents", "syscall_futex_timed", "syscall_nanosleep",
-}
-NEVER_ENDED = {
-    "read", "read_eventfd", "read_timerfd", "write", "recv", "accept", "open_fifo", "sem_wait",
-    "mutex_lock", "mutex_timedlock", "rwlock_rdlock", "rwlock_timedwrlock", "cond_wait",
-    "cond_timedwait", "join", "barrier", "wait4", "waitpid", "waitid", "flock", "fcntl_setlkw",
-    "sigwait", "mq_receive", "mq_timedreceive", "syscall_futex",
-}
-CALLS = len(ENDED_BY_A_SIGNAL) + len(NEVER_ENDED)
+from lib.eintr_calls import CALLS, ENDED_BY_A_SIGNAL, NEVER_ENDED, early, end
+from lib.harness import CONTENTION, Target, environment, free_port, until, victim
+from lib.profiles import counts
 
 # Of these the program sees EINTR, or a sleep that was too short, when a goroutine profile is taken.
 SEES_EINTR = set()
 
-# Made by syscall(): when the roll is called right between a look at the thread and its call, nobody
+# Made by syscall(): when the dump is called right between a look at the thread and its call, nobody
 # can tell which call it was.
 MAY_SEE_EINTR = {"syscall_futex_timed", "syscall_nanosleep"}
-
-
-def end(target):
-    """{call: (how often it came back early, and how often at all)}: the end of the program."""
-    target.ask("end", "end")
-    assert target.finish() == 0
-    table = target.out.split("\nend\n")[1].splitlines()
-    rows = [line.split() for line in table]
-    return {name: (int(early), int(calls)) for name, early, _, calls in rows}
-
-
-def early(target):
-    return {name: times[0] for name, times in end(target).items()}
 
 
 @pytest.fixture
@@ -75,7 +47,7 @@ def test_kernel_ends_the_calls_that_the_manual_says(program):
 
 
 @pytest.mark.parametrize("settings", [{}, CONTENTION], ids=["idle", "full"])
-def test_rollcall_ends_only_the_calls_of_the_table(program, settings):
+def test_thread_dump_ends_only_the_calls_of_the_table(program, settings):
     target = program(**settings)
     for _ in range(5):
         profile = counts(target, "goroutine")
@@ -88,7 +60,7 @@ def test_rollcall_ends_only_the_calls_of_the_table(program, settings):
     assert all(n <= 5 for n in times.values()), times
 
 
-def test_rollcall_that_meets_a_thread_on_its_way_into_a_call_is_not_seen(program):
+def test_thread_dump_that_meets_a_thread_on_its_way_into_a_call_is_not_seen(program):
     """All calls that have a limit, of 2 ms, again and again."""
     target = program("2")
     for _ in range(60):

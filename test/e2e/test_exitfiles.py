@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Profiles that are written to files when the program ends."""
 import os
 import pwd
@@ -7,8 +8,8 @@ import subprocess
 
 import pytest
 
-from harness import environment, run, victim
-from profiles import Profile
+from lib.harness import environment, run, victim
+from lib.profiles import Profile
 
 VARIABLES = ("cpuprofile", "heapprofile", "allocsprofile", "blockprofile", "mutexprofile")
 # How it ends, and the status.
@@ -107,6 +108,7 @@ def test_cpu_profile_over_http_is_in_use_meanwhile(tmp_path, start):
 
 
 # ---------------------------------------------------------------- what the name leads to
+
 
 def leave_heap(tmp_path, name, **kwargs):
     """A program that writes its heap to that name; its output."""

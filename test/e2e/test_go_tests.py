@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """
 What Go's own tests of net/http/pprof and runtime/pprof ask, asked of the agent.
 
@@ -19,9 +20,11 @@ import re
 
 import pytest
 
-from harness import CONTENTION, status_of, victim
-from profiles import cpu, counts
-from test_cpu import assert_most_of, times
+from lib.cpu_profiles import assert_most_of, times
+from lib.harness import CONTENTION, status_of, victim
+from lib.profiles import counts, cpu
+
+pytestmark = pytest.mark.alone  # shares of the processors are compared
 
 BINARY, TEXT = "application/octet-stream", "text/plain; charset=utf-8"
 

@@ -1,12 +1,15 @@
+# SPDX-License-Identifier: Apache-2.0
 """Heap and allocs: numbers, attribution, and the names that go with them."""
+import json
 import math
+import re
 import shutil
 import subprocess
 
 import pytest
 
-from harness import EXACT, environment, free_port, run, victim
-from profiles import heap
+from lib.harness import EXACT, environment, free_port, run, until, victim
+from lib.profiles import cpu, heap
 
 KIB = 1024
 BLOCKS = 16 * KIB  # of 1 KiB
@@ -92,6 +95,18 @@ def test_ids_and_addresses_stay_the_same_between_requests(exact):
     assert places[0] == places[1] and places[0]
 
 
+def test_memory_of_the_agent_is_not_the_programs(start):
+    """Of the agent's threads libc keeps a table each, made on the thread that creates the first."""
+    target = start([victim("v_blocks"), "1"], **EXACT)
+    target.expect("ready")
+    assert cpu(target, 1) and target.get("/goroutine?debug=2").status == 200
+    profile = heap(target, "/allocs")
+    own = [s for s in profile.samples if any(n.startswith("pa_") for n in s.names)]
+    assert profile.samples and not own, own
+    agent = json.loads(target.get("/agent?format=json").text)
+    assert agent["drops"]["lost_reentrant"] == 0, agent["drops"]
+
+
 def test_freed_blocks_leave_the_heap(start):
     target = start([victim("v_blocks"), "8"], **EXACT)
     target.expect("ready")
@@ -157,17 +172,40 @@ def test_debug_file_beside_a_stripped_program_is_found(start, tmp_path):
     assert heap(target).total("inuse_space", "keep_blocks") == 8 << 20
 
 
-def test_stripped_program_keeps_its_numbers_and_claims_no_names(start, tmp_path):
+def stripped(tmp_path):
     program = tmp_path / "v_blocks"
     shutil.copy(victim("v_blocks"), program)
     subprocess.run(["strip", "--strip-all", program], check=True)
-    target = start([program, "8"], **EXACT)
+    return program
+
+
+def address_of(program, symbol):
+    table = subprocess.run(["nm", program], check=True, capture_output=True, text=True).stdout
+    return next(int(line.split()[0], 16) for line in table.splitlines()
+                if line.split()[-1] == symbol)
+
+
+def test_functions_of_a_stripped_program_are_called_by_their_start(start, tmp_path):
+    target = start([stripped(tmp_path), "8"], **EXACT)
+    target.expect("ready")
+    profile = heap(target)
+    name = f"v_blocks+{address_of(victim('v_blocks'), 'keep_blocks'):#x}"
+    assert profile.total("inuse_space", re.escape(name)) == 8 << 20
+    assert profile.proto.mapping[0].has_functions
+    assert not profile.proto.mapping[0].has_line_numbers
+    assert name in target.get("/heap?debug=1").text
+
+
+def test_stripped_program_keeps_its_numbers_and_claims_no_names(start, tmp_path):
+    program = stripped(tmp_path)
+    target = start([program, "8"], **EXACT, unnamed="none")
     target.expect("ready")
     profile = heap(target)
     assert profile.total("inuse_space") >= 8 << 20
     assert profile.mapping_files[0] == str(program)
     assert not profile.proto.mapping[0].has_functions
     assert profile.total("inuse_space", "keep_blocks") == 0
+    assert not any("v_blocks+0x" in name for s in profile.samples for name in s.names)
 
 
 def test_program_replaced_while_it_runs_keeps_its_names(start, tmp_path):
@@ -200,9 +238,8 @@ def test_symbols_names_has_functions_and_no_lines(start):
 
 def test_stack_depth_cuts_at_the_limit_and_says_so(start):
     target = start([victim("v_errno"), "0", "1"], heap_rate=4096, stack_depth=10)
-    profile = heap(target)
-    deep = [s for s in profile.samples if s.has("descend.*")]
-    assert deep
+    # The program does not say when it has begun.
+    deep = until("it descends", lambda: [s for s in heap(target).samples if s.has("descend.*")])
     assert max(len(s.addresses) for s in deep) <= 11
     assert any(s.names[-1] == "[stack depth limit]" for s in deep)
 

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Labels of threads: set by the program with pprofagent.h, seen in CPU and goroutine profiles."""
 import os
 import re
@@ -5,8 +6,8 @@ import signal
 
 import pytest
 
-from harness import PREFIX, environment, listening, request, run, until, victim
-from profiles import Profile, counts, cpu, heap
+from lib.harness import PREFIX, environment, listening, request, run, until, victim
+from lib.profiles import Profile, counts, cpu, heap
 
 # The labels that each of the program's functions runs under, and nothing else runs under them.
 BURNERS = {
@@ -81,6 +82,7 @@ def own(sample):
 
 # ------------------------------------------------------------------ the calls
 
+
 def test_calls_set_nest_restore_and_inherit():
     status, out, err = run([victim("v_labels"), "check"], environment())
     assert (status, out.decode(), err) == (0, CHECKED, b"")
@@ -94,6 +96,7 @@ def test_calls_without_an_agent_say_so_and_the_program_goes_on(how):
 
 
 # ------------------------------------------------------------------ CPU
+
 
 def test_cpu_samples_have_the_labels_that_their_thread_had(labelled):
     profile = cpu(labelled, 2)
@@ -118,6 +121,7 @@ def test_pprof_shows_labels_as_tags_and_can_select_by_them(labelled, pprof, tmp_
 
 
 # ------------------------------------------------------------------ goroutine
+
 
 def test_goroutine_samples_have_the_labels_also_of_sleepers(labelled):
     samples = counts(labelled, "goroutine").samples
@@ -165,6 +169,7 @@ def counts_delta(target):
 
 
 # ------------------------------------------------------------------ fork
+
 
 def test_forked_child_keeps_the_labels_of_its_thread(start):
     target = start([victim("v_labels"), "run"])

@@ -1,12 +1,14 @@
+# SPDX-License-Identifier: Apache-2.0
 """Locks and waits do under the agent what they do without it."""
 import http.client
 import subprocess
 
 import pytest
 
-from harness import (CONTENTION, DEADLINE_S, Target, environment, free_port, run, run_both,
-                     victim)
-from profiles import contention
+from lib.contention_turn import V_LOCKS_WAITS
+from lib.harness import (CONTENTION, DEADLINE_S, Target, environment, free_port, run, run_both,
+                         victim)
+from lib.profiles import contention
 
 MODES = {"idle": {}, "full": {**CONTENTION, "heap_rate": 1},
          "sampled": {"block_rate": 1000000, "mutex_fraction": 10}}
@@ -76,6 +78,7 @@ def test_program_of_old_conditions_really_asks_for_the_old_ones():
 HANDOVERS = b"mutex 100000\nrobust 25000\ncond 25000\nsem 25000\nrwlock 25000\n"
 
 
+@pytest.mark.alone
 @pytest.mark.parametrize("first, second", [(True, False), (False, True), (True, True)],
                          ids=["maker has the agent", "other has the agent", "both"])
 def test_locks_are_shared_with_a_process_that_has_no_agent(tmp_path, first, second):
@@ -98,25 +101,14 @@ def test_locks_are_shared_with_a_process_that_has_no_agent(tmp_path, first, seco
     assert other.out.encode() == HANDOVERS
 
 
-# The function of the program that waits, and how long at least (main holds out for 20 ms, and where
-# the call has a limit, that is 10).
-WAITED = {
-    "take_mutex": 19, "take_recursive": 19, "take_timed": 19, "take_timed_for": 9,
-    "take_timed_until": 9, "take_recursive_timed": 9, "take_shared": 19, "take_to_read": 19,
-    "take_shared_for": 9, "take_to_read_for": 9, "take_c11": 19, "take_rwlock": 19,
-    "take_spin": 19, "wait_condition": 19, "wait_condition_for": 19, "wait_condition_any": 19,
-    "wait_c11": 19, "wait_semaphore": 19, "wait_barrier": 19,
-}
-
-
 def test_locks_of_cxx_and_c11_are_the_same_and_are_in_the_block_profile(start):
     bare = run([victim("v_locks")], environment(preload=()))
     target = start([victim("v_locks")], **CONTENTION)
     while target.line() != "ready":
         pass
     profile = contention(target, "block")
-    delays = {name: profile.total("delay", rf"app::{name}\(\)") for name in WAITED}
-    assert {n: d for n, d in delays.items() if d < WAITED[n] * 1e6} == {}
+    delays = {name: profile.total("delay", rf"app::{name}\(\)") for name in V_LOCKS_WAITS}
+    assert {n: d for n, d in delays.items() if d < V_LOCKS_WAITS[n] * 1e6} == {}
     assert profile.total("delay", r"app::wait_thread\(std::thread&\)") > 0
     assert not any("libpprofagent" in f for s in profile.samples for f in s.mappings)
     mutex = contention(target, "mutex")

@@ -1,8 +1,9 @@
+# SPDX-License-Identifier: Apache-2.0
 """Libraries that come and go: names stay with the code that they belong to."""
 import subprocess
 
-from harness import EXACT, run_both, victim
-from profiles import heap
+from lib.harness import EXACT, run_both, victim
+from lib.profiles import heap
 
 
 def test_memory_of_an_unloaded_library_keeps_its_name(start):

@@ -1,12 +1,14 @@
+# SPDX-License-Identifier: Apache-2.0
 """Index, cmdline, symbol, the agent page, and what every answer has in common."""
 import json
 import re
 import subprocess
+from pathlib import Path
 
 import pytest
 
-from harness import EXACT, PREFIX, raw_request, request, until, victim
-from profiles import Profile, heap
+from lib.harness import EXACT, PREFIX, raw_request, request, until, victim
+from lib.profiles import Profile, heap
 
 ROWS = ["allocs", "cmdline", "heap", "profile", "symbol"]
 TEXTS = {
@@ -38,6 +40,7 @@ def is_error(answer, status, text):
 
 
 # ------------------------------------------------------------------ index
+
 
 def test_index_is_gos_page(target):
     answer = request(target.port, PREFIX + "/")
@@ -92,6 +95,7 @@ def test_outside_of_the_prefix_nothing_is_served(target, path):
 
 # ------------------------------------------------------------------ named profiles
 
+
 @pytest.mark.parametrize("name", ["heap", "allocs"])
 @pytest.mark.parametrize("query", ["", "?debug=0", "?debug=x", "?seconds="])
 def test_named_profile_is_a_download(target, name, query):
@@ -128,6 +132,7 @@ def test_delta_has_only_what_changed(target):
 
 
 # ------------------------------------------------------------------ cmdline and symbol
+
 
 def test_cmdline_is_argv_with_nul_between(start):
     argv = [victim("v_blocks"), "1", "1024", "%s %n", "", "zwölf", "x" * 5000]
@@ -198,6 +203,7 @@ def test_symbol_takes_a_million_bytes_and_no_more(target):
 
 
 # ------------------------------------------------------------------ methods and doors
+
 
 @pytest.mark.parametrize("path", ["/", "/heap", "/cmdline", "/profile", "/agent", "/nosuch"])
 @pytest.mark.parametrize("method", ["POST", "PUT", "DELETE", "OPTIONS"])
@@ -298,6 +304,7 @@ def test_token_is_asked_for(start):
 
 # ------------------------------------------------------------------ the agent page
 
+
 def test_agent_page_shows_settings_and_losses(target):
     answer = target.get("/agent")
     assert answer.status == 200
@@ -306,6 +313,13 @@ def test_agent_page_shows_settings_and_losses(target):
                  "frees of sampled objects", "allocations dropped: ring full", "size_bytes",
                  "hooks"):
         assert word in answer.text, word
+
+
+def test_agent_page_names_the_version_of_the_source(target):
+    header = Path(__file__).parents[2] / "agent/base/version.h"
+    version = re.search(r'PA_VERSION "(.*)"', header.read_text(encoding="utf-8")).group(1)
+    assert f"  version: {version}\n" in target.get("/agent").text
+    assert json.loads(target.get("/agent?format=json").text)["agent"]["version"] == version
 
 
 def test_agent_page_as_json_has_the_same(target):

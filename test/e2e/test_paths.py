@@ -1,12 +1,14 @@
+# SPDX-License-Identifier: Apache-2.0
 """Paths of scrapers and other tools: delta_*, fgprof, and those of gperftools."""
+import json
 import re
 import socket
 from pathlib import Path
 
 import pytest
 
-from harness import CONTENTION, EXACT, Later, pairs, request, until, victim
-from profiles import CONTENTION_TYPES, HEAP_TYPES, Profile
+from lib.harness import CONTENTION, DEADLINE_S, EXACT, Later, pairs, request, until, victim
+from lib.profiles import CONTENTION_TYPES, HEAP_TYPES, Profile
 
 ALLOY, PYROSCOPE = {"User-Agent": "Alloy/v1.5"}, {"User-Agent": "pyroscope/1.9"}
 WALL_TYPES = ["samples/count", "time/nanoseconds"]
@@ -29,7 +31,8 @@ def delta(target, kind, client=None, query=""):
     assert answer.headers["Content-Disposition"] == f'attachment; filename="delta_{kind}"'
     assert profile.types == (HEAP_TYPES if kind == "heap" else CONTENTION_TYPES)
     assert profile.period_type == ("space/bytes" if kind == "heap" else "contentions/count")
-    assert profile.proto.duration_nanos > 0
+    # What is in use is no difference: no duration may be read as its own.
+    assert (profile.proto.duration_nanos > 0) == (kind != "heap")
     assert all(any(s.values.values()) for s in profile.samples)
     return profile
 
@@ -81,7 +84,7 @@ def test_an_idle_client_is_given_no_allocations(blocks):
 
 
 def test_durations_lie_end_to_end(blocks):
-    profiles = [delta(blocks, "heap").proto for _ in range(4)]
+    profiles = [delta(blocks, "mutex").proto for _ in range(4)]
     for before, after in zip(profiles, profiles[1:]):
         assert after.duration_nanos == after.time_nanos - before.time_nanos
     started = profiles[0].time_nanos - profiles[0].duration_nanos
@@ -91,7 +94,8 @@ def test_durations_lie_end_to_end(blocks):
 def test_each_client_has_its_own_differences(blocks):
     assert objects(delta(blocks, "heap", ALLOY), "churn_blocks") == (KEPT, 0)
     blocks.ask("churn", "churned")
-    assert objects(delta(blocks, "heap", PYROSCOPE), "churn_blocks") == (2 * KEPT, 0)
+    # A new one goes on where the last of the others stopped.
+    assert objects(delta(blocks, "heap", PYROSCOPE), "churn_blocks") == (KEPT, 0)
     blocks.ask("churn", "churned")
     assert objects(delta(blocks, "heap", ALLOY), "churn_blocks") == (2 * KEPT, 0)
     assert objects(delta(blocks, "heap", PYROSCOPE), "churn_blocks") == (KEPT, 0)
@@ -101,11 +105,14 @@ def test_each_client_has_its_own_differences(blocks):
 def test_the_ninth_client_takes_the_place_of_the_first(blocks):
     clients = [{"User-Agent": f"scraper/{i}"} for i in range(9)]
     for client in clients[:8]:
-        assert objects(delta(blocks, "heap", client), "churn_blocks") == (KEPT, 0)
-    assert objects(delta(blocks, "heap", clients[0]), "churn_blocks") == (0, 0)
-    assert objects(delta(blocks, "heap", clients[8]), "churn_blocks") == (KEPT, 0)
-    assert objects(delta(blocks, "heap", clients[0]), "churn_blocks") == (0, 0)
-    assert objects(delta(blocks, "heap", clients[1]), "churn_blocks") == (KEPT, 0)
+        delta(blocks, "heap", client)
+    assert "  delta_clients: 8\n" in blocks.get("/agent").text
+    blocks.ask("churn", "churned")
+    assert objects(delta(blocks, "heap", clients[0]), "churn_blocks") == (KEPT, 0)
+    assert objects(delta(blocks, "heap", clients[8]), "churn_blocks") == (0, 0)
+    # The second one is forgotten, and begins where the last one stopped; the third is not.
+    assert objects(delta(blocks, "heap", clients[1]), "churn_blocks") == (0, 0)
+    assert objects(delta(blocks, "heap", clients[3]), "churn_blocks") == (KEPT, 0)
     assert "  delta_clients: 8\n" in blocks.get("/agent").text
 
 
@@ -143,13 +150,28 @@ def of_main(profile):
     return sum(s.values["contentions"] for s in profile.samples if s.has("holder_gives_up"))
 
 
-@pytest.fixture(params=["on", "off"])
-def contender(request, start):
-    """Contention that the settings record, or leave off."""
-    settings = CONTENTION if request.param == "on" else {}
-    target = start([victim("v_contend")], buffer="64M", **settings)
+@pytest.fixture
+def contender(start):
+    """Contention that the settings record, all of it."""
+    target = start([victim("v_contend")], buffer="64M", **CONTENTION)
     target.expect("ready")
     return target
+
+
+@pytest.fixture
+def unrecorded(start):
+    """Contention that the settings leave off."""
+    target = start([victim("v_contend")], buffer="64M")
+    target.expect("ready")
+    return target
+
+
+SAMPLED = {"block_rate_ns": 100_000, "mutex_fraction": 10}
+OFF = {"block_rate_ns": 0, "mutex_fraction": 0}
+
+
+def agent(target):
+    return json.loads(target.get("/agent?format=json").text)
 
 
 def test_contention_is_given_once_and_adds_up(contender):
@@ -180,18 +202,73 @@ def test_recording_goes_on_for_a_client_and_its_delta_is_its_own(contender):
     assert of_main(delta(contender, "mutex", PYROSCOPE)) == 1
 
 
-def test_head_begins_no_recording(start):
-    target = start([victim("v_contend")])
-    target.expect("ready")
-    assert target.get("/delta_mutex", method="HEAD", headers=ALLOY).status == 200
-    contend(target)
-    assert not plain(target, "/mutex").samples
-    delta(target, "mutex")
-    contend(target)
-    assert plain(target, "/mutex").samples
+def test_head_begins_no_recording(unrecorded):
+    assert unrecorded.get("/delta_block", method="HEAD", headers=ALLOY).status == 200
+    contend(unrecorded)
+    assert not plain(unrecorded, "/block").samples
+    delta(unrecorded, "block")
+    contend(unrecorded)
+    assert plain(unrecorded, "/block").samples
+
+
+def test_delta_clients_have_what_the_settings_leave_off_recorded_at_moderate_rates(unrecorded):
+    assert agent(unrecorded)["recording"] == OFF
+    delta(unrecorded, "block")
+    assert agent(unrecorded)["recording"] == OFF | {"block_rate_ns": SAMPLED["block_rate_ns"]}
+    delta(unrecorded, "mutex")
+    assert agent(unrecorded)["recording"] == SAMPLED
+    waiting = Later(unrecorded, "/mutex?seconds=2")  # that one is exact
+    until("rate 1", lambda: agent(unrecorded)["recording"]["mutex_fraction"] == 1)
+    waiting.answer()
+    assert agent(unrecorded)["recording"] == SAMPLED
+
+
+def test_rates_of_the_settings_hold_for_delta_clients_too(contender):
+    delta(contender, "block")
+    delta(contender, "mutex")
+    assert agent(contender)["recording"] == {"block_rate_ns": 1, "mutex_fraction": 1}
+
+
+ROUNDS = 1500
+
+
+@pytest.mark.alone
+def test_sampled_totals_are_those_of_the_program(unrecorded):
+    """Each round main's critical section ends once with a waiter: ROUNDS events, one in ten of them
+    is recorded and stands for ten. The sum has the standard deviation 10 * sqrt(ROUNDS * 0.1 *
+    0.9) = 116; a right one is further away than five of them once in 1.7 million runs. Each wait is
+    longer than the block rate, and so kept as it is."""
+    for kind in ("mutex", "block"):
+        delta(unrecorded, kind)
+    truth = pairs(unrecorded.ask(f"mutex 1 1 {ROUNDS}", "mutex"))
+    mutex, block = delta(unrecorded, "mutex"), delta(unrecorded, "block")
+    deviation = 10 * (ROUNDS * 0.1 * 0.9) ** 0.5
+    assert abs(of_main(mutex) - ROUNDS) < 5 * deviation
+    assert of_main(mutex) % 10 == 0
+    assert block.total_at("contentions", "lock_mutex") == ROUNDS
+    assert 0.8 * truth["waited"] < block.total_at("delay", "lock_mutex") <= truth["waited"]
+
+
+@pytest.mark.slow  # of 15 s each
+def test_recording_ends_three_periods_after_the_last_request(unrecorded):
+    """Two requests at once make the shortest period there is, 15 s."""
+    for kind in ("mutex", "block", "mutex", "block"):
+        delta(unrecorded, kind)
+    state = agent(unrecorded)
+    assert state["tables"]["delta_clients"] == 2 and state["recording"] == SAMPLED
+    until("the clients forgotten",
+          lambda: agent(unrecorded)["tables"]["delta_clients"] == 0, deadline_s=45 + DEADLINE_S)
+    state = agent(unrecorded)
+    assert state["recording"] == OFF and state["kept_for_clients"]["delta_bytes"] == 0
+    contend(unrecorded)
+    assert not plain(unrecorded, "/block").samples
+    assert not delta(unrecorded, "block").samples  # begins anew
+    contend(unrecorded)
+    assert delta(unrecorded, "block").total_at("contentions", "lock_mutex") == WAITERS
 
 
 # ------------------------------------------------------------------ fgprof
+
 
 @pytest.fixture
 def parked(start):
@@ -219,6 +296,7 @@ def switches(target, thread):
     return int(re.search(r"^voluntary_ctxt_switches:\s*(\d+)", text, re.M).group(1))
 
 
+@pytest.mark.alone
 def test_each_thread_has_all_of_the_time_where_it_was(parked):
     profile = wall(parked)
     whole = profile.proto.duration_nanos
@@ -242,6 +320,7 @@ def test_sleepers_are_not_woken(parked):
     assert [switches(parked, tid) for tid in sleepers] == before
 
 
+@pytest.mark.alone
 def test_a_thread_that_works_half_the_time_is_seen_at_work_and_at_rest(start):
     target = start([victim("v_spin"), "50", "100"])
     target.expect("ready")
@@ -257,6 +336,7 @@ def test_a_thread_that_works_half_the_time_is_seen_at_work_and_at_rest(start):
     assert 0.3 * whole < busy["spin-0"] < 0.95 * whole
 
 
+@pytest.mark.alone
 def test_threads_that_do_not_answer_count_at_a_place_of_their_own(start):
     target = start([victim("v_park")])
     target.expect("ready")
@@ -268,6 +348,7 @@ def test_threads_that_do_not_answer_count_at_a_place_of_their_own(start):
             if s.labels["tid"] == masked["raw"]} == {("[no answer]",)}
 
 
+@pytest.mark.alone
 def test_folded_stacks_are_microseconds(parked):
     answer = parked.get("/debug/fgprof?seconds=1&format=folded")
     assert answer.status == 200
@@ -308,6 +389,7 @@ def test_one_fgprof_at_a_time_and_a_client_that_leaves_ends_it(parked):
     until("its place is free", lambda: parked.get("/debug/fgprof?seconds=1").status == 200)
 
 
+@pytest.mark.alone
 def test_fgprof_and_a_cpu_profile_at_the_same_time(parked):
     cpu = Later(parked, "/profile?seconds=2")
     profile = wall(parked)
@@ -360,6 +442,7 @@ def test_symbols_are_posted_to_the_path_of_gperftools(blocks):
 
 
 # ------------------------------------------------------------------ go tool pprof
+
 
 def test_pprof_reads_the_paths_of_gperftools(pprof, start):
     target = start([victim("v_spin")])

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Whose requests are answered: users of this machine, names of hosts, guesses of the token."""
 import http.client
 import os
@@ -10,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from harness import AGENT, CORE, free_port, request, until, victim
+from lib.harness import AGENT, CORE, free_port, request, until, victim
 
 ALICE, BOB = 12001, 12002
 HEAP = "/debug/pprof/heap"

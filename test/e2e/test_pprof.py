@@ -1,9 +1,10 @@
+# SPDX-License-Identifier: Apache-2.0
 """The real go tool pprof against a running program."""
 import re
 
 import pytest
 
-from harness import victim
+from lib.harness import victim
 
 
 @pytest.fixture(scope="module")

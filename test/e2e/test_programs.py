@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Programs that nobody here wrote."""
 import os
 import shutil
@@ -6,8 +7,8 @@ import subprocess
 
 import pytest
 
-from harness import EXACT, free_port, run_both, until, victim
-from profiles import cpu, heap
+from lib.harness import EXACT, free_port, run_both, until, victim
+from lib.profiles import SOME, cpu, heap
 
 PYTHON = "/usr/bin/python3"
 SETS = 200000
@@ -69,6 +70,7 @@ def test_redis_heap_sums_to_its_used_memory(redis):
     assert commands / profile.total("inuse_space") > 0.8
 
 
+@pytest.mark.alone
 def test_redis_under_load_has_whole_cpu_stacks(redis):
     target = redis()
     load = subprocess.Popen(
@@ -82,7 +84,7 @@ def test_redis_under_load_has_whole_cpu_stacks(redis):
     finally:
         load.kill()
         load.wait()
-    assert profile.total("samples") > 50
+    assert profile.total("samples") >= SOME
     assert profile.complete_share() >= 0.99
     assert profile.total("samples", "aeProcessEvents|aeMain|main") > 0
 
@@ -124,7 +126,7 @@ def test_python_heap_and_cpu_stacks_are_whole(start):
     assert profile.total("inuse_space") > 10 << 20
     assert profile.complete_share() >= 0.99
     samples = cpu(target, 2)
-    assert samples.total("samples", "_PyEval_EvalFrameDefault.*") > 50
+    assert samples.total("samples", "_PyEval_EvalFrameDefault.*") >= SOME
     assert samples.complete_share() >= 0.99
     assert target.finish() == 0
 
@@ -193,8 +195,8 @@ def test_rust_names_are_demangled(start):
     names = {profile.text(f.name) for f in profile.proto.function}
     assert not any(n.startswith(("_ZN", "_R")) for n in names), sorted(names)
     samples = cpu(target, 1)
-    assert samples.total("samples", r".*burn_in_rust.*") > 20
-    assert samples.by_label("thread", "samples").get("burner", 0) > 20
+    assert samples.total("samples", r".*burn_in_rust.*") >= SOME
+    assert samples.by_label("thread", "samples").get("burner", 0) >= SOME
 
 
 @pytest.mark.parametrize("argv", [

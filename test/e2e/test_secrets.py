@@ -1,7 +1,8 @@
+# SPDX-License-Identifier: Apache-2.0
 """What a program wipes from its stack is in no copy of it that the agent made."""
 import pytest
 
-from harness import Later, until, victim
+from lib.harness import Later, until, victim
 
 KEY = bytes((i * 37 + 11 & 0xff) ^ 0x5a for i in range(32))
 

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Threads in calls that a signal would end, in code whose frames hang on a register that nobody
 tells: each stack is complete, and nobody is woken for it."""
 import subprocess
@@ -5,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from harness import ROOT, pairs, victim
-from profiles import counts
+from lib.harness import ROOT, pairs, victim
+from lib.profiles import counts
 
 CALLS = {"pause", "poll", "ppoll", "select", "pselect", "epoll_wait", "sleep", "usleep",
          "nanosleep", "clock_nanosleep", "sem_timedwait", "cond_timedwait", "sigsuspend",
@@ -43,7 +44,7 @@ def check_stacks(target):
     assert deep[:3] == ["pause", "with_many", "in_deep_pause"]
 
 
-def test_stacks_are_complete_and_nobody_is_woken(start):
+def test_stacks_are_complete_and_no_thread_is_woken(start):
     target = start([victim("v_sleepers")])
     assert target.line() == f"ready {len(CALLS)}"
     for _ in range(20):

@@ -1,9 +1,10 @@
+# SPDX-License-Identifier: Apache-2.0
 """debug=1 texts of heap and allocs, as Go writes them."""
 import re
 
 import pytest
 
-from harness import EXACT, victim
+from lib.harness import EXACT, victim
 
 HEADER = re.compile(r"heap profile: (\d+): (\d+) \[(\d+): (\d+)\] @ heap/(\d+)")
 RECORD = re.compile(r"(\d+): (\d+) \[(\d+): (\d+)\] @((?: 0x[0-9a-f]+)+)")

@@ -1,11 +1,14 @@
+# SPDX-License-Identifier: Apache-2.0
 """/debug/pprof/trace: each kind of wait, who ended it, and how the real tools show it."""
 import json
 
 import pytest
 
-from harness import victim
-from traces import Trace
-from tracing import check, during, names_of
+from lib.harness import victim
+from lib.trace_client import check, during, names_of
+from lib.trace_reader import Trace
+
+pytestmark = pytest.mark.alone  # what waits is compared with the program's own times
 
 # What v_trace plays: the class of the wait and the frame that stands for the call; who ends it
 # ("k": its partner, "e": a thread that ends, else nobody of the program).
@@ -79,6 +82,7 @@ def test_go_tool_serves_pages(tool, played):
 
 
 # ------------------------------------------------------------------ what is in it
+
 
 def test_waits_are_of_their_class_and_last_as_long(played):
     path, times = played

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Requests for traces; and programs do not notice that one is taken."""
 import http.client
 import signal
@@ -6,9 +7,9 @@ import time
 
 import pytest
 
-from harness import Later, environment, free_port, run, run_both, until, victim
-from test_eintr import CALLS, ENDED_BY_A_SIGNAL, NEVER_ENDED, early
-from tracing import Tracing, begin, check
+from lib.eintr_calls import CALLS, ENDED_BY_A_SIGNAL, NEVER_ENDED, early
+from lib.harness import Later, environment, free_port, run, run_both, until, victim
+from lib.trace_client import Tracing, begin, check
 
 OFFERED = {"Content-Type": "application/octet-stream", "X-Content-Type-Options": "nosniff",
            "Content-Disposition": 'attachment; filename="trace"'}

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Traces of programs at work, of what annotates itself, and the flight recorder."""
 import json
 import re
@@ -5,10 +6,12 @@ import subprocess
 import time
 from collections import Counter
 
-from harness import free_port, until
-from profiles import counts
-from traces import BEGUN, Trace
-from tracing import Tracing, begin, check, during, names_of
+import pytest
+
+from lib.harness import free_port, until
+from lib.profiles import counts
+from lib.trace_client import Tracing, begin, check, during, names_of
+from lib.trace_reader import BEGUN, Trace
 
 
 def test_threads_live_and_end(start):
@@ -79,6 +82,7 @@ def test_samples_and_heap(start, tool, tmp_path):
     assert not [e for e in without.events if e.name == "CPUSample"]
 
 
+@pytest.mark.alone  # of the heap there is an event every so much CPU time
 def test_events_have_their_own_time_whatever_the_heap_does(start):
     """The heap's events had the time at which they were made, and pushed all that was still in the
     ring behind them: thousands of events at one moment."""
@@ -131,6 +135,7 @@ def test_tasks_regions_and_logs(start, tool, tmp_path):
 
 # ------------------------------------------------------------------ the flight recorder
 
+
 def test_flight_recorder(start, tool, tmp_path):
     target = begin(start, flight="1M")
     target.ask("threads 100", "threads")
@@ -158,6 +163,7 @@ def test_flight_recorder_that_is_off(start):
 
 
 # ------------------------------------------------------------------ programs
+
 
 def test_redis_under_load(start, tool, tmp_path):
     port = free_port()

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Block, mutex, threadcreate and goroutine of programs that nobody here wrote, under load, while
 somebody fetches them all the time."""
 import http.client
@@ -7,8 +8,9 @@ import threading
 
 import pytest
 
-from harness import CONTENTION, free_port, until
-from profiles import contention, counts
+from lib.go_tools import Pprof
+from lib.harness import CONTENTION, free_port, until
+from lib.profiles import contention, counts
 
 PYTHON = "/usr/bin/python3"
 PATHS = ["/block", "/mutex", "/threadcreate", "/goroutine?debug=2", "/goroutine"]
@@ -69,23 +71,20 @@ def assert_named(names, *wanted):
 
 
 @pytest.fixture(scope="module")
-def one_pprof():
+def one_pprof(tmp_path_factory):
     """The distribution's pprof: both read the same, and each program is run once."""
-    def run(*arguments):
-        done = subprocess.run(["/usr/bin/go", "tool", "pprof", *arguments], capture_output=True,
-                              text=True, timeout=60, check=False, stdin=subprocess.DEVNULL)
-        assert done.returncode == 0, done.stderr
-        return done.stdout, done.stderr
-    return run
+    return Pprof("/usr/bin/go", tmp_path_factory.mktemp("pprof"))
 
 
 # ------------------------------------------------------------------ redis
+
 
 def redis_ping(port):
     return subprocess.run(["redis-cli", "-p", str(port), "ping"], capture_output=True, text=True,
                           timeout=60, check=False).stdout == "PONG\n"
 
 
+@pytest.mark.alone
 def test_redis_with_io_threads(start, tmp_path, one_pprof):
     port = free_port()
     target = start(["/usr/bin/redis-server", "--port", port, "--save", "", "--dir", tmp_path,
@@ -158,6 +157,7 @@ sys.stdin.read()
 """
 
 
+@pytest.mark.alone  # 14 threads that record all they do need a processor for the collector
 def test_python_with_locks_conditions_and_queues(start, one_pprof):
     count = 10000
     target = start([PYTHON, "-c", PYTHON_WORK, str(count)], **CONTENTION)
@@ -175,6 +175,7 @@ def test_python_with_locks_conditions_and_queues(start, one_pprof):
 
 
 # ------------------------------------------------------------------ mariadb
+
 
 @pytest.fixture
 def mariadb(start, tmp_path):
@@ -195,6 +196,7 @@ def mariadb(start, tmp_path):
     return target
 
 
+@pytest.mark.alone
 def test_mariadb_under_16_clients(mariadb, one_pprof):
     with Poller(mariadb):
         load = mariadb.tool("mariadb-slap", "-a", "--auto-generate-sql-load-type=mixed",

@@ -1,31 +1,11 @@
+# SPDX-License-Identifier: Apache-2.0
 """Runs the rows of the fault matrix: modes, the naive agent that has to fail, the table."""
 import http.client
 import subprocess
-import sys
-from pathlib import Path
 
 import pytest
 
-sys.dont_write_bytecode = True
-sys.path.insert(0, str(Path(__file__).parent))
-
-import kit  # noqa: E402
-
-SECTIONS = {"a": "processes", "b": "signals", "c": "threads", "d": "mutexes", "e": "memory",
-            "f": "descriptors", "g": "loading", "h": "exit", "i": "http", "j": "injected faults",
-            "k": "the caller's state", "l": "what is given up", "r": "real programs"}
-
-
-def pytest_addoption(parser):
-    parser.addoption("--faults", choices=("fast", "all"), default="fast",
-                     help="rows of the fault matrix: the fast subset without the naive agent "
-                          "(default), or all")
-
-
-def pytest_configure(config):
-    config.addinivalue_line("markers", "fast: row of the fault matrix that `make test` runs")
-    for letter, what in SECTIONS.items():
-        config.addinivalue_line("markers", f"{letter.upper()}: rows about {what}")
+from lib import fault_rows
 
 
 def is_row(item):
@@ -38,10 +18,9 @@ def pytest_collection_modifyitems(config, items):
         if not is_row(item):
             kept.append(item)
             continue
-        letter = Path(item.fspath).name.split("_")[1]
-        item.add_marker(getattr(pytest.mark, letter.upper()))
         # That a row can fail is shown where all are asked: the naive agent hangs for a while.
-        fast = item.get_closest_marker("fast") and item.callspec.params["case"] != "naive"
+        marker, mode = item.get_closest_marker("fast"), item.callspec.params["case"]
+        fast = marker and mode != "naive" and mode in marker.args
         if config.getoption("--faults") == "all" or fast:
             kept.append(item)
     config.hook.pytest_deselected(items=[item for item in items if item not in kept])
@@ -56,10 +35,10 @@ def pytest_generate_tests(metafunc):
 @pytest.fixture
 def case(request):
     number, title, severity = request.function.pa_row
-    made = kit.Case(number, request.param)
+    made = fault_rows.Case(number, request.param)
     yield made
     made.close()
-    entry = kit.TABLE.setdefault(number, {"title": title, "severity": severity})
+    entry = fault_rows.TABLE.setdefault(number, {"title": title, "severity": severity})
     entry.setdefault(request.param, []).append(" ".join(made.notes))
 
 
@@ -99,13 +78,13 @@ def word(number, mode):
 
 
 def pytest_terminal_summary(terminalreporter, config):
-    if config.getoption("--faults") != "all" or not kit.TABLE:
+    if config.getoption("--faults") != "all" or not fault_rows.TABLE:
         return
     terminalreporter.section("fault matrix: bare against the agent")
-    for number in sorted(kit.TABLE):
-        entry = kit.TABLE[number]
+    for number in sorted(fault_rows.TABLE):
+        entry = fault_rows.TABLE[number]
         terminalreporter.write_line(f"{number} (severity {entry['severity']}) {entry['title']}")
-        for mode in (*kit.AGENT_MODES, "naive"):
+        for mode in (*fault_rows.AGENT_MODES, "naive"):
             if word(number, mode):
                 notes = "; ".join(note for note in entry.get(mode, []) if note)
                 terminalreporter.write_line(f"    {mode:5} {word(number, mode):7} {notes[:150]}")

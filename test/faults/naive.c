@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /*
  * An agent as one would build it at first: hooks that call libunwind on the spot, CPU samples by
  * ITIMER_PROF and SIGPROF, a stock HTTP server in the constructor, mg_stop at exit and in forked

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /*
  * What the fuzz targets have in common: an input that is taken apart piece by piece, and the checks
  * that end the run. Each target says in its head comment what it feeds and what may not happen;
@@ -16,13 +17,13 @@
 int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t count);
 
 /* On standard output: the other one is closed, since the agent may write to it. */
-#define must(what)                                                                                \
-	do {                                                                                      \
-		if (!(what)) {                                                                    \
-			printf("%s:%d: not so: %s\n", __FILE__, __LINE__, #what);                 \
-			fflush(stdout);                                                           \
-			__builtin_trap();                                                         \
-		}                                                                                 \
+#define must(what)                                                                \
+	do {                                                                      \
+		if (!(what)) {                                                    \
+			printf("%s:%d: not so: %s\n", __FILE__, __LINE__, #what); \
+			fflush(stdout);                                           \
+			__builtin_trap();                                         \
+		}                                                                 \
 	} while (0)
 
 /* What is left of the input. Behind its end there are zeros. */

@@ -1,5 +1,6 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Feeds libunwind through profile/cfi.c, unwind.c and unwind_finish.c: the call frame information
+ * Feeds libunwind through unwind/cfi.c, unwind.c and unwind_finish.c: the call frame information
  * of an image in memory, and the copy of a stack that is walked by it. The input is a CIE and the
  * end of an FDE, put into a good image, or (first byte odd) all of the image.
  *
@@ -10,7 +11,7 @@
 
 #include <elf.h>
 
-#include "agent/profile/unwind.h"
+#include "agent/unwind/unwind.h"
 #include "fuzz_memory.h"
 
 enum {
@@ -54,7 +55,10 @@ static void put_entry(uint8_t *image, size_t at, size_t limit, const void *head,
 static void build(uint8_t *image, struct input cie, struct input fde)
 {
 	Elf64_Ehdr elf = { .e_ident = { 0x7f, 'E', 'L', 'F', ELFCLASS64, ELFDATA2LSB },
-		.e_phoff = sizeof(elf), .e_phentsize = sizeof(Elf64_Phdr), .e_phnum = 2 };
+		.e_type = ET_DYN,
+		.e_phoff = sizeof(elf),
+		.e_phentsize = sizeof(Elf64_Phdr),
+		.e_phnum = 2 };
 	Elf64_Phdr phdrs[2] = {
 		{ .p_type = PT_LOAD, .p_memsz = IMAGE_BYTES },
 		{ .p_type = PT_GNU_EH_FRAME, .p_vaddr = HEADER_AT },
@@ -85,26 +89,26 @@ static void walk(struct input *input, bool leaf, bool few)
 {
 	static struct {
 		struct pa_event event;
-		struct pa_cold cold;
+		struct pa_deferred deferred;
 		uint64_t stack[STACK_BYTES / 8];
 	} record;
 	uintptr_t *pcs = malloc(DEPTH * sizeof(*pcs));
 
 	memset(&record, 0, sizeof(record));
-	record.event.flags = PA_EVENT_COLD;
-	record.cold.leaf = leaf;
-	record.cold.few_regs = few;
-	record.cold.stack_at = STACK_AT;
-	record.cold.stack_bytes = STACK_BYTES;
+	record.event.flags = PA_EVENT_DEFERRED;
+	record.deferred.leaf = leaf;
+	record.deferred.few_regs = few;
+	record.deferred.stack_at = STACK_AT;
+	record.deferred.stack_bytes = STACK_BYTES;
 	for (int i = 0; i < PA_REGS_COUNT; i++)
-		record.cold.regs.gpr[i] = STACK_AT + input_number(input, 1) * 8;
-	record.cold.regs.gpr[PA_REG_PC] = MEMORY_AT + TEXT_AT + 1 + input_number(input, 1);
-	record.cold.regs.gpr[PA_REG_SP] = STACK_AT;
+		record.deferred.regs.gpr[i] = STACK_AT + input_number(input, 1) * 8;
+	record.deferred.regs.gpr[PA_REG_PC] = MEMORY_AT + TEXT_AT + 1 + input_number(input, 1);
+	record.deferred.regs.gpr[PA_REG_SP] = STACK_AT;
 	for (size_t i = 0; i < STACK_BYTES / 8; i++) {
 		uint64_t word = input_number(input, 2);
 
-		record.stack[i] = word & 1 ? MEMORY_AT + TEXT_AT + (word >> 1) % TEXT_BYTES :
-			STACK_AT + word;
+		record.stack[i] =
+			word & 1 ? MEMORY_AT + TEXT_AT + (word >> 1) % TEXT_BYTES : STACK_AT + word;
 	}
 	must(pa_unwind_finish(&record.event, NULL, pcs, DEPTH).depth <= DEPTH);
 	free(pcs);

@@ -1,5 +1,6 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Feeds libiberty through profile/demangle.c: a name, on a stack as large as that of the thread
+ * Feeds libiberty through symbols/demangle.c: a name, on a stack as large as that of the thread
  * that does it in the agent. May not happen: more stack, a result that is longer than its room, is
  * empty or has no end, or a long time.
  */
@@ -7,9 +8,9 @@
 
 #include <pthread.h>
 
-#include "agent/profile/demangle.h"
+#include "agent/symbols/demangle.h"
 
-/* As in spawn.c. */
+/* As in agent_thread.c. */
 #define STACK_BYTES ((size_t)1 << 20)
 #define ROOM_BYTES 4096
 

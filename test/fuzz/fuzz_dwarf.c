@@ -1,5 +1,6 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Feeds libdw through profile/symbols_dwarf.c: the sections of debug information one by one, put
+ * Feeds libdw through symbols/symbols_dwarf.c: the sections of debug information one by one, put
  * into a good ELF file, so that what is damaged is the DWARF. It is asked for the functions and
  * lines of the addresses from 0x1000 on. May not happen: an end of the process, strings without an
  * end, more functions than were asked for, a lookup that takes much longer than it may.
@@ -7,7 +8,7 @@
 #include "fuzz.h"
 
 #include "agent/base/clock.h"
-#include "agent/profile/symbols_dwarf.h"
+#include "agent/symbols/symbols_dwarf.h"
 #include "fuzz_image_file.h"
 #include "fuzz_libdw.h"
 
@@ -16,10 +17,9 @@
 #define TAKEN_NS (40 * ALLOWED_NS)
 #define SCOPES 6
 
-static const char *const sections[] = {
-	".debug_info", ".debug_abbrev", ".debug_str", ".debug_line", ".debug_line_str",
-	".debug_ranges", ".debug_rnglists", ".debug_addr", ".debug_str_offsets", ".debug_types",
-};
+static const char *const sections[] = { ".debug_info", ".debug_abbrev", ".debug_str", ".debug_line",
+	".debug_line_str", ".debug_ranges", ".debug_rnglists", ".debug_addr", ".debug_str_offsets",
+	".debug_types" };
 
 static size_t total;
 
@@ -31,11 +31,12 @@ static void check_text(const char *text)
 static void ask(struct pa_symbols_dwarf *dwarf, uint64_t address)
 {
 	struct pa_symbols_scope scopes[SCOPES];
-	int64_t start_ns = pa_clock_mono_ns();
-	uint32_t count = pa_symbols_dwarf_find(dwarf, address, scopes, SCOPES,
-		start_ns + ALLOWED_NS);
+	int64_t start_ns = pa_clock_thread_cpu_ns();
+	bool late;
+	uint32_t count =
+		pa_symbols_dwarf_find(dwarf, address, scopes, SCOPES, start_ns + ALLOWED_NS, &late);
 
-	must(count <= SCOPES && pa_clock_mono_ns() - start_ns < TAKEN_NS);
+	must(count <= SCOPES && pa_clock_thread_cpu_ns() - start_ns < TAKEN_NS);
 	for (uint32_t i = 0; i < count; i++) {
 		check_text(scopes[i].linkage);
 		check_text(scopes[i].name);
@@ -50,7 +51,10 @@ int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t count)
 {
 	struct input input = { bytes, count };
 	struct file file = { .count = 0 };
-	struct pa_symbols_elf elf;
+	struct pa_symbols_known known = { 0 };
+	struct pa_symbols_elf elf, other;
+	bool late;
+	int error;
 
 	unsigned compressed = (unsigned)input_number(&input, 2);
 	bool shared = input_number(&input, 1) & 1;
@@ -63,13 +67,19 @@ int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t count)
 	}
 	file_make(&file);
 	must(pa_symbols_elf_open_image(&elf, file.bytes, file.size) == 0);
-	struct pa_symbols_dwarf *dwarf = pa_symbols_dwarf_open(&elf, shared ? &elf : NULL,
-		pa_clock_mono_ns() + ALLOWED_NS);
+	must(pa_symbols_elf_open_image(&other, file.bytes, file.size) == 0);
+	struct pa_symbols_dwarf *dwarf =
+		pa_symbols_dwarf_open(&elf, shared ? &other : NULL, &known, &error);
+	if (dwarf)
+		pa_symbols_dwarf_list(dwarf, pa_clock_thread_cpu_ns() + ALLOWED_NS, &late);
 	for (uint64_t at = 0x1000; dwarf && at < 0x1200; at += 0x0b)
 		ask(dwarf, at);
 	if (dwarf)
 		pa_symbols_dwarf_close(dwarf);
-	pa_symbols_elf_close(&elf);
+	if (!shared)
+		pa_symbols_elf_close(&other);
+	pa_symbols_units_free(&known.own);
+	pa_symbols_units_free(&known.shared);
 	free(file.bytes);
 	return 0;
 }

@@ -1,13 +1,14 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Feeds profile/symbols_elf.c and symbols_table.c: an ELF file, of which everything is read that is
+ * Feeds symbols/symbols_elf.c and symbols_table.c: an ELF file, of which everything is read that is
  * ever read. May not happen: a name without an end, contents that are not in the file, a function
  * found where it is not.
  */
 #include "fuzz.h"
 
 #include "agent/base/arena.h"
-#include "agent/profile/symbols_image.h"
-#include "agent/profile/symbols_table.h"
+#include "agent/symbols/symbols_image.h"
+#include "agent/symbols/symbols_table.h"
 
 #define LOADED_MAX ((uint64_t)1 << 20)
 /* Of a file whose sections lie one in the other. */
@@ -64,6 +65,7 @@ static void check_table(const struct pa_symbols_elf *elf)
 
 int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t count)
 {
+	struct pa_symbols_source sources[PA_SYMBOLS_PART_COUNT];
 	struct pa_symbols_image image;
 	struct pa_symbols_elf elf;
 	uint8_t id[PA_BUILD_ID_BYTES];
@@ -76,7 +78,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t count)
 	for (uint32_t i = 0; pa_symbols_elf_phdr(&elf, i, &phdr); i++)
 		must(i < elf.header.e_phnum);
 	check_table(&elf);
-	if (pa_symbols_image_make(&image, &elf, INT64_MAX) == 0)
+	if (pa_symbols_image_list(&elf, "", sources) && pa_symbols_image_make(&image, sources) == 0)
 		pa_symbols_image_free(&image);
 	pa_symbols_elf_close(&elf);
 	return 0;

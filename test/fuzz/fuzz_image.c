@@ -1,12 +1,13 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Feeds profile/symbols_memory.c and maps_image.c: an ELF image in memory, as it is mapped, whose
+ * Feeds symbols/symbols_memory.c and maps_image.c: an ELF image in memory, as it is mapped, whose
  * dynamic section is asked for functions and stubs. May not happen: a name outside its table, a
  * function outside the code, reads without end.
  */
 #include "fuzz.h"
 
-#include "agent/profile/maps_image.h"
-#include "agent/profile/symbols_memory.h"
+#include "agent/modules/maps_image.h"
+#include "agent/symbols/symbols_memory.h"
 #include "fuzz_memory.h"
 
 static void check_table(struct pa_symbols_table *table)
@@ -27,19 +28,26 @@ static void check_stubs(const struct pa_module *module)
 {
 	char name[64];
 	uintptr_t entry;
+	uint64_t target;
 
 	/* Each looks at all relocations there are. */
 	for (uintptr_t at = 0x1000; at < 0x1100 && at < memory.count; at += 0x10) {
 		memory.reads = 0;
-		if (pa_symbols_memory_stub(module, MEMORY_AT + at, name, sizeof(name), &entry))
+		if (pa_symbols_memory_stub(module, MEMORY_AT + at, name, sizeof(name), &entry,
+			    &target) &&
+			!target)
 			must(strnlen(name, sizeof(name)) < sizeof(name) && strstr(name, "@plt"));
 	}
 }
 
 int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t count)
 {
-	struct pa_module module = { .id = 1, .is_elf = true, .start = MEMORY_AT,
-		.limit = MEMORY_AT + count, .path = "", .segment_count = 1 };
+	struct pa_module module = { .id = 1,
+		.is_elf = true,
+		.start = MEMORY_AT,
+		.limit = MEMORY_AT + count,
+		.path = "",
+		.segment_count = 1 };
 	struct pa_symbols_table table = { 0 };
 	struct pa_maps_image image;
 

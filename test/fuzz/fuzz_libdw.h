@@ -1,5 +1,6 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Where libdw would end the process (serve/guest_never.c has the same in the agent): the lookup is
+ * Where libdw would end the process (serve/libc_denied.c has the same in the agent): the lookup is
  * left. Included by one file of a target.
  */
 #ifndef FUZZ_LIBDW_H
@@ -7,7 +8,7 @@
 
 #include <assert.h>
 
-#include "agent/profile/symbols.h"
+#include "agent/symbols/symbols.h"
 
 /* What a lookup that was left held is lost, and no finding. */
 const char *__asan_default_options(void);

@@ -1,13 +1,14 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Feeds the readers of /proc/PID/maps (profile/maps_text.c, maps_scan.c, maps.c, maps_image.c): the
+ * Feeds the readers of /proc/PID/maps (modules/maps_text.c, maps_scan.c, maps.c, maps_image.c): the
  * text of two refreshes, one after the other, and what lies in memory at MEMORY_AT, where the texts
  * may say that images are. May not happen: modules whose segments are empty or not found again, a
  * path that is longer than its line, more modules than lines of code.
  */
 #include "fuzz.h"
 
-#include "agent/profile/maps.c"
-#include "agent/profile/maps_image.h"
+#include "agent/modules/maps.c"
+#include "agent/modules/maps_image.h"
 #include "fuzz_memory.h"
 
 static void check_lines(const char *text, size_t bytes)

@@ -1,5 +1,6 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Stands in for agent/profile/maps_memory.c: the one piece of memory that can be read is the
+ * Stands in for agent/modules/maps_memory.c: the one piece of memory that can be read is the
  * input's, and it lies at MEMORY_AT. Included by one file of a target.
  */
 #ifndef FUZZ_MEMORY_H
@@ -7,10 +8,10 @@
 
 #include <errno.h>
 
-#include "agent/profile/maps.h"
+#include "agent/modules/maps.h"
 
 #define MEMORY_AT ((uintptr_t)0x10000000)
-/* Nobody needs so many for one question, or has the time. */
+/* More than one look-up needs, or has time for. */
 #define MEMORY_READS_MAX 4000000
 
 static struct {

@@ -1,12 +1,13 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Feeds the symbol table that is packed into a file (.gnu_debugdata, profile/symbols_files.c): the
+ * Feeds the symbol table that is packed into a file (.gnu_debugdata, symbols/symbols_files.c): the
  * packed bytes. May not happen: an end of the process, far more memory than was announced (the
  * limit is that of the run), a name without an end.
  */
 #include "fuzz.h"
 
-#include "agent/profile/symbols_files.h"
-#include "agent/profile/symbols_table.h"
+#include "agent/symbols/symbols_files.h"
+#include "agent/symbols/symbols_table.h"
 #include "fuzz_image_file.h"
 #include "fuzz_libdw.h"
 

@@ -1,10 +1,11 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Feeds profile/prologue.c: machine code. May not happen: a frame that is no frame's, a target of a
- * call that is not in the code when it has to be.
+ * Feeds arch/x86_64/prologue.c: machine code. May not happen: a frame that is no frame's, a target
+ * of a call that is not in the code when it has to be.
  */
 #include "fuzz.h"
 
-#include "agent/profile/prologue.h"
+#include "agent/arch/prologue.h"
 #include "fuzz_memory.h"
 
 #define DEPTH_LIMIT ((uintptr_t)1 << 30)
@@ -17,6 +18,17 @@ struct pa_module *pa_maps_find(uintptr_t pc)
 	return pc >= module.start && pc < module.limit ? &module : NULL;
 }
 
+static bool is_mapped(uintptr_t at)
+{
+	return pa_maps_find(at) != NULL;
+}
+
+static const struct pa_code_reader reader = {
+	.read = pa_maps_read_memory,
+	.read_cached = pa_maps_read_cached,
+	.is_code = is_mapped,
+};
+
 int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t count)
 {
 	size_t step = count / TRIES + 1;
@@ -28,9 +40,9 @@ int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t count)
 	for (size_t at = 0; at <= count + 1; at += at < 32 ? 1 : step) {
 		uintptr_t pc = MEMORY_AT + at;
 
-		if (pa_prologue_find(MEMORY_AT, MEMORY_AT + count, pc, &found))
+		if (pa_prologue_find(&reader, MEMORY_AT, MEMORY_AT + count, pc, &found))
 			must(found < DEPTH_LIMIT && found % 8 == 0);
-		if (pa_prologue_call_before(pc, &call))
+		if (pa_prologue_call_before(&reader, pc, &call))
 			must(!call.target || pa_maps_find(call.target));
 	}
 	return 0;

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /*
  * Feeds agent/serve/query.c: a raw query, a key, a number, a path. May not happen: a value with a
  * NUL or without an end; a cleaned path that is not clean, that still has an escaped letter, or a

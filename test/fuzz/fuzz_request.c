@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /*
  * Feeds the way of a request behind the parser: gate, guard, routes, what answers them, the body of
  * symbol. The input is such a request: a byte of settings and a method, a line with the target,
@@ -12,10 +13,11 @@
 #include <ctype.h>
 #include <strings.h>
 
-#include "agent/serve/gate.h"
+#include "agent/serve/request_head.h"
 #include "agent/serve/routes.h"
-#include "test/unit/fake_http.h"
-#include "test/unit/fake_profiles.h"
+#include "agent/serve/token_guesses.h"
+#include "test/lib/c/fake_http.h"
+#include "test/lib/c/fake_profiles.h"
 
 #define TOKEN "s3cret"
 /* A client that asked for an hour leaves sooner. */
@@ -52,8 +54,8 @@ static void take_headers(struct pa_request *request, char **text)
 		if (!colon)
 			continue;
 		*colon = '\0';
-		request->headers[request->header_count++] = (struct pa_request_header){ line,
-			colon + 1 + strspn(colon + 1, " ") };
+		request->headers[request->header_count++] =
+			(struct pa_request_header){ line, colon + 1 + strspn(colon + 1, " ") };
 	}
 }
 
@@ -106,34 +108,35 @@ static bool may_pass(const struct pa_request *request, unsigned flags)
 
 		if (i >= 3 && !(flags & WITH_LISTS))
 			break;
-		is_good = strncasecmp(host, good[i], length) == 0 && (!*port ||
-			(*port == ':' && port[1] && !port[1 + strspn(port + 1, "0123456789")]));
+		is_good = strncasecmp(host, good[i], length) == 0 &&
+			(!*port ||
+				(*port == ':' && port[1] &&
+					!port[1 + strspn(port + 1, "0123456789")]));
 	}
 	header_of(request, "Authorization", &tokens);
-	return is_good &&
-		(!(flags & WITH_TOKEN) || tokens || strstr(request->query, "token="));
+	return is_good && (!(flags & WITH_TOKEN) || tokens || strstr(request->query, "token="));
 }
 
-static void check_gate(const char *text, size_t count)
+static void check_head(const char *text, size_t count)
 {
-	enum pa_gate_verdict verdict = PA_GATE_MORE;
+	enum pa_request_head_verdict verdict = PA_REQUEST_HEAD_MORE;
 
 	/* What was whole is not made less by more of it. */
 	for (size_t i = 0; i <= count; i++) {
-		enum pa_gate_verdict now = pa_gate_judge(text, i);
+		enum pa_request_head_verdict now = pa_request_head_judge(text, i);
 
-		must(verdict == PA_GATE_MORE || now != PA_GATE_MORE);
+		must(verdict == PA_REQUEST_HEAD_MORE || now != PA_REQUEST_HEAD_MORE);
 		verdict = now;
 	}
 }
 
 static void ask(unsigned flags, unsigned method, char *text)
 {
-	const struct pa_guard guard = { .loopback = flags & LOOPBACK,
+	const struct pa_access guard = { .loopback = flags & LOOPBACK,
 		.host = flags & WITH_LISTS ? "db7" : "localhost",
 		.hosts = flags & WITH_LISTS ? "db8, db9:6053" : "",
 		.token = flags & WITH_TOKEN ? TOKEN : "" };
-	struct pa_request request = { .method = method % (PA_REQUEST_OTHER + 1),
+	struct pa_request request = { .method = method % (PA_REQUEST_METHOD_OTHER + 1),
 		.peer = "1.2.3.4" };
 	char *target = take_line(&text), *query = strchr(target, '?');
 
@@ -145,11 +148,13 @@ static void ask(unsigned flags, unsigned method, char *text)
 	http = http_new();
 	http.on_wait = on_wait;
 	http.crowded = flags & CROWDED;
-	http.head_only = request.method == PA_REQUEST_HEAD;
+	http.head_only = request.method == PA_REQUEST_METHOD_HEAD;
 	http.body = text;
 	http.body_length = (int64_t)strlen(text);
 	waits = 0;
-	pa_routes_answer(&http, &request, &guard);
+	pa_token_guesses_reset(); /* wrong tokens of inputs before are no reason to be refused */
+	pa_routes_init(NULL, &guard);
+	pa_routes_handlers.answer(&http, &request);
 	check_answer();
 	must(may_pass(&request, flags) || http.head.status == 401 || http.head.status == 403);
 	http_free(&http);
@@ -168,9 +173,9 @@ int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t count)
 	}
 	unsigned flags = (unsigned)input_number(&input, 1);
 	unsigned method = (unsigned)input_number(&input, 1);
-	if (input.left > 4 * PA_GATE_HEADER_BYTES)
+	if (input.left > 4 * PA_REQUEST_HEAD_BYTES)
 		return 0;
-	check_gate((const char *)input.at, input.left < 512 ? input.left : 512);
+	check_head((const char *)input.at, input.left < 512 ? input.left : 512);
 	char *text = input_copy(input.at, strnlen((const char *)input.at, input.left));
 	ask(flags, method, text);
 	free(text);

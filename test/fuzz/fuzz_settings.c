@@ -1,5 +1,6 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Feeds agent/base/env.c and value.c: an environment, one variable a line. May not happen: settings
+ * Feeds agent/base/env.c and parse.c: an environment, one variable a line. May not happen: settings
  * outside their limits, a value that does not survive being shown and read again, a token that is
  * shown.
  */
@@ -8,7 +9,7 @@
 #include <signal.h>
 
 #include "agent/base/env.h"
-#include "agent/base/value.h"
+#include "agent/base/parse.h"
 
 #define ENTRIES_MAX 64
 
@@ -22,7 +23,7 @@ static void check_limits(const struct pa_settings *settings)
 	must(settings->block_rate_ns <= INT64_MAX && settings->mutex_fraction <= INT64_MAX);
 	must(settings->signal > 0 && settings->signal <= SIGRTMAX);
 	must(settings->signal != SIGKILL && settings->signal != SIGSTOP);
-	must(settings->log <= PA_LOG_INFO && settings->symbols <= PA_SYMBOLS_NONE);
+	must(settings->log <= PA_ENV_LOG_INFO && settings->symbols <= PA_ENV_SYMBOLS_NONE);
 	must(strnlen(settings->token, PA_ENV_TEXT_BYTES) < PA_ENV_TEXT_BYTES);
 	must(!settings->serving || !strpbrk(settings->host, " ,/[]:%\"\r\n"));
 }
@@ -87,7 +88,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t count)
 	pa_env_read(&settings, entries, entries[0] ? entries[0] : "");
 	check_limits(&settings);
 	check_again(&settings);
-	pa_value_listed(text, entries[1] ? entries[1] : "x");
+	pa_parse_listed(text, entries[1] ? entries[1] : "x");
 	free(text);
 	return 0;
 }

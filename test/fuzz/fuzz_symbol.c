@@ -1,14 +1,15 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Feeds agent/serve/symbol.c: what a client sends to /debug/pprof/symbol. May not happen: a first
- * line that is not the header, a line that is neither a name nor the error, names for what is no
- * known address, or more lines than words.
+ * Feeds agent/serve/symbol_endpoint.c: what a client sends to /debug/pprof/symbol. May not happen:
+ * a first line that is not the header, a line that is neither a name nor the error, names for what
+ * is no known address, or more lines than words.
  */
 #include "fuzz.h"
 
-#include "agent/profile/symbols.h"
-#include "agent/serve/symbol.h"
-#include "test/unit/fake_http.h"
-#include "test/unit/fake_profiles.h"
+#include "agent/symbols/symbols.h"
+#include "agent/serve/symbol_endpoint.h"
+#include "test/lib/c/fake_http.h"
+#include "test/lib/c/fake_profiles.h"
 
 #define HEADER "num_symbols: 1\n"
 #define ERROR "reading request: bufio: buffer full\n"
@@ -47,7 +48,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t count)
 	char *copy = input_copy(bytes, count);
 
 	written.count = 0;
-	must(pa_symbol_write(copy, count, &sink) == 0);
+	must(pa_symbol_endpoint_write(copy, count, &sink) == 0);
 	must(strncmp(written.text, HEADER, strlen(HEADER)) == 0);
 	for (const char *at = written.text + strlen(HEADER); *at; lines++) {
 		size_t length = strcspn(at, "\n") + 1;

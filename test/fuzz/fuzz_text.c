@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /*
  * Feeds the encoders (proto/, agent/base/utf8.c, serve/folded.c) with strings of any bytes: names
  * of functions, files, modules, threads, labels, comments; and with any numbers. May not happen: an
@@ -6,16 +7,27 @@
  */
 #include "fuzz.h"
 
+#include "test/lib/c/fake_symbols.h"
+
 #include <zlib.h>
 
 #include "agent/base/utf8.h"
-#include "agent/profile/symbols_names.h"
+#include "agent/symbols/symbols_names.h"
 #include "agent/serve/folded.h"
-#include "proto/memstats.h"
 #include "proto/text.h"
 
 enum { MODULES = 2, FUNCTIONS = 3, LOCS = 4, SAMPLES = 4, LABELS = 3, COMMENTS = 2 };
 enum { STRING = 6, TEXT_LIMIT_BYTES = 65535 };
+
+/* One of each text, and one without; four values are the most that there are. */
+static const struct pa_profile_ops kinds[] = {
+	{ .name = "profile", .value_count = 2, .values = { { "a", "b" }, { "c", "d" } } },
+	{ .name = "heap", .value_count = 4, .scaled = true, .text = PA_PROFILE_OPS_TEXT_HEAP },
+	{ .name = "block", .value_count = 2, .text = PA_PROFILE_OPS_TEXT_BLOCK },
+	{ .name = "mutex", .value_count = 2, .text = PA_PROFILE_OPS_TEXT_MUTEX },
+	{ .name = "threadcreate", .value_count = 1, .text = PA_PROFILE_OPS_TEXT_COUNT },
+	{ .name = "goroutine", .value_count = 1, .text = PA_PROFILE_OPS_TEXT_THREADS },
+};
 
 static struct {
 	struct pa_module modules[MODULES];
@@ -37,12 +49,12 @@ struct pa_module *pa_maps_get(uint32_t id)
 	return id - 1 < MODULES ? &program.modules[id - 1] : NULL;
 }
 
-const struct pa_loc *pa_sites_loc(uint32_t id)
+const struct pa_loc *pa_stack_table_loc(uint32_t id)
 {
 	return &program.locs[id % LOCS];
 }
 
-uint32_t pa_sites_loc_count(void)
+uint32_t pa_stack_table_loc_count(void)
 {
 	return LOCS;
 }
@@ -54,19 +66,6 @@ uint32_t pa_symbols_lookup(const struct pa_loc *loc, struct pa_frame *frames, ui
 	must(max >= 2);
 	memcpy(frames, program.frames[i], sizeof(program.frames[i]));
 	return program.frame_counts[i];
-}
-
-void pa_snapshot_scale_heap(int64_t count, int64_t bytes, int64_t rate, int64_t *scaled_count,
-	int64_t *scaled_bytes)
-{
-	(void)rate;
-	*scaled_count = count;
-	*scaled_bytes = bytes;
-}
-
-void pa_memstats_read(struct pa_memstats *stats)
-{
-	memset(stats, 0, sizeof(*stats));
 }
 
 /* ---- what comes out ---- */
@@ -93,8 +92,11 @@ static bool write_out(void *arg, const void *bytes, size_t count)
 static size_t utf8_at(const uint8_t *at, size_t left)
 {
 	static const uint32_t least[] = { 0, 0, 0x80, 0x800, 0x10000 };
-	size_t count = *at < 0x80 ? 1 : *at >> 5 == 6 ? 2 : *at >> 4 == 14 ? 3 :
-		*at >> 3 == 30 ? 4 : 0;
+	size_t count = *at < 0x80 ? 1 :
+		*at >> 5 == 6     ? 2 :
+		*at >> 4 == 14    ? 3 :
+		*at >> 3 == 30    ? 4 :
+				    0;
 	uint32_t rune = count == 1 ? *at : *at & (0x7fu >> count);
 
 	if (!count || count > left)
@@ -178,7 +180,8 @@ static void check_forms(const struct pa_snapshot *snapshot)
 	out.count = 0;
 	must(pa_encode_profile(snapshot, &sink) == 0);
 	check_gzip();
-	for (int64_t debug = 1; debug <= 2 && snapshot->kind->id != PA_KIND_CPU; debug++) {
+	for (int64_t debug = 1; debug <= 2 && snapshot->kind->text != PA_PROFILE_OPS_NO_TEXT;
+		debug++) {
 		out.count = 0;
 		must(pa_text_profile(snapshot, debug, &sink) == 0);
 		check_utf8(out.bytes, out.count, true);
@@ -201,14 +204,19 @@ static char *take_text(struct input *input)
 static void take_program(struct input *input)
 {
 	for (size_t i = 0; i < MODULES; i++)
-		program.modules[i] = (struct pa_module){ .id = (uint32_t)i + 1, .is_main = i == 0,
-			.start = 0x1000 * (i + 1), .limit = 0x1000 * (i + 2), .segment_count = 1,
+		program.modules[i] = (struct pa_module){ .id = (uint32_t)i + 1,
+			.is_main = i == 0,
+			.start = 0x1000 * (i + 1),
+			.limit = 0x1000 * (i + 2),
+			.segment_count = 1,
 			.segments = { { 0x1000 * (i + 1), 0x1000 * (i + 2), 0 } },
-			.path = take_text(input), .is_elf = true,
+			.path = take_text(input),
+			.is_elf = true,
 			.build_id_bytes = (uint32_t)input_number(input, 1) % PA_BUILD_ID_BYTES };
 	for (size_t i = 0; i < FUNCTIONS; i++)
 		program.functions[i] = (struct pa_function){ .name = take_text(input),
-			.system_name = take_text(input), .file = take_text(input),
+			.system_name = take_text(input),
+			.file = take_text(input),
 			.start_line = (uint32_t)input_number(input, 4),
 			.entry = input_number(input, 2) };
 	for (size_t i = 0; i < LOCS; i++) {
@@ -219,9 +227,9 @@ static void take_program(struct input *input)
 		program.locs[i].module = how & 1 ? &program.modules[how >> 1 & 1] : NULL;
 		program.frame_counts[i] = (how >> 2) % 3;
 		for (size_t f = 0; f < 2; f++)
-			program.frames[i][f] = (struct pa_frame){
-				&program.functions[(i + f + how) % FUNCTIONS],
-				(uint32_t)input_number(input, 4) };
+			program.frames[i][f] =
+				(struct pa_frame){ &program.functions[(i + f + how) % FUNCTIONS],
+					(uint32_t)input_number(input, 4) };
 	}
 }
 
@@ -248,48 +256,60 @@ static struct pa_stack *take_stack(struct input *input, uint32_t id)
 	return stack;
 }
 
-static void take_about(struct input *input, struct pa_about *about, const struct pa_stack *creator)
+static void take_thread_info(struct input *input, struct pa_thread_info *info,
+	const struct pa_stack *creator)
 {
 	char *name = take_text(input);
 
-	*about = (struct pa_about){ .answered = input_number(input, 1) & 1,
-		.state = (char)input_number(input, 1), .syscall = (int32_t)input_number(input, 4),
-		.argument = input_number(input, 8), .wait = input_number(input, 1) % PA_WAIT_KINDS,
-		.object = input_number(input, 8), .waited_ns = (int64_t)input_number(input, 8),
-		.creator_tid = (int32_t)input_number(input, 4), .creator = creator };
-	for (size_t i = 0; i < PA_COUNT(about->words); i++)
-		about->words[i] = (uint32_t)input_number(input, 4);
-	/* As about.c does. */
-	pa_symbols_names_clean(about->name, sizeof(about->name), name, strlen(name));
+	*info = (struct pa_thread_info){ .answered = input_number(input, 1) & 1,
+		.state = (char)input_number(input, 1),
+		.syscall = (int32_t)input_number(input, 4),
+		.argument = input_number(input, 8),
+		.wait = input_number(input, 1) % PA_WAIT_KINDS,
+		.object = input_number(input, 8),
+		.waited_ns = (int64_t)input_number(input, 8),
+		.creator_tid = (int32_t)input_number(input, 4),
+		.creator = creator };
+	for (size_t i = 0; i < PA_COUNT(info->words); i++)
+		info->words[i] = (uint32_t)input_number(input, 4);
+	/* As thread_info.c does. */
+	pa_symbols_names_clean(info->name, sizeof(info->name), name, strlen(name));
 }
 
 int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t count)
 {
 	struct input input = { bytes, count };
 	struct pa_sample samples[SAMPLES];
-	struct pa_about abouts[SAMPLES];
+	struct pa_thread_info infos[SAMPLES];
 	char *comments[COMMENTS];
 
 	memset(&program, 0, sizeof(program));
-	const struct pa_kind *kind = &pa_kinds[input_number(&input, 1) % PA_KIND_COUNT];
+	const struct pa_profile_ops *kind = &kinds[input_number(&input, 1) % PA_COUNT(kinds)];
 	take_program(&input);
 	for (uint32_t i = 0; i < SAMPLES; i++) {
 		struct pa_stack *stack = take_stack(&input, i);
 
-		take_about(&input, &abouts[i], i & 1 ? stack : NULL);
-		samples[i] = (struct pa_sample){ .stack = stack, .labels = take_labels(&input),
+		take_thread_info(&input, &infos[i], i & 1 ? stack : NULL);
+		samples[i] = (struct pa_sample){ .stack = stack,
+			.labels = take_labels(&input),
 			.bytes_label = (int64_t)input_number(&input, 4),
-			.tid = (int32_t)input_number(&input, 4), .thread = abouts[i].name,
-			.about = &abouts[i] };
+			.tid = (int32_t)input_number(&input, 4),
+			.thread = infos[i].name,
+			.info = &infos[i] };
 		/* Sums of these are not looked at for overflow: they are counts. */
-		for (size_t v = 0; v < PA_KIND_VALUES; v++)
+		for (size_t v = 0; v < PA_PROFILE_OPS_VALUES; v++)
 			samples[i].values[v] = (int64_t)input_number(&input, 7);
 	}
 	for (size_t i = 0; i < COMMENTS; i++)
 		comments[i] = take_text(&input);
-	const struct pa_snapshot snapshot = { .kind = kind, .time_ns = 1, .duration_ns = 2,
-		.period = (int64_t)input_number(&input, 4), .fraction = 1, .samples = samples,
-		.sample_count = input_number(&input, 1) % (SAMPLES + 1), .comments = comments,
+	const struct pa_snapshot snapshot = { .kind = kind,
+		.time_ns = 1,
+		.duration_ns = 2,
+		.period = (int64_t)input_number(&input, 4),
+		.fraction = 1,
+		.samples = samples,
+		.sample_count = input_number(&input, 1) % (SAMPLES + 1),
+		.comments = comments,
 		.comment_count = COMMENTS };
 	check_forms(&snapshot);
 	for (size_t i = 0; i < SAMPLES; i++) {

@@ -1,4 +1,5 @@
 #!/usr/bin/python3
+# SPDX-License-Identifier: Apache-2.0
 """Writes what the fuzz targets start from, out of real files: seeds.py DIRECTORY TARGET...
 
 A folder of seeds for each target: libraries compiled here in several ways (whole, or the sections

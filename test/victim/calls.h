@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /*
  * What v_calls.c and v_calls_ended.c have in common: descriptors in each state, and a line for each
  * call.
@@ -44,10 +45,10 @@ static const char *name_of(int error)
 }
 
 /* To write the result of call, which is made with errno untouched. */
-#define SAY(call) \
-	do { \
-		errno = UNTOUCHED; \
-		long result = (long)(call); \
+#define SAY(call)                                                      \
+	do {                                                           \
+		errno = UNTOUCHED;                                     \
+		long result = (long)(call);                            \
 		printf("%s: %ld %s\n", #call, result, name_of(errno)); \
 	} while (0)
 
@@ -58,13 +59,14 @@ static void make_fds(void)
 	struct timeval soon = { .tv_usec = SOON_MS * 1000 };
 	struct epoll_event event = { .events = EPOLLIN, .data.u64 = 7 };
 	struct sockaddr_in address = { .sin_family = AF_INET,
-				       .sin_addr.s_addr = htonl(INADDR_LOOPBACK) };
+		.sin_addr.s_addr = htonl(INADDR_LOOPBACK) };
 
 	if (pipe(fd.pipe) || pipe(fd.full) || pipe(fd.closed) || pipe2(fd.quick, O_NONBLOCK) ||
-	    socketpair(AF_UNIX, SOCK_STREAM, 0, fd.pair) ||
-	    socketpair(AF_UNIX, SOCK_STREAM, 0, fd.loud) ||
-	    socketpair(AF_UNIX, SOCK_STREAM, 0, fd.timed) ||
-	    write(fd.full[1], "0123456789", 10) != 10 || write(fd.loud[1], "0123456789", 10) != 10)
+		socketpair(AF_UNIX, SOCK_STREAM, 0, fd.pair) ||
+		socketpair(AF_UNIX, SOCK_STREAM, 0, fd.loud) ||
+		socketpair(AF_UNIX, SOCK_STREAM, 0, fd.timed) ||
+		write(fd.full[1], "0123456789", 10) != 10 ||
+		write(fd.loud[1], "0123456789", 10) != 10)
 		abort();
 	close(fd.closed[1]);
 	setsockopt(fd.timed[0], SOL_SOCKET, SO_RCVTIMEO, &soon, sizeof(soon));

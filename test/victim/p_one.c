@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* A plugin of v_plugin: plugin_keep() calls one_keep(), which allocates and keeps 4 MiB. */
 #include <stdlib.h>
 #include <string.h>

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* The other plugin of v_plugin: the same code and size as p_one, under another name. */
 #include <stdlib.h>
 #include <string.h>

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /*
  * Tasks, regions and logs of pprofagent.h. For each line on stdin one request: the task "request"
  * with the part "lookup", which a thread works on in regions; then "done IS_TRACING". Prints

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 /*
  * A C++ program that uses pprofagent.h: does what stdin says, a line each, and answers with a line.
  *

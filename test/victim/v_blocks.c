@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /*
  * Keeps memory in blocks of one size, allocated by keep_blocks(), and allocates and frees as much
  * again in churn_blocks().

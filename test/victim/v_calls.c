@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /*
  * What every call that waits for descriptors, or sleeps, returns in every state: result, errno,
  * what it wrote. One line each, the same in every run. See also v_calls_fortified.c.
@@ -50,10 +51,14 @@ static void reads(void)
 
 /* ---------------------------------------------------------------- several descriptors */
 
-#define POLLFDS \
-	{ { .fd = fd.pipe[0], .events = POLLIN }, { .fd = fd.full[0], .events = POLLIN }, \
-	  { .fd = far, .events = POLLIN }, { .fd = none, .events = POLLIN }, \
-	  { .fd = fd.pipe[1], .events = POLLOUT } }
+#define POLLFDS                                                                                 \
+	{                                                                                       \
+		{ .fd = fd.pipe[0], .events = POLLIN }, { .fd = fd.full[0], .events = POLLIN }, \
+			{ .fd = far, .events = POLLIN }, { .fd = none, .events = POLLIN },      \
+		{                                                                               \
+			.fd = fd.pipe[1], .events = POLLOUT                                     \
+		}                                                                               \
+	}
 
 static struct pollfd polled[5];
 
@@ -67,12 +72,12 @@ static struct pollfd *fds(size_t first)
 	return polled;
 }
 
-#define SAY_POLL(call) \
-	do { \
-		SAY(call); \
+#define SAY_POLL(call)                                     \
+	do {                                               \
+		SAY(call);                                 \
 		for (size_t i = 0; i < COUNT(polled); i++) \
-			printf(" %d", polled[i].revents); \
-		putchar('\n'); \
+			printf(" %d", polled[i].revents);  \
+		putchar('\n');                             \
 	} while (0)
 
 static void polls(void)
@@ -98,7 +103,10 @@ static void polls(void)
 }
 
 /* Room for one descriptor more than FD_SETSIZE. */
-static struct { fd_set low; fd_set high; } sets[3];
+static struct {
+	fd_set low;
+	fd_set high;
+} sets[3];
 
 static fd_set *set(int which, int a, int b)
 {
@@ -119,20 +127,20 @@ static struct timeval *within(long s, long us)
 }
 
 #define ALL(which) set(which, fd.pipe[0], fd.full[0])
-#define SAY_SELECT(call) \
-	do { \
-		int ok; \
-		memset(sets, 0, sizeof(sets)); \
-		within(0, 0); \
-		SAY(call); \
-		for (size_t i = 0; i < 3; i++) \
-			for (int f = 0; f < FD_SETSIZE; f++) \
-				if (FD_ISSET(f, &sets[i].low)) \
-					printf(" %zu:%d", i, f); \
-		/* all is left, but for a moment */ \
+#define SAY_SELECT(call)                                                 \
+	do {                                                             \
+		int ok;                                                  \
+		memset(sets, 0, sizeof(sets));                           \
+		within(0, 0);                                            \
+		SAY(call);                                               \
+		for (size_t i = 0; i < 3; i++)                           \
+			for (int f = 0; f < FD_SETSIZE; f++)             \
+				if (FD_ISSET(f, &sets[i].low))           \
+					printf(" %zu:%d", i, f);         \
+		/* all is left, but for a moment */                      \
 		ok = left.tv_sec == MINUTE || left.tv_sec == MINUTE - 1; \
-		printf(" left %s %ld\n", ok ? "all" : "", \
-		       ok ? 0 : left.tv_sec * 1000000 + left.tv_usec); \
+		printf(" left %s %ld\n", ok ? "all" : "",                \
+			ok ? 0 : left.tv_sec * 1000000 + left.tv_usec);  \
 	} while (0)
 
 static void selects(void)
@@ -193,10 +201,10 @@ static void epolls(void)
 
 static struct timespec rest;
 
-#define SAY_SLEEP(call) \
-	do { \
-		rest = (struct timespec){ .tv_sec = 11, .tv_nsec = 12 }; \
-		SAY(call); \
+#define SAY_SLEEP(call)                                                     \
+	do {                                                                \
+		rest = (struct timespec){ .tv_sec = 11, .tv_nsec = 12 };    \
+		SAY(call);                                                  \
 		printf(" rest %ld %ld\n", (long)rest.tv_sec, rest.tv_nsec); \
 	} while (0)
 

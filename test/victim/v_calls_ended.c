@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /*
  * What every call that waits for descriptors, or sleeps, returns when signals end it, or are let in
  * by its mask, and when its thread is cancelled, in the call and before. One line each, the same in
@@ -41,32 +42,36 @@ static struct timeval *one_minute(void)
 static const struct timespec minute = { .tv_sec = MINUTE };
 static struct epoll_event event;
 
-#define CALLS(X) \
-	X(read, READ(fd.pipe[0])) \
-	X(read_socket, READ(fd.pair[0])) \
-	X(recv, RECV(fd.pair[0], 0)) \
-	X(recvfrom, RECVFROM(fd.pair[0], 0)) \
-	X(recvmsg, recvmsg(fd.pair[0], message(), 0)) \
-	X(accept, accept(fd.listener, NULL, NULL)) \
-	X(accept4, accept4(fd.listener, NULL, NULL, 0)) \
-	X(poll, poll(one_fd(), one, -1)) \
-	X(poll_timed, poll(one_fd(), one, MINUTE * 1000)) \
-	X(ppoll, ppoll(one_fd(), one, NULL, NULL)) \
-	X(ppoll_timed, ppoll(one_fd(), one, &minute, NULL)) \
-	X(select, select(64, one_set(), NULL, NULL, NULL)) \
-	X(select_timed, select(64, one_set(), NULL, NULL, one_minute())) \
-	X(pselect, pselect(64, one_set(), NULL, NULL, NULL, NULL)) \
-	X(pselect_timed, pselect(64, one_set(), NULL, NULL, &minute, NULL)) \
-	X(epoll_wait, epoll_wait(fd.epoll, &event, 1, -1)) \
-	X(epoll_pwait, epoll_pwait(fd.epoll, &event, 1, MINUTE * 1000, NULL)) \
-	X(nanosleep, nanosleep(&minute, left_of_minute())) \
+#define CALLS(X)                                                                           \
+	X(read, READ(fd.pipe[0]))                                                          \
+	X(read_socket, READ(fd.pair[0]))                                                   \
+	X(recv, RECV(fd.pair[0], 0))                                                       \
+	X(recvfrom, RECVFROM(fd.pair[0], 0))                                               \
+	X(recvmsg, recvmsg(fd.pair[0], message(), 0))                                      \
+	X(accept, accept(fd.listener, NULL, NULL))                                         \
+	X(accept4, accept4(fd.listener, NULL, NULL, 0))                                    \
+	X(poll, poll(one_fd(), one, -1))                                                   \
+	X(poll_timed, poll(one_fd(), one, MINUTE * 1000))                                  \
+	X(ppoll, ppoll(one_fd(), one, NULL, NULL))                                         \
+	X(ppoll_timed, ppoll(one_fd(), one, &minute, NULL))                                \
+	X(select, select(64, one_set(), NULL, NULL, NULL))                                 \
+	X(select_timed, select(64, one_set(), NULL, NULL, one_minute()))                   \
+	X(pselect, pselect(64, one_set(), NULL, NULL, NULL, NULL))                         \
+	X(pselect_timed, pselect(64, one_set(), NULL, NULL, &minute, NULL))                \
+	X(epoll_wait, epoll_wait(fd.epoll, &event, 1, -1))                                 \
+	X(epoll_pwait, epoll_pwait(fd.epoll, &event, 1, MINUTE * 1000, NULL))              \
+	X(nanosleep, nanosleep(&minute, left_of_minute()))                                 \
 	X(clock_nanosleep, clock_nanosleep(CLOCK_MONOTONIC, 0, &minute, left_of_minute())) \
-	X(thrd_sleep, thrd_sleep(&minute, left_of_minute())) \
-	X(usleep, usleep(MINUTE * 1000000)) \
-	X(sleep, sleep(MINUTE) >= MINUTE - 1) \
+	X(thrd_sleep, thrd_sleep(&minute, left_of_minute()))                               \
+	X(usleep, usleep(MINUTE * 1000000))                                                \
+	X(sleep, sleep(MINUTE) >= MINUTE - 1)                                              \
 	X(poll_nothing, poll(NULL, 0, -1))
 
-#define DEFINE(name, call) static long in_##name(void) { return (long)(call); }
+#define DEFINE(name, call)           \
+	static long in_##name(void)  \
+	{                            \
+		return (long)(call); \
+	}
 CALLS(DEFINE)
 
 static const struct call {
@@ -159,8 +164,8 @@ static void interrupted(const struct call *call, int flags)
 	pthread_cancel(thread);
 	pthread_join(thread, NULL);
 	printf("%s %s: back %d %ld %s left %s\n", call->name, flags ? "restart" : "end", now.back,
-	       now.result, now.back ? name_of(now.error) : "",
-	       minute_left.tv_sec ? "some" : "none");
+		now.result, now.back ? name_of(now.error) : "",
+		minute_left.tv_sec ? "some" : "none");
 }
 
 static void cancelled(const struct call *call, int pending)
@@ -177,8 +182,8 @@ static void cancelled(const struct call *call, int pending)
 		pthread_cancel(thread);
 	}
 	pthread_join(thread, &result);
-	printf("%s cancelled %s: %d back %d cleaned %d\n", call->name,
-	       pending ? "before" : "in it", result == PTHREAD_CANCELED, now.back, now.cleaned);
+	printf("%s cancelled %s: %d back %d cleaned %d\n", call->name, pending ? "before" : "in it",
+		result == PTHREAD_CANCELED, now.back, now.cleaned);
 }
 
 /* A signal that is blocked, and let in by the call's own mask. */
@@ -194,10 +199,10 @@ static void masks(void)
 	sigaddset(&usr1, SIGUSR1);
 	pthread_sigmask(SIG_BLOCK, &usr1, NULL);
 	now.signals = 0;
-#define MASKED(call) \
-	do { \
-		raise(SIGUSR1); \
-		SAY(call); \
+#define MASKED(call)                                  \
+	do {                                          \
+		raise(SIGUSR1);                       \
+		SAY(call);                            \
 		printf(" signals %d\n", now.signals); \
 	} while (0)
 	MASKED(ppoll(one_fd(), one, NULL, &empty));

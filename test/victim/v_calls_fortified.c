@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /*
  * v_calls.c and v_calls_ended.c as distributions compile programs: calls check their buffers. With
  * an argument it makes one that would write past the end of its buffer (read, recv, recvfrom, poll,

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /*
  * Threads that are cancelled in each call that is a cancellation point: while they are blocked in
  * it, and before they call it. Says for each whether it was cancelled there, whether its cleanup
@@ -40,14 +41,22 @@ static struct timespec far(clockid_t clock)
 
 /* ---------------------------------------------------------------- the calls */
 
-#define CALL(name, call) static void name(void) { call; }
-#define UNTIL(name, clock, call) \
-	static void name(void) { struct timespec t = far(clock); call; }
+#define CALL(name, call)       \
+	static void name(void) \
+	{                      \
+		call;          \
+	}
+#define UNTIL(name, clock, call)                \
+	static void name(void)                  \
+	{                                       \
+		struct timespec t = far(clock); \
+		call;                           \
+	}
 
 CALL(in_cond_wait, for (;;) pthread_cond_wait(&cond, &mutex))
 UNTIL(in_cond_timedwait, CLOCK_REALTIME, pthread_cond_timedwait(&cond, &mutex, &t))
 UNTIL(in_cond_clockwait, CLOCK_MONOTONIC,
-      pthread_cond_clockwait(&cond, &mutex, CLOCK_MONOTONIC, &t))
+	pthread_cond_clockwait(&cond, &mutex, CLOCK_MONOTONIC, &t))
 CALL(in_cnd_wait, for (;;) cnd_wait(&cnd, &mtx))
 UNTIL(in_cnd_timedwait, CLOCK_REALTIME, cnd_timedwait(&cnd, &mtx, &t))
 CALL(in_sem_wait, sem_wait(&sem))
@@ -180,9 +189,9 @@ static void play(const struct call *this, int pending, int available)
 	pthread_join(thread, &left);
 	sem_getvalue(&sem, &value);
 	pthread_mutex_unlock(&gate);
-	printf("%s %s: %s, %s, cleaned %d unlocked %d", call->name,
-	       pending ? "pending" : "blocked", left == PTHREAD_CANCELED ? "cancelled" : "returned",
-	       now.came_back ? "came back" : "did not come back", now.cleaned, now.unlocked);
+	printf("%s %s: %s, %s, cleaned %d unlocked %d", call->name, pending ? "pending" : "blocked",
+		left == PTHREAD_CANCELED ? "cancelled" : "returned",
+		now.came_back ? "came back" : "did not come back", now.cleaned, now.unlocked);
 	if (call->semaphore)
 		printf(" semaphore %d", value);
 	putchar('\n');

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /*
  * What every call on a lock returns in every state that the lock can be in, and whether errno is as
  * it was; one line each, the same in every run. Mutexes of all types and protocols, read-write
@@ -20,11 +21,12 @@
 
 static const char *name_of(int error)
 {
-	static const struct { int number; const char *name; } names[] = {
-		{ 0, "0" }, { EBUSY, "EBUSY" }, { EDEADLK, "EDEADLK" }, { EPERM, "EPERM" },
+	static const struct {
+		int number;
+		const char *name;
+	} names[] = { { 0, "0" }, { EBUSY, "EBUSY" }, { EDEADLK, "EDEADLK" }, { EPERM, "EPERM" },
 		{ ETIMEDOUT, "ETIMEDOUT" }, { EINVAL, "EINVAL" }, { EAGAIN, "EAGAIN" },
-		{ EOWNERDEAD, "EOWNERDEAD" }, { ENOTRECOVERABLE, "ENOTRECOVERABLE" },
-	};
+		{ EOWNERDEAD, "EOWNERDEAD" }, { ENOTRECOVERABLE, "ENOTRECOVERABLE" } };
 	static char other[16];
 
 	for (size_t i = 0; i < COUNT(names); i++)
@@ -50,28 +52,37 @@ static struct timespec soon(clockid_t clock)
 }
 
 static const struct timespec past = { .tv_sec = 1 }, negative = { .tv_sec = -5 },
-	many_ns = { .tv_sec = 1, .tv_nsec = 1000000000 }, minus_ns = { .tv_sec = 1, .tv_nsec = -1 };
+			     many_ns = { .tv_sec = 1, .tv_nsec = 1000000000 },
+			     minus_ns = { .tv_sec = 1, .tv_nsec = -1 };
 
 #define R CLOCK_REALTIME
 #define M CLOCK_MONOTONIC
-#define CALL(name, lock, call) static int name(lock *l) { return call; }
-#define SOON(name, lock, clock, call) \
-	static int name(lock *l) { struct timespec t = soon(clock); return call; }
+#define CALL(name, lock, call)   \
+	static int name(lock *l) \
+	{                        \
+		return call;     \
+	}
+#define SOON(name, lock, clock, call)            \
+	static int name(lock *l)                 \
+	{                                        \
+		struct timespec t = soon(clock); \
+		return call;                     \
+	}
 
-#define FORMS(lock, kind, plain, try, timed, clocked) \
-	CALL(kind##plain, lock, pthread_##kind##plain(l)) \
-	CALL(kind##try, lock, pthread_##kind##try(l)) \
-	CALL(kind##timed##_past, lock, pthread_##kind##timed(l, &past)) \
-	CALL(kind##timed##_negative, lock, pthread_##kind##timed(l, &negative)) \
-	CALL(kind##timed##_many_ns, lock, pthread_##kind##timed(l, &many_ns)) \
-	CALL(kind##timed##_minus_ns, lock, pthread_##kind##timed(l, &minus_ns)) \
-	SOON(kind##timed##_soon, lock, R, pthread_##kind##timed(l, &t)) \
-	SOON(kind##clocked##_realtime, lock, R, pthread_##kind##clocked(l, R, &t)) \
-	SOON(kind##clocked##_soon, lock, M, pthread_##kind##clocked(l, M, &t)) \
-	CALL(kind##clocked##_past, lock, pthread_##kind##clocked(l, M, &past)) \
+#define FORMS(lock, kind, plain, try, timed, clocked)                                \
+	CALL(kind##plain, lock, pthread_##kind##plain(l))                            \
+	CALL(kind##try, lock, pthread_##kind##try(l))                                \
+	CALL(kind##timed##_past, lock, pthread_##kind##timed(l, &past))              \
+	CALL(kind##timed##_negative, lock, pthread_##kind##timed(l, &negative))      \
+	CALL(kind##timed##_many_ns, lock, pthread_##kind##timed(l, &many_ns))        \
+	CALL(kind##timed##_minus_ns, lock, pthread_##kind##timed(l, &minus_ns))      \
+	SOON(kind##timed##_soon, lock, R, pthread_##kind##timed(l, &t))              \
+	SOON(kind##clocked##_realtime, lock, R, pthread_##kind##clocked(l, R, &t))   \
+	SOON(kind##clocked##_soon, lock, M, pthread_##kind##clocked(l, M, &t))       \
+	CALL(kind##clocked##_past, lock, pthread_##kind##clocked(l, M, &past))       \
 	CALL(kind##clocked##_many_ns, lock, pthread_##kind##clocked(l, M, &many_ns)) \
-	CALL(kind##clocked##_bad_clock, lock, \
-	     pthread_##kind##clocked(l, CLOCK_THREAD_CPUTIME_ID, &past)) \
+	CALL(kind##clocked##_bad_clock, lock,                                        \
+		pthread_##kind##clocked(l, CLOCK_THREAD_CPUTIME_ID, &past))          \
 	CALL(kind##clocked##_no_clock, lock, pthread_##kind##clocked(l, 99, &past))
 
 FORMS(pthread_mutex_t, mutex_, lock, trylock, timedlock, clocklock)
@@ -79,30 +90,32 @@ FORMS(pthread_rwlock_t, rwlock_, rdlock, tryrdlock, timedrdlock, clockrdlock)
 FORMS(pthread_rwlock_t, rwlock_, wrlock, trywrlock, timedwrlock, clockwrlock)
 CALL(mutex_unlock, pthread_mutex_t, pthread_mutex_unlock(l))
 
-#define ROW(name, waits) { #name, (int (*)(void *))name, waits }
-#define ROWS(kind, plain, try, timed, clocked) \
-	ROW(kind##plain, 1), ROW(kind##try, 0), ROW(kind##timed##_past, 0), \
-	ROW(kind##timed##_negative, 0), ROW(kind##timed##_many_ns, 0), \
-	ROW(kind##timed##_minus_ns, 0), ROW(kind##timed##_soon, 0), \
-	ROW(kind##clocked##_realtime, 0), ROW(kind##clocked##_soon, 0), \
-	ROW(kind##clocked##_past, 0), ROW(kind##clocked##_many_ns, 0), \
-	ROW(kind##clocked##_bad_clock, 0), ROW(kind##clocked##_no_clock, 0)
+#define ROW(name, waits)                            \
+	{                                           \
+#name, (int (*)(void *))name, waits \
+	}
+#define ROWS(kind, plain, try, timed, clocked)                                  \
+	ROW(kind##plain, 1), ROW(kind##try, 0), ROW(kind##timed##_past, 0),     \
+		ROW(kind##timed##_negative, 0), ROW(kind##timed##_many_ns, 0),  \
+		ROW(kind##timed##_minus_ns, 0), ROW(kind##timed##_soon, 0),     \
+		ROW(kind##clocked##_realtime, 0), ROW(kind##clocked##_soon, 0), \
+		ROW(kind##clocked##_past, 0), ROW(kind##clocked##_many_ns, 0),  \
+		ROW(kind##clocked##_bad_clock, 0), ROW(kind##clocked##_no_clock, 0)
 
 static const struct row {
 	const char *name;
 	int (*call)(void *lock);
 	int waits; /* without a limit */
-} mutex_rows[] = {
-	ROWS(mutex_, lock, trylock, timedlock, clocklock), ROW(mutex_unlock, 0),
-}, rwlock_rows[] = {
-	ROWS(rwlock_, rdlock, tryrdlock, timedrdlock, clockrdlock),
-	ROWS(rwlock_, wrlock, trywrlock, timedwrlock, clockwrlock),
-};
+} mutex_rows[] = { ROWS(mutex_, lock, trylock, timedlock, clocklock), ROW(mutex_unlock, 0) },
+  rwlock_rows[] = {
+	  ROWS(rwlock_, rdlock, tryrdlock, timedrdlock, clockrdlock),
+	  ROWS(rwlock_, wrlock, trywrlock, timedwrlock, clockwrlock),
+  };
 
 static int report(const char *lock, const char *state, const char *call, int result)
 {
 	printf("%s %s %s %s%s\n", lock, state, call, name_of(result),
-	       errno == UNTOUCHED ? "" : " errno changed");
+		errno == UNTOUCHED ? "" : " errno changed");
 	errno = UNTOUCHED;
 	return result;
 }
@@ -206,7 +219,7 @@ static int checks_owner(const struct type *type)
 	return type->type != PTHREAD_MUTEX_NORMAL && type->type != PTHREAD_MUTEX_ADAPTIVE_NP;
 }
 
-/* By who does not hold it: undefined, where nothing checks the owner. */
+/* By a thread that does not hold it: undefined, where the owner is not checked. */
 static int undefined_unlock(const struct type *type, const struct row *row)
 {
 	return row->call == (int (*)(void *))mutex_unlock && !checks_owner(type) && !type->robust;
@@ -220,7 +233,7 @@ static void mutex_free(const struct type *type, const struct row *row)
 		return;
 	mutex = make(type);
 	if (has_it(report(type->name, "free", row->name, row->call(mutex))) &&
-	    row->call != (int (*)(void *))mutex_unlock)
+		row->call != (int (*)(void *))mutex_unlock)
 		report(type->name, "taken", "unlock", mutex_unlock(mutex));
 }
 
@@ -235,7 +248,7 @@ static void mutex_mine(const struct type *type, const struct row *row)
 		return;
 	errno = UNTOUCHED;
 	if (report(type->name, "mine", row->name, row->call(mutex)) == 0 &&
-	    row->call != (int (*)(void *))mutex_unlock)
+		row->call != (int (*)(void *))mutex_unlock)
 		report(type->name, "mine", "inner unlock", mutex_unlock(mutex));
 	if (row->call != (int (*)(void *))mutex_unlock)
 		report(type->name, "mine", "unlock", mutex_unlock(mutex));
@@ -252,7 +265,7 @@ static void mutex_others(const struct type *type, const struct row *row)
 	other.brief = row->waits;
 	other_takes(mutex, (int (*)(void *))mutex_lock, (int (*)(void *))mutex_unlock);
 	if (report(type->name, row->waits ? "other's for a while" : "other's", row->name,
-		   row->call(mutex)) == 0)
+		    row->call(mutex)) == 0)
 		report(type->name, "after other", "unlock", mutex_unlock(mutex));
 	other_gives();
 	other.brief = 0;
@@ -306,7 +319,7 @@ static int takes_to_write(const struct row *row)
 }
 
 static void rwlock_state(const char *kind, int prefer, const struct row *row, const char *state,
-			 int (*mine)(void *), int (*others)(void *))
+	int (*mine)(void *), int (*others)(void *))
 {
 	pthread_rwlockattr_t attr;
 	pthread_rwlock_t lock;
@@ -385,12 +398,14 @@ static void spins(void)
 
 static void c11_report(int kind, const char *state, const char *call, int result)
 {
-	const char *names[] = { [thrd_success] = "success", [thrd_busy] = "busy",
-				[thrd_error] = "error", [thrd_nomem] = "nomem",
-				[thrd_timedout] = "timedout" };
+	const char *names[] = { [thrd_success] = "success",
+		[thrd_busy] = "busy",
+		[thrd_error] = "error",
+		[thrd_nomem] = "nomem",
+		[thrd_timedout] = "timedout" };
 
 	printf("mtx %d %s %s %s%s\n", kind, state, call, names[result],
-	       errno == UNTOUCHED ? "" : " errno changed");
+		errno == UNTOUCHED ? "" : " errno changed");
 	errno = UNTOUCHED;
 }
 

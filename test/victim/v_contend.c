@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /*
  * Critical sections that others wait for, of every kind of lock. For each line on stdin
  *
@@ -7,7 +8,7 @@
  * come, and gives it up; each waiter gives it up at once (a timed one goes away after a third of
  * HOLD_MS). Prints "KIND waited NS charged NS": the time that the waiters measured around their
  * calls, and how much of it had passed when main gave the lock up. "quiet N" takes and gives up
- * each kind N times with nobody else there and prints "quiet". Ends with status 0 with its stdin.
+ * each kind N times without contention and prints "quiet". Ends with status 0 with its stdin.
  *
  * Calls: turn -> holder_gives_up -> unlock_KIND (or park_KIND: the lock is given up by waiting
  * for a condition), waiter -> lock_KIND, waiter -> waiter_gives_up -> unlock_KIND.
@@ -26,7 +27,7 @@
 #define NOINLINE __attribute__((noinline)) static
 
 static pthread_mutex_t plain = PTHREAD_MUTEX_INITIALIZER, first = PTHREAD_MUTEX_INITIALIZER,
-	second = PTHREAD_MUTEX_INITIALIZER;
+		       second = PTHREAD_MUTEX_INITIALIZER;
 static pthread_mutex_t recursive, errorcheck, adaptive, robust, inherit, shared;
 static pthread_rwlock_t rwlock = PTHREAD_RWLOCK_INITIALIZER;
 static pthread_spinlock_t spinlock;
@@ -71,18 +72,18 @@ static struct timespec far(clockid_t clock)
 
 /* ---------------------------------------------------------------- taking and giving up */
 
-#define CALL(name, call) \
+#define CALL(name, call)        \
 	NOINLINE int name(void) \
-	{ \
-		return call; \
+	{                       \
+		return call;    \
 	}
-#define TIMED_CALL(name, clock, call) \
-	NOINLINE int name(void) \
-	{ \
+#define TIMED_CALL(name, clock, call)                 \
+	NOINLINE int name(void)                       \
+	{                                             \
 		struct timespec until = limit(clock); \
-		return call; \
+		return call;                          \
 	}
-#define LOCK(name, mutex) \
+#define LOCK(name, mutex)                             \
 	CALL(lock_##name, pthread_mutex_lock(&mutex)) \
 	CALL(unlock_##name, pthread_mutex_unlock(&mutex))
 
@@ -106,30 +107,29 @@ CALL(lock_mtx, mtx_lock(&mtx))
 CALL(unlock_mtx, mtx_unlock(&mtx))
 
 TIMED_CALL(timed_mutex, CLOCK_REALTIME, pthread_mutex_timedlock(&plain, &until))
-TIMED_CALL(clock_mutex, CLOCK_MONOTONIC,
-	   pthread_mutex_clocklock(&plain, CLOCK_MONOTONIC, &until))
+TIMED_CALL(clock_mutex, CLOCK_MONOTONIC, pthread_mutex_clocklock(&plain, CLOCK_MONOTONIC, &until))
 TIMED_CALL(timed_mtx, CLOCK_REALTIME, mtx_timedlock(&mtx, &until))
 TIMED_CALL(timed_read, CLOCK_REALTIME, pthread_rwlock_timedrdlock(&rwlock, &until))
 TIMED_CALL(timed_write, CLOCK_REALTIME, pthread_rwlock_timedwrlock(&rwlock, &until))
 TIMED_CALL(clock_read, CLOCK_MONOTONIC,
-	   pthread_rwlock_clockrdlock(&rwlock, CLOCK_MONOTONIC, &until))
+	pthread_rwlock_clockrdlock(&rwlock, CLOCK_MONOTONIC, &until))
 TIMED_CALL(clock_write, CLOCK_MONOTONIC,
-	   pthread_rwlock_clockwrlock(&rwlock, CLOCK_MONOTONIC, &until))
+	pthread_rwlock_clockwrlock(&rwlock, CLOCK_MONOTONIC, &until))
 
 /* Giving up by waiting: until all waiters have had their turn. */
-#define PARK(name, wait, unlock) \
-	NOINLINE int name(void) \
-	{ \
+#define PARK(name, wait, unlock)                                                           \
+	NOINLINE int name(void)                                                            \
+	{                                                                                  \
 		struct timespec until = far(CLOCK_REALTIME), later = far(CLOCK_MONOTONIC); \
-		(void)until, (void)later; \
-		while (round.served < round.waiters) \
-			wait; \
-		return unlock; \
+		(void)until, (void)later;                                                  \
+		while (round.served < round.waiters)                                       \
+			wait;                                                              \
+		return unlock;                                                             \
 	}
 PARK(park_cond, pthread_cond_wait(&freed, &plain), pthread_mutex_unlock(&plain))
 PARK(park_timed, pthread_cond_timedwait(&freed, &plain, &until), pthread_mutex_unlock(&plain))
 PARK(park_clock, pthread_cond_clockwait(&freed, &plain, CLOCK_MONOTONIC, &later),
-     pthread_mutex_unlock(&plain))
+	pthread_mutex_unlock(&plain))
 PARK(park_cnd, cnd_wait(&cnd, &mtx), mtx_unlock(&mtx))
 PARK(park_cnd_timed, cnd_timedwait(&cnd, &mtx, &until), mtx_unlock(&mtx))
 
@@ -156,8 +156,8 @@ static const struct kind {
 	{ "hog1", lock_hog1, unlock_hog1, { lock_hog1 }, unlock_hog1, 0 },
 	{ "hog2", lock_hog2, unlock_hog2, { lock_hog2 }, unlock_hog2, 0 },
 	{ "recursive", hold_recursive, unlock_all, { lock_recursive }, unlock_recursive, 0 },
-	{ "errorcheck", lock_errorcheck, unlock_errorcheck, { lock_errorcheck },
-	  unlock_errorcheck, 0 },
+	{ "errorcheck", lock_errorcheck, unlock_errorcheck, { lock_errorcheck }, unlock_errorcheck,
+		0 },
 	{ "adaptive", lock_adaptive, unlock_adaptive, { lock_adaptive }, unlock_adaptive, 0 },
 	{ "robust", lock_robust, unlock_robust, { lock_robust }, unlock_robust, 0 },
 	{ "inherit", lock_inherit, unlock_inherit, { lock_inherit }, unlock_inherit, 0 },
@@ -169,7 +169,7 @@ static const struct kind {
 	{ "timed", lock_mutex, unlock_mutex, { timed_mutex, clock_mutex }, unlock_mutex, 0 },
 	{ "mtx_timed", lock_mtx, unlock_mtx, { timed_mtx }, unlock_mtx, 0 },
 	{ "rw_timed", lock_write, unlock_rwlock,
-	  { timed_read, timed_write, clock_read, clock_write }, unlock_rwlock, 0 },
+		{ timed_read, timed_write, clock_read, clock_write }, unlock_rwlock, 0 },
 	{ "cond", lock_mutex, park_cond, { lock_mutex }, unlock_mutex, 0 },
 	{ "cond_timed", lock_mutex, park_timed, { lock_mutex }, unlock_mutex, 0 },
 	{ "cond_clock", lock_mutex, park_clock, { lock_mutex }, unlock_mutex, 0 },
@@ -181,7 +181,7 @@ static const struct kind {
 
 static const struct kind *kind;
 
-/* ---------------------------------------------------------------- who plays */
+/* ---------------------------------------------------------------- threads */
 
 NOINLINE void holder_gives_up(void)
 {
@@ -349,7 +349,7 @@ int main(void)
 		if (sscanf(line, "quiet %ld", &count) == 1)
 			quiet(count);
 		else if (sscanf(line, "%31s %ld %d %d", name, &hold_ms, &waiters, &rounds) != 4 ||
-			 play(name, hold_ms, waiters, rounds))
+			play(name, hold_ms, waiters, rounds))
 			return 1;
 		fflush(stdout);
 	}

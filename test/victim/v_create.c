@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /*
  * Creates threads in several places and ways. For each line on stdin "KIND N" it creates N of
  * them, 16 at a time, waits for their end, and prints "KIND N"; "stay N" creates N that live

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /*
  * Keeps profiles of its own with pprofagent.h: does what stdin says, a line each, and answers with
  * a line. Prints "ready" first. Results are names of errors, or 0.
@@ -85,8 +86,8 @@ static void *run_storm(void *arg)
 		for (unsigned long i = round ? KEPT : 0; i < storm.each; i++)
 			storm.errors += add_in_storm(base + i) != 0;
 		for (unsigned long i = KEPT; i < storm.each; i++)
-			storm.errors += pprofagent_profile_remove(storm.profile, VALUE(base + i))
-				!= 0;
+			storm.errors +=
+				pprofagent_profile_remove(storm.profile, VALUE(base + i)) != 0;
 	}
 	return arg;
 }

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // C++: templates, new, std::string, exceptions.
 //
 //   v_cxx            app::Holder<long>::fill(int) keeps 8 MiB by new; prints "ready", lives until

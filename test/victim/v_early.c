@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /*
  * Locks and waits at the margins of a program's life: before any constructor has run, in the
  * constructor, in destructors of thread-local data, in atexit handlers and in the last
@@ -118,8 +119,8 @@ static void before_all(int argc, char **argv, char **environment)
 	use_all("before all constructors");
 }
 
-__attribute__((section(".preinit_array"), used))
-static void (*const preinit)(int, char **, char **) = before_all;
+__attribute__((section(".preinit_array"), used)) static void (*const preinit)(int, char **,
+	char **) = before_all;
 
 __attribute__((constructor)) static void at_start(void)
 {

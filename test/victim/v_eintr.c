@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /*
  * One thread for each call that can block, blocked in it for a minute or for ever, and called
  * like it. A call that comes back before it should (EINTR, or a sleep that was too short) is
@@ -59,7 +60,7 @@ static struct {
 } own;
 
 static pthread_mutex_t mutex = PTHREAD_MUTEX_INITIALIZER, of_cond = PTHREAD_MUTEX_INITIALIZER,
-	until_end = PTHREAD_MUTEX_INITIALIZER;
+		       until_end = PTHREAD_MUTEX_INITIALIZER;
 static pthread_rwlock_t rwlock = PTHREAD_RWLOCK_INITIALIZER;
 static pthread_cond_t cond = PTHREAD_COND_INITIALIZER;
 static pthread_barrier_t barrier;
@@ -86,6 +87,7 @@ static struct timespec limit(clockid_t clock)
 
 /* ---------------------------------------------------------------- the calls */
 
+/* clang-format off */
 #define CALL(name, call) static void name##_call(void) { call; }
 #define UNTIL(name, clock, call) \
 	static void name##_call(void) { struct timespec t = limit(clock); call; }
@@ -174,6 +176,7 @@ WITH(io_getevents, struct io_event e, syscall(SYS_io_getevents, own.aio, 1, 1, &
 CALL(syscall_futex, syscall(SYS_futex, &word, FUTEX_WAIT_PRIVATE, 0, NULL))
 CALL(syscall_futex_timed, syscall(SYS_futex, &word, FUTEX_WAIT_PRIVATE, 0, &length))
 CALL(syscall_nanosleep, syscall(SYS_nanosleep, &length, NULL))
+/* clang-format on */
 
 static struct caller {
 	const char *name;
@@ -182,22 +185,73 @@ static struct caller {
 	pthread_t thread;
 	_Atomic int tid, early, calls, ended;
 } callers[] = {
-#define TIMED(what) { .name = #what, .call = what##_call, .timed = 1 }
-#define ROW(what) { .name = #what, .call = what##_call }
-	TIMED(recv_timeout), TIMED(send_timeout), TIMED(read_timeout), TIMED(recvmsg_timeout),
-	TIMED(accept_timeout), TIMED(poll_timed), TIMED(ppoll), TIMED(select_timed),
-	TIMED(pselect), TIMED(epoll_wait_timed), TIMED(epoll_pwait2), TIMED(nanosleep),
-	TIMED(clock_nanosleep), TIMED(clock_nanosleep_abs), TIMED(usleep), TIMED(thrd_sleep),
-	TIMED(sem_timedwait), TIMED(sem_clockwait), TIMED(mutex_timedlock),
-	TIMED(rwlock_timedwrlock), TIMED(cond_timedwait), TIMED(sigtimedwait),
-	TIMED(semtimedop), TIMED(mq_timedreceive), TIMED(syscall_futex_timed),
+#define TIMED(what)                                            \
+	{                                                      \
+		.name = #what, .call = what##_call, .timed = 1 \
+	}
+#define ROW(what)                                  \
+	{                                          \
+		.name = #what, .call = what##_call \
+	}
+	TIMED(recv_timeout),
+	TIMED(send_timeout),
+	TIMED(read_timeout),
+	TIMED(recvmsg_timeout),
+	TIMED(accept_timeout),
+	TIMED(poll_timed),
+	TIMED(ppoll),
+	TIMED(select_timed),
+	TIMED(pselect),
+	TIMED(epoll_wait_timed),
+	TIMED(epoll_pwait2),
+	TIMED(nanosleep),
+	TIMED(clock_nanosleep),
+	TIMED(clock_nanosleep_abs),
+	TIMED(usleep),
+	TIMED(thrd_sleep),
+	TIMED(sem_timedwait),
+	TIMED(sem_clockwait),
+	TIMED(mutex_timedlock),
+	TIMED(rwlock_timedwrlock),
+	TIMED(cond_timedwait),
+	TIMED(sigtimedwait),
+	TIMED(semtimedop),
+	TIMED(mq_timedreceive),
+	TIMED(syscall_futex_timed),
 	TIMED(syscall_nanosleep),
-	ROW(read), ROW(read_eventfd), ROW(read_timerfd), ROW(write), ROW(recv), ROW(accept),
-	ROW(open_fifo), ROW(poll), ROW(select), ROW(epoll_wait), ROW(epoll_pwait), ROW(sleep),
-	ROW(sem_wait), ROW(mutex_lock), ROW(rwlock_rdlock), ROW(cond_wait), ROW(join),
-	ROW(barrier), ROW(wait4), ROW(waitpid), ROW(waitid), ROW(flock), ROW(fcntl_setlkw),
-	ROW(sigwait), ROW(sigwaitinfo), ROW(sigsuspend), ROW(pause), ROW(semop), ROW(msgrcv),
-	ROW(msgsnd), ROW(mq_receive), ROW(io_getevents), ROW(syscall_futex),
+	ROW(read),
+	ROW(read_eventfd),
+	ROW(read_timerfd),
+	ROW(write),
+	ROW(recv),
+	ROW(accept),
+	ROW(open_fifo),
+	ROW(poll),
+	ROW(select),
+	ROW(epoll_wait),
+	ROW(epoll_pwait),
+	ROW(sleep),
+	ROW(sem_wait),
+	ROW(mutex_lock),
+	ROW(rwlock_rdlock),
+	ROW(cond_wait),
+	ROW(join),
+	ROW(barrier),
+	ROW(wait4),
+	ROW(waitpid),
+	ROW(waitid),
+	ROW(flock),
+	ROW(fcntl_setlkw),
+	ROW(sigwait),
+	ROW(sigwaitinfo),
+	ROW(sigsuspend),
+	ROW(pause),
+	ROW(semop),
+	ROW(msgrcv),
+	ROW(msgsnd),
+	ROW(mq_receive),
+	ROW(io_getevents),
+	ROW(syscall_futex),
 };
 
 #define TIMED_CALLERS 26

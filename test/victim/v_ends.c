@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /*
  * Keeps 1,000 blocks of 10,000 bytes, burns CPU, contends for a lock, and ends:
  *

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /*
  * errno over calls that do not fail, at many stack depths and in several threads: whatever was in
  * it must still be there. Prints "errno changed N of M"; status 0 when N is 0.

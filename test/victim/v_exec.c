@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /*
  * Burns CPU time in two threads until a line comes on stdin, then replaces itself by echo: a
  * timer's signal that is still on its way must not kill the new program. Prints "ready", then

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /*
  * Every way out of a program. Each prints "leaving" first, and has the status that its name implies
  * (3 where nothing else is said).

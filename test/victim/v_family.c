@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /*
  * Calls every function of the malloc family, also with sizes that cannot be had, and prints what
  * each gave: null or not, aligned or not, contents kept or not, errno. No addresses are printed, so
@@ -14,7 +15,7 @@
 #define UNTOUCHED 4242
 #define HUGE_SIZE ((size_t)1 << 62)
 
-/* volatile: the compiler knows that nobody can have so much, and says so. */
+/* volatile: the compiler warns of sizes that are too large. */
 static volatile size_t all = SIZE_MAX;
 
 static int failures;

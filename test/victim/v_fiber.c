@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /*
  * Coroutines by makecontext and swapcontext on small stacks of their own, that allocate at several
  * depths (fiber_alloc). Below each stack lies a page that may not be touched.
@@ -41,8 +42,8 @@ static void fiber_main(void)
 
 static void make_fiber(int i, size_t bytes)
 {
-	char *memory = mmap(NULL, bytes + 4096, PROT_READ | PROT_WRITE,
-		MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+	char *memory = mmap(NULL, bytes + 4096, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS,
+		-1, 0);
 
 	mprotect(memory, 4096, PROT_NONE);
 	getcontext(&fiber_context[i]);

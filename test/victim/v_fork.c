@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /*
  * Forks, in many ways; children allocate and exit with codes of their own.
  *

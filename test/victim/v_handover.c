@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /*
  * Two processes hand a turn to and fro through locks in a file that both have mapped.
  *
@@ -24,7 +25,7 @@ static struct common {
 	pthread_cond_t cond;
 	sem_t sem[2];
 	long turn, counter; /* guard: the lock that is being played with */
-} *common;
+} * common;
 
 static long me;
 
@@ -109,7 +110,7 @@ static void by_semaphores(long turns)
 	}
 }
 
-/* Both are here, and the counter belongs to nobody in between. */
+/* Both threads have arrived, and no thread owns the counter in between. */
 static void meet(int count)
 {
 	common->arrived++;

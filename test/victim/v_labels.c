@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /*
  * A program that has labels, by pprofagent.h.
  *
@@ -95,8 +96,8 @@ __attribute__((always_inline)) static inline void burn(long ms)
 
 	clock_gettime(CLOCK_THREAD_CPUTIME_ID, &t);
 	for (long end = t.tv_sec * 1000 + t.tv_nsec / 1000000 + ms;
-	     t.tv_sec * 1000 + t.tv_nsec / 1000000 < end;
-	     clock_gettime(CLOCK_THREAD_CPUTIME_ID, &t))
+		t.tv_sec * 1000 + t.tv_nsec / 1000000 < end;
+		clock_gettime(CLOCK_THREAD_CPUTIME_ID, &t))
 		for (int i = 0; i < 20000; i++)
 			x = x * 6364136223846793005u + 1442695040888963407u;
 	sink = x;

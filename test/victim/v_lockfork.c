@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /*
  * Forks while threads wait for locks, one of which is main's. Each child gives that one up and
  * takes it again, contends for locks of its own with threads of its own, and leaves with code 7.

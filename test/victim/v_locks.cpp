@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Every lock and wait of C++ and C11 that ends in libc, each waited for once, for at least HOLD
 // in a function of its own (main holds it, or keeps the waiter waiting, for 20 ms from the moment
 // that it is there). Prints one line each, the same in every run: name, and what the call

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /*
  * Signal masks and dispositions as a program sees them.
  *
@@ -25,7 +26,7 @@ static void print_status(const char *when)
 
 	while (fgets(line, sizeof(line), f))
 		if (!strncmp(line, "SigBlk", 6) || !strncmp(line, "SigIgn", 6) ||
-		    !strncmp(line, "SigCgt", 6) || !strncmp(line, "ShdPnd", 6))
+			!strncmp(line, "SigCgt", 6) || !strncmp(line, "ShdPnd", 6))
 			printf("%s %s", when, line);
 	fclose(f);
 }

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /*
  * Two threads hand a turn to and fro by the condition variables of glibc 2.2.5, as a program does
  * that was linked in those days: their memory has another shape, so each call must go to the old
@@ -11,7 +12,7 @@
 #include <stdlib.h>
 #include <time.h>
 
-#define OLD(result, name, ...) \
+#define OLD(result, name, ...)                 \
 	extern result old_##name(__VA_ARGS__); \
 	__asm__(".symver old_" #name "," #name "@GLIBC_2.2.5")
 
@@ -69,8 +70,8 @@ int main(int argc, char **argv)
 	pthread_join(other, NULL);
 	printf("turns %s\n", turns >= wanted ? "all" : "too few");
 	pthread_mutex_lock(&mutex);
-	printf("timedwait %s\n", old_pthread_cond_timedwait(&cond, &mutex, &past) == ETIMEDOUT
-			? "ETIMEDOUT" : "?");
+	printf("timedwait %s\n",
+		old_pthread_cond_timedwait(&cond, &mutex, &past) == ETIMEDOUT ? "ETIMEDOUT" : "?");
 	pthread_mutex_unlock(&mutex);
 	printf("untouched %d\n", rest_is_untouched());
 	printf("destroy %d\n", old_pthread_cond_destroy(&cond));

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /*
  * Threads that are blocked in known calls, in functions called park_KIND, to be looked at. Obeys
  * lines on stdin, and answers when all threads that it started are where they belong:
@@ -167,10 +168,10 @@ typedef void park_fn(void);
 static const struct kind {
 	const char *name;
 	park_fn *park;
-	int once;  /* not among many */
+	int once; /* not among many */
 	int spins;
 } kinds[] = {
-	{ "nanosleep", park_nanosleep, 0, 0 }, /* the first: whom park_join joins */
+	{ "nanosleep", park_nanosleep, 0, 0 }, /* the first: park_join joins it */
 	{ "join", park_join, 1, 0 },
 	{ "mutex", park_mutex, 0, 0 },
 	{ "cond", park_cond, 0, 0 },
@@ -303,7 +304,8 @@ static long raw_syscall(long number, long a, long b, long c, long d)
 	register long r10 __asm__("r10") = d;
 	long result;
 
-	__asm__ volatile("syscall" : "=a"(result)
+	__asm__ volatile("syscall"
+			 : "=a"(result)
 			 : "a"(number), "D"(a), "S"(b), "d"(c), "r"(r10)
 			 : "rcx", "r11", "memory");
 	return result;
@@ -326,12 +328,12 @@ static int begin_raw(enum tls tls)
 	struct raw *raw = &raws[tls];
 	uint64_t *own = &raw->tls[RAW_BYTES / 16];
 	int flags = CLONE_VM | CLONE_FS | CLONE_FILES | CLONE_SIGHAND | CLONE_THREAD |
-		    CLONE_SYSVSEM | CLONE_PARENT_SETTID | CLONE_CHILD_CLEARTID |
-		    (tls == SHARED ? 0 : CLONE_SETTLS);
+		CLONE_SYSVSEM | CLONE_PARENT_SETTID | CLONE_CHILD_CLEARTID |
+		(tls == SHARED ? 0 : CLONE_SETTLS);
 
 	own[0] = own[2] = (uintptr_t)own; /* what the ABI wants at the thread pointer */
-	if (clone(park_raw, raw->stack + RAW_BYTES, flags, raw, &raw->tid,
-		  tls == OWN ? own : NULL, &raw->tid) < 0)
+	if (clone(park_raw, raw->stack + RAW_BYTES, flags, raw, &raw->tid, tls == OWN ? own : NULL,
+		    &raw->tid) < 0)
 		exit(1);
 	wait_asleep(raw->tid);
 	return raw->tid;
@@ -368,7 +370,7 @@ static void print_status(void)
 	printf("status");
 	while (fgets(line, sizeof(line), f))
 		if (sscanf(line, "%31[^:]: %31s", name, value) == 2 &&
-		    (!strncmp(name, "Sig", 3) || !strcmp(name, "ShdPnd")))
+			(!strncmp(name, "Sig", 3) || !strcmp(name, "ShdPnd")))
 			printf(" %s=%s", name, value);
 	putchar('\n');
 	fclose(f);

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /*
  * Opens p_one.so, lets it keep 4 MiB, closes it, and opens p_two.so, which comes to lie at the same
  * address and keeps 4 MiB as well.

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Rust: a generic function keeps 8 MiB in boxes, another burns CPU time in a thread.
 // Prints "ready", lives until stdin ends.
 use std::io::Read;

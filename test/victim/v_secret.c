@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /*
  * Keeps a key on its stack while it allocates, burns CPU and sleeps, wipes it, and says so. The key
  * is computed, so that it stands nowhere else in memory.

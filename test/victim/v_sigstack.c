@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /*
  * Recovers from stack overflow and null pointers on a small alternate stack: SIGSEGV handler,
  * siglongjmp out of it.

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /*
  * Threads that sleep in calls which a signal would end, in code that keeps frame pointers and is
  * not optimized. None of the calls comes back by itself. Prints "ready N" when all N threads are
@@ -148,14 +149,13 @@ static int with_many(int a, int b, int c, int d, int e, int f, int g, int h)
 	memset(room, 0, sizeof(room));
 	while (room[a + b + c] == 0) {
 		switch (d + e + f + g + h) {
-		case 30:
-			pause();
-			break;
-		case 1: case 2: case 3: case 5: case 7:
-			room[0] = 1;
-			break;
-		default:
-			room[1] = 1;
+		case 30: pause(); break;
+		case 1:
+		case 2:
+		case 3:
+		case 5:
+		case 7: room[0] = 1; break;
+		default: room[1] = 1;
 		}
 		room[a + b + c] = 1;
 	}
@@ -168,17 +168,18 @@ static void in_deep_pause(void)
 		puts("?");
 }
 
-#define ROW(what) { .name = #what, .call = in_##what }
+#define ROW(what)                                \
+	{                                        \
+		.name = #what, .call = in_##what \
+	}
 
 static struct sleeper {
 	const char *name;
 	void (*call)(void);
 	_Atomic int tid;
-} sleepers[] = {
-	ROW(pause), ROW(poll), ROW(ppoll), ROW(select), ROW(pselect), ROW(epoll_wait), ROW(sleep),
-	ROW(usleep), ROW(nanosleep), ROW(clock_nanosleep), ROW(sem_timedwait),
-	ROW(cond_timedwait), ROW(sigsuspend), ROW(sigtimedwait), ROW(read), ROW(deep_pause),
-};
+} sleepers[] = { ROW(pause), ROW(poll), ROW(ppoll), ROW(select), ROW(pselect), ROW(epoll_wait),
+	ROW(sleep), ROW(usleep), ROW(nanosleep), ROW(clock_nanosleep), ROW(sem_timedwait),
+	ROW(cond_timedwait), ROW(sigsuspend), ROW(sigtimedwait), ROW(read), ROW(deep_pause) };
 
 #define SLEEPERS (sizeof(sleepers) / sizeof(sleepers[0]))
 

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /*
  * Threads with the smallest stacks there are: PTHREAD_STACK_MIN, 16 KiB and a caller's own memory,
  * all of which allocate and free. Prints "smallstack ok N" with the number of threads that ran.

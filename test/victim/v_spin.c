@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /*
  * Burns CPU time in two functions, spin_three() and spin_one(), 3:1 by the thread's CPU clock.
  *

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /*
  * Two threads wake each other by signals, each time in another call that waits with a mask of its
  * own: sigsuspend, ppoll, pselect, epoll_pwait, sigwaitinfo. If a signal does not end the call that
@@ -33,14 +34,10 @@ static int wait_in(int form, const sigset_t *open, const sigset_t *own, int epol
 	struct epoll_event event;
 
 	switch (form) {
-	case 0:
-		return sigsuspend(open);
-	case 1:
-		return ppoll(NULL, 0, NULL, open);
-	case 2:
-		return pselect(0, NULL, NULL, NULL, NULL, open);
-	case 3:
-		return epoll_pwait(epoll, &event, 1, -1, open);
+	case 0: return sigsuspend(open);
+	case 1: return ppoll(NULL, 0, NULL, open);
+	case 2: return pselect(0, NULL, NULL, NULL, NULL, open);
+	case 3: return epoll_pwait(epoll, &event, 1, -1, open);
 	default:
 		got += sigwaitinfo(own, NULL) == SIGUSR1;
 		errno = EINTR;

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /*
  * Many short threads, 16 at a time, each of which allocates, frees, and leaves one block to be
  * freed by its creator.

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /*
  * Waits of each kind, for traces. For each line "play MS" on stdin one pair of threads for each
  * kind, all at once: "w_KIND" waits, and "k_KIND" ends its wait MS after it has fallen asleep;
@@ -116,7 +117,7 @@ static void sleeps(struct pair *p)
 	}
 }
 
-/* ---------------------------------------------------------------- who waits and who wakes */
+/* ---------------------------------------------------------------- waits and wake-ups */
 
 static void run_waiter(struct pair *p, void (*wait)(struct pair *), void (*leave)(struct pair *))
 {
@@ -150,69 +151,95 @@ static void run_waker(struct pair *p, void (*wake)(struct pair *), int spins)
 	}
 }
 
-#define KIND_OF(kind_name, wait, leave, wake, spins) \
-	NOINLINE void wait_##kind_name(struct pair *p) { wait; } \
-	NOINLINE void leave_##kind_name(struct pair *p) { (void)p; leave; } \
-	NOINLINE void wake_##kind_name(struct pair *p) { (void)p; wake; } \
-	static void *waiter_##kind_name(void *p) \
-	{ \
+#define KIND_OF(kind_name, wait, leave, wake, spins)                \
+	NOINLINE void wait_##kind_name(struct pair *p)              \
+	{                                                           \
+		wait;                                               \
+	}                                                           \
+	NOINLINE void leave_##kind_name(struct pair *p)             \
+	{                                                           \
+		(void)p;                                            \
+		leave;                                              \
+	}                                                           \
+	NOINLINE void wake_##kind_name(struct pair *p)              \
+	{                                                           \
+		(void)p;                                            \
+		wake;                                               \
+	}                                                           \
+	static void *waiter_##kind_name(void *p)                    \
+	{                                                           \
 		run_waiter(p, wait_##kind_name, leave_##kind_name); \
-		return NULL; \
-	} \
-	static void *waker_##kind_name(void *p) \
-	{ \
-		run_waker(p, wake_##kind_name, spins); \
-		return NULL; \
+		return NULL;                                        \
+	}                                                           \
+	static void *waker_##kind_name(void *p)                     \
+	{                                                           \
+		run_waker(p, wake_##kind_name, spins);              \
+		return NULL;                                        \
 	}
 #define KIND(name, wait, leave, wake) KIND_OF(name, wait, leave, wake, 0)
 #define NOTHING (void)0
 
 /* ---- locks ---- */
 
-static void hold_mutex(struct pair *p) { pthread_mutex_lock(&p->mutex); }
-static void hold_write(struct pair *p) { pthread_rwlock_wrlock(&p->rwlock); }
-static void hold_read(struct pair *p) { pthread_rwlock_rdlock(&p->rwlock); }
-static void hold_spin(struct pair *p) { pthread_spin_lock(&p->spin); }
-static void hold_mtx(struct pair *p) { mtx_lock(&p->mtx); }
+static void hold_mutex(struct pair *p)
+{
+	pthread_mutex_lock(&p->mutex);
+}
+static void hold_write(struct pair *p)
+{
+	pthread_rwlock_wrlock(&p->rwlock);
+}
+static void hold_read(struct pair *p)
+{
+	pthread_rwlock_rdlock(&p->rwlock);
+}
+static void hold_spin(struct pair *p)
+{
+	pthread_spin_lock(&p->spin);
+}
+static void hold_mtx(struct pair *p)
+{
+	mtx_lock(&p->mtx);
+}
 
 KIND(mutex, pthread_mutex_lock(&p->mutex), pthread_mutex_unlock(&p->mutex),
-     pthread_mutex_unlock(&p->mutex))
+	pthread_mutex_unlock(&p->mutex))
 KIND(timedlock, struct timespec t = limit(CLOCK_REALTIME, MINUTE * 1000000000LL);
-     pthread_mutex_timedlock(&p->mutex, &t), pthread_mutex_unlock(&p->mutex),
-     pthread_mutex_unlock(&p->mutex))
+	pthread_mutex_timedlock(&p->mutex, &t), pthread_mutex_unlock(&p->mutex),
+	pthread_mutex_unlock(&p->mutex))
 KIND(rdlock, pthread_rwlock_rdlock(&p->rwlock), pthread_rwlock_unlock(&p->rwlock),
-     pthread_rwlock_unlock(&p->rwlock))
+	pthread_rwlock_unlock(&p->rwlock))
 KIND(wrlock, pthread_rwlock_wrlock(&p->rwlock), pthread_rwlock_unlock(&p->rwlock),
-     pthread_rwlock_unlock(&p->rwlock))
+	pthread_rwlock_unlock(&p->rwlock))
 KIND_OF(spin, pthread_spin_lock(&p->spin), pthread_spin_unlock(&p->spin),
 	pthread_spin_unlock(&p->spin), 1)
 KIND(mtx, mtx_lock(&p->mtx), mtx_unlock(&p->mtx), mtx_unlock(&p->mtx))
 
 /* ---- conditions ---- */
 
-#define WAIT_FOR_FLAG(call) \
+#define WAIT_FOR_FLAG(call)            \
 	pthread_mutex_lock(&p->mutex); \
-	while (!p->flag) \
-		call; \
-	p->flag = 0; \
+	while (!p->flag)               \
+		call;                  \
+	p->flag = 0;                   \
 	pthread_mutex_unlock(&p->mutex)
-#define SET_FLAG(call) \
-	pthread_mutex_lock(&p->mutex); \
-	p->flag = 1; \
+#define SET_FLAG(call)                   \
+	pthread_mutex_lock(&p->mutex);   \
+	p->flag = 1;                     \
 	pthread_mutex_unlock(&p->mutex); \
 	call
 
 KIND(cond, WAIT_FOR_FLAG(pthread_cond_wait(&p->cond, &p->mutex)), NOTHING,
-     SET_FLAG(pthread_cond_signal(&p->cond)))
+	SET_FLAG(pthread_cond_signal(&p->cond)))
 KIND(broadcast, struct timespec t = limit(CLOCK_REALTIME, MINUTE * 1000000000LL);
-     WAIT_FOR_FLAG(pthread_cond_timedwait(&p->cond, &p->mutex, &t)), NOTHING,
-     SET_FLAG(pthread_cond_broadcast(&p->cond)))
+	WAIT_FOR_FLAG(pthread_cond_timedwait(&p->cond, &p->mutex, &t)), NOTHING,
+	SET_FLAG(pthread_cond_broadcast(&p->cond)))
 KIND(cnd, mtx_lock(&p->mtx); while (!p->flag) cnd_wait(&p->cnd, &p->mtx); p->flag = 0;
-     mtx_unlock(&p->mtx), NOTHING,
-     mtx_lock(&p->mtx); p->flag = 1; mtx_unlock(&p->mtx); cnd_signal(&p->cnd))
+	mtx_unlock(&p->mtx), NOTHING, mtx_lock(&p->mtx); p->flag = 1; mtx_unlock(&p->mtx);
+	cnd_signal(&p->cnd))
 KIND(timeout, struct timespec t = limit(CLOCK_MONOTONIC, hold_ns); pthread_mutex_lock(&p->mutex);
-     pthread_cond_clockwait(&p->cond, &p->mutex, CLOCK_MONOTONIC, &t);
-     pthread_mutex_unlock(&p->mutex), NOTHING, NOTHING)
+	pthread_cond_clockwait(&p->cond, &p->mutex, CLOCK_MONOTONIC, &t);
+	pthread_mutex_unlock(&p->mutex), NOTHING, NOTHING)
 
 /* ---- semaphores, barriers, threads ---- */
 
@@ -238,7 +265,9 @@ KIND(join, start_short_thread(p); pthread_join(p->waker, NULL), NOTHING, NOTHING
 #define SEND (void)!write(p->fd[1], "x", 1)
 #define READ (void)!syscall(SYS_read, p->fd[0], (char[1]){ 0 }, 1)
 #define ONE struct pollfd one = one_of(p)
-#define SET fd_set set = set_of(p); struct timeval t = minute
+#define SET                     \
+	fd_set set = set_of(p); \
+	struct timeval t = minute
 #define EVENT struct epoll_event event
 
 static const struct timeval minute = { .tv_sec = MINUTE };
@@ -278,8 +307,8 @@ KIND(read_pipe, char c; (void)!read(p->fd[0], &c, 1), NOTHING, SEND)
 KIND(read_socket, char c; (void)!read(p->fd[0], &c, 1), NOTHING, SEND)
 KIND(recv, char c; recv(p->fd[0], &c, 1, 0), NOTHING, SEND)
 KIND(recvfrom, char c; recvfrom(p->fd[0], &c, 1, 0, NULL, NULL), NOTHING, SEND)
-KIND(recvmsg, struct iovec iov; struct msghdr message; recvmsg(p->fd[0], get(&iov, &message), 0),
-     NOTHING, SEND)
+KIND(recvmsg, struct iovec iov; struct msghdr message;
+	recvmsg(p->fd[0], get(&iov, &message), 0), NOTHING, SEND)
 KIND(accept, close(accept(p->fd[0], NULL, NULL)), NOTHING, visit(p))
 KIND(accept4, close(accept4(p->fd[0], NULL, NULL, SOCK_CLOEXEC)), NOTHING, visit(p))
 KIND(poll, ONE; poll(&one, 1, -1), READ, SEND)
@@ -326,7 +355,7 @@ static void with_listener(struct pair *p)
 	socklen_t size = sizeof(p->address);
 
 	p->address = (struct sockaddr_in){ .sin_family = AF_INET,
-					   .sin_addr.s_addr = htonl(INADDR_LOOPBACK) };
+		.sin_addr.s_addr = htonl(INADDR_LOOPBACK) };
 	p->fd[0] = socket(AF_INET, SOCK_STREAM, 0);
 	bind(p->fd[0], (struct sockaddr *)&p->address, size);
 	listen(p->fd[0], 4);
@@ -334,39 +363,18 @@ static void with_listener(struct pair *p)
 }
 
 #define ROW(name, prepare, hold) { #name, prepare, hold, waiter_##name, waker_##name },
-static const struct kind kinds[] = {
-	ROW(mutex, NULL, hold_mutex)
-	ROW(timedlock, NULL, hold_mutex)
-	ROW(rdlock, NULL, hold_write)
-	ROW(wrlock, NULL, hold_read)
-	ROW(spin, NULL, hold_spin)
-	ROW(mtx, NULL, hold_mtx)
-	ROW(cond, NULL, NULL)
-	ROW(broadcast, NULL, NULL)
-	ROW(cnd, NULL, NULL)
-	ROW(timeout, NULL, NULL)
-	ROW(sem, NULL, NULL)
-	ROW(barrier, NULL, NULL)
-	ROW(join, NULL, NULL)
-	ROW(read_pipe, with_pipe, NULL)
-	ROW(read_socket, with_sockets, NULL)
-	ROW(recv, with_sockets, NULL)
-	ROW(recvfrom, with_sockets, NULL)
-	ROW(recvmsg, with_sockets, NULL)
-	ROW(accept, with_listener, NULL)
-	ROW(accept4, with_listener, NULL)
-	ROW(poll, with_sockets, NULL)
-	ROW(ppoll, with_pipe, NULL)
-	ROW(select, with_sockets, NULL)
-	ROW(pselect, with_pipe, NULL)
-	ROW(epoll, with_sockets, NULL)
-	ROW(epoll_pwait, with_pipe, NULL)
-	ROW(nanosleep, NULL, NULL)
-	ROW(clock_nano, NULL, NULL)
-	ROW(usleep, NULL, NULL)
-	ROW(thrd_sleep, NULL, NULL)
-	ROW(poll_nothing, NULL, NULL)
-};
+static const struct kind kinds[] = { ROW(mutex, NULL, hold_mutex) ROW(timedlock, NULL,
+	hold_mutex) ROW(rdlock, NULL, hold_write) ROW(wrlock, NULL, hold_read) ROW(spin, NULL,
+	hold_spin) ROW(mtx, NULL, hold_mtx) ROW(cond, NULL, NULL) ROW(broadcast, NULL,
+	NULL) ROW(cnd, NULL, NULL) ROW(timeout, NULL, NULL) ROW(sem, NULL, NULL) ROW(barrier, NULL,
+	NULL) ROW(join, NULL, NULL) ROW(read_pipe, with_pipe, NULL) ROW(read_socket, with_sockets,
+	NULL) ROW(recv, with_sockets, NULL) ROW(recvfrom, with_sockets, NULL) ROW(recvmsg,
+	with_sockets, NULL) ROW(accept, with_listener, NULL) ROW(accept4, with_listener, NULL)
+		ROW(poll, with_sockets, NULL) ROW(ppoll, with_pipe, NULL) ROW(select, with_sockets,
+			NULL) ROW(pselect, with_pipe, NULL) ROW(epoll, with_sockets, NULL)
+			ROW(epoll_pwait, with_pipe, NULL) ROW(nanosleep, NULL, NULL)
+				ROW(clock_nano, NULL, NULL) ROW(usleep, NULL, NULL)
+					ROW(thrd_sleep, NULL, NULL) ROW(poll_nothing, NULL, NULL) };
 
 static void make_pair(struct pair *p, const struct kind *kind)
 {

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /*
  * Threads at work, for traces. Obeys lines on stdin, and answers with a line:
  *
@@ -6,7 +7,7 @@
  *                "quiet"
  *   storm T N    T threads that lock one mutex N times each, wake each other, and allocate:
  *                "storm SUM"
- *   fight T N    the same, but nobody waits for the others: "fight"
+ *   fight T N    the same without waiting for each other: "fight"
  *   hog MS       a thread "hog" that computes for so long: "hog"
  *   deadlock     two threads that wait for each other for ever: "deadlock"
  *   exit N       ends with status N

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /*
  * What every call that waits for a condition, a semaphore, a barrier or a thread returns, also
  * when a signal comes in between, and whether errno is as it was; one line each, the same in
@@ -21,11 +22,22 @@
 
 static const char *name_of(int error)
 {
-	static const struct { int number; const char *name; } names[] = {
-		{ 0, "0" }, { EBUSY, "EBUSY" }, { EDEADLK, "EDEADLK" }, { EPERM, "EPERM" },
-		{ ETIMEDOUT, "ETIMEDOUT" }, { EINVAL, "EINVAL" }, { EAGAIN, "EAGAIN" },
-		{ EINTR, "EINTR" }, { ESRCH, "ESRCH" }, { EOWNERDEAD, "EOWNERDEAD" },
-		{ EOVERFLOW, "EOVERFLOW" }, { UNTOUCHED, "untouched" },
+	static const struct {
+		int number;
+		const char *name;
+	} names[] = {
+		{ 0, "0" },
+		{ EBUSY, "EBUSY" },
+		{ EDEADLK, "EDEADLK" },
+		{ EPERM, "EPERM" },
+		{ ETIMEDOUT, "ETIMEDOUT" },
+		{ EINVAL, "EINVAL" },
+		{ EAGAIN, "EAGAIN" },
+		{ EINTR, "EINTR" },
+		{ ESRCH, "ESRCH" },
+		{ EOWNERDEAD, "EOWNERDEAD" },
+		{ EOVERFLOW, "EOVERFLOW" },
+		{ UNTOUCHED, "untouched" },
 		{ PTHREAD_BARRIER_SERIAL_THREAD, "-1" },
 	};
 	static char other[2][16];
@@ -72,7 +84,8 @@ static struct timespec far(clockid_t clock)
 }
 
 static const struct timespec past = { .tv_sec = 1 }, negative = { .tv_sec = -5 },
-	many_ns = { .tv_sec = 1, .tv_nsec = 1000000000 }, minus_ns = { .tv_sec = 1, .tv_nsec = -1 };
+			     many_ns = { .tv_sec = 1, .tv_nsec = 1000000000 },
+			     minus_ns = { .tv_sec = 1, .tv_nsec = -1 };
 
 /* ---------------------------------------------------------------- semaphores */
 
@@ -189,11 +202,11 @@ static void cond_forms(void)
 	report("cond_timedwait many ns", pthread_cond_timedwait(&cond, &mutex, &many_ns));
 	report("cond_timedwait minus ns", pthread_cond_timedwait(&cond, &mutex, &minus_ns));
 	report("cond_clockwait soon",
-	       pthread_cond_clockwait(&cond, &mutex, CLOCK_MONOTONIC, &mono));
+		pthread_cond_clockwait(&cond, &mutex, CLOCK_MONOTONIC, &mono));
 	report("cond_clockwait bad clock",
-	       pthread_cond_clockwait(&cond, &mutex, CLOCK_THREAD_CPUTIME_ID, &past));
+		pthread_cond_clockwait(&cond, &mutex, CLOCK_THREAD_CPUTIME_ID, &past));
 	report("cond_clockwait many ns",
-	       pthread_cond_clockwait(&cond, &mutex, CLOCK_MONOTONIC, &many_ns));
+		pthread_cond_clockwait(&cond, &mutex, CLOCK_MONOTONIC, &many_ns));
 }
 
 static void *holds(void *arg)
@@ -248,8 +261,8 @@ static void cond_of_the_dead(int timed)
 	pthread_create(&thread, NULL, dies_with_the_mutex, NULL);
 	errno = UNTOUCHED;
 	while (!signalled && !result)
-		result = timed ? pthread_cond_timedwait(&cond, &mutex, &t)
-			       : pthread_cond_wait(&cond, &mutex);
+		result = timed ? pthread_cond_timedwait(&cond, &mutex, &t) :
+				 pthread_cond_wait(&cond, &mutex);
 	report("cond wait, mutex of the dead", result);
 	if (result == EOWNERDEAD)
 		report("consistent", pthread_mutex_consistent(&mutex));
@@ -367,7 +380,7 @@ static void join_forms(pthread_t thread)
 	report("timedjoin past", pthread_timedjoin_np(thread, &left, &past));
 	report("clockjoin soon", pthread_clockjoin_np(thread, &left, CLOCK_MONOTONIC, &mono));
 	report("clockjoin bad clock",
-	       pthread_clockjoin_np(thread, &left, CLOCK_THREAD_CPUTIME_ID, &past));
+		pthread_clockjoin_np(thread, &left, CLOCK_THREAD_CPUTIME_ID, &past));
 	printf("result %s\n", left == &left ? "untouched" : "changed");
 }
 

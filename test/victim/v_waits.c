@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /*
  * Waits of known length for conditions, semaphores, barriers and threads. For each line on stdin
  *
@@ -34,10 +35,10 @@ static sem_t sem;
 static mtx_t mtx;
 static cnd_t cnd;
 
-static int64_t wait_ns;            /* of the turn */
-static pthread_t other;            /* who ends the wait */
+static int64_t wait_ns; /* of the turn */
+static pthread_t other; /* the thread that ends the wait */
 static thrd_t other_thrd;
-static int ended;                  /* guard: mutex or mtx */
+static int ended; /* guard: mutex or mtx */
 
 static int64_t now_ns(clockid_t clock)
 {
@@ -68,16 +69,16 @@ static void rest(void)
 
 #define WAIT(name, before, call) \
 	NOINLINE void name(void) \
-	{ \
-		before; \
-		call; \
+	{                        \
+		before;          \
+		call;            \
 	}
 #define UNTIL(clock) struct timespec until = after(clock, wait_ns)
 
 WAIT(cond_wait, , while (!ended) pthread_cond_wait(&cond, &mutex))
 WAIT(cond_timed, UNTIL(CLOCK_REALTIME), pthread_cond_timedwait(&cond, &mutex, &until))
 WAIT(cond_clock, UNTIL(CLOCK_MONOTONIC),
-     pthread_cond_clockwait(&cond, &mutex, CLOCK_MONOTONIC, &until))
+	pthread_cond_clockwait(&cond, &mutex, CLOCK_MONOTONIC, &until))
 WAIT(cnd_waits, , while (!ended) cnd_wait(&cnd, &mtx))
 WAIT(cnd_timed, UNTIL(CLOCK_REALTIME), cnd_timedwait(&cnd, &mtx, &until))
 WAIT(sem_waits, , sem_wait(&sem))
@@ -86,11 +87,10 @@ WAIT(sem_clock, UNTIL(CLOCK_MONOTONIC), sem_clockwait(&sem, CLOCK_MONOTONIC, &un
 WAIT(barrier_wait, , pthread_barrier_wait(&barrier))
 WAIT(join, , pthread_join(other, NULL))
 WAIT(join_timed, UNTIL(CLOCK_REALTIME), pthread_timedjoin_np(other, NULL, &until))
-WAIT(join_clock, UNTIL(CLOCK_MONOTONIC),
-     pthread_clockjoin_np(other, NULL, CLOCK_MONOTONIC, &until))
+WAIT(join_clock, UNTIL(CLOCK_MONOTONIC), pthread_clockjoin_np(other, NULL, CLOCK_MONOTONIC, &until))
 WAIT(join_thrd, , thrd_join(other_thrd, NULL))
 
-/* ---------------------------------------------------------------- who ends them */
+/* ---------------------------------------------------------------- ends of waits */
 
 static void *end_later(void *arg)
 {
@@ -141,7 +141,7 @@ static void rest_longer(void)
 	rest(); /* a timed join gives up in the middle of it */
 }
 
-enum joins { NOBODY, JOIN_AFTER, IS_JOINED, THRD };
+enum joins { NOT_JOINED, JOIN_AFTER, IS_JOINED, THRD };
 
 static const struct kind {
 	const char *name;
@@ -150,13 +150,13 @@ static const struct kind {
 	enum joins joins;
 } kinds[] = {
 	{ "cond_wait", cond_wait, end_cond, JOIN_AFTER },
-	{ "cond_timed", cond_timed, NULL, NOBODY },
-	{ "cond_clock", cond_clock, NULL, NOBODY },
+	{ "cond_timed", cond_timed, NULL, NOT_JOINED },
+	{ "cond_clock", cond_clock, NULL, NOT_JOINED },
 	{ "cnd_waits", cnd_waits, end_cnd, JOIN_AFTER },
-	{ "cnd_timed", cnd_timed, NULL, NOBODY },
+	{ "cnd_timed", cnd_timed, NULL, NOT_JOINED },
 	{ "sem_waits", sem_waits, end_sem, JOIN_AFTER },
-	{ "sem_timed", sem_timed, NULL, NOBODY },
-	{ "sem_clock", sem_clock, NULL, NOBODY },
+	{ "sem_timed", sem_timed, NULL, NOT_JOINED },
+	{ "sem_clock", sem_clock, NULL, NOT_JOINED },
 	{ "barrier_wait", barrier_wait, end_barrier, JOIN_AFTER },
 	{ "join", join, end_nothing, IS_JOINED },
 	{ "join_timed", join_timed, rest_longer, JOIN_AFTER },
@@ -175,7 +175,7 @@ static int64_t turn(const struct kind *kind)
 	mtx_lock(&mtx);
 	if (kind->joins == THRD)
 		thrd_create(&other_thrd, return_later, NULL);
-	else if (kind->joins != NOBODY)
+	else if (kind->joins != NOT_JOINED)
 		pthread_create(&other, NULL, end_later, (void *)kind->end);
 	start = now_ns(CLOCK_MONOTONIC);
 	kind->wait();
@@ -245,10 +245,10 @@ struct own {
 	sem_t sem;
 };
 
-#define TIMED(sum, call) \
-	do { \
-		int64_t start = now_ns(CLOCK_MONOTONIC); \
-		call; \
+#define TIMED(sum, call)                                     \
+	do {                                                 \
+		int64_t start = now_ns(CLOCK_MONOTONIC);     \
+		call;                                        \
 		many.sum += now_ns(CLOCK_MONOTONIC) - start; \
 	} while (0)
 
@@ -317,7 +317,7 @@ static void play_many(long us, int threads, int count)
 	for (int i = 0; i < threads && i < 64; i++)
 		pthread_join(thread[i], NULL);
 	printf("many sem %lld cond %lld mutex %lld long %lld\n", (long long)many.sem,
-	       (long long)many.cond, (long long)many.mutex, (long long)many.longer);
+		(long long)many.cond, (long long)many.mutex, (long long)many.longer);
 }
 
 int main(void)
@@ -339,7 +339,7 @@ int main(void)
 		else if (sscanf(line, "quiet %d", &count) == 1)
 			quiet(count);
 		else if (sscanf(line, "%31s %ld %d", name, &length, &count) != 3 ||
-			 play(name, length, count))
+			play(name, length, count))
 			return 1;
 		fflush(stdout);
 	}

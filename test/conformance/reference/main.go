@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // The program that the agent is measured against: net/http/pprof with something to profile.
 // test/conformance/victim.c does the same with threads, under the agent, and knows the same
 // commands.

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // 1,000 fibres of Boost.Context on stacks of 64 KiB: each allocates and computes at several depths,
 // and gives way. Prints "ready", then the sum of what they did; 0 rounds: until stdin ends.
 #include <boost/context/fiber.hpp>

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* What is done before anything has begun: allocate, lock, read a file; says how much of it went
  * well. noplt: in a resolver the procedure linkage of the object itself is not ready. */
 #ifndef EARLY_WORK_H
@@ -27,7 +28,7 @@ extern int pthread_rwlock_unlock(pthread_rwlock_t *) NOPLT;
 
 static pthread_mutex_t early_mutex = PTHREAD_MUTEX_INITIALIZER;
 static pthread_rwlock_t early_rwlock = PTHREAD_RWLOCK_INITIALIZER;
-static void *early_kept[4]; /* for whoever comes later to free */
+static void *early_kept[4]; /* freed by a later stage */
 static int early_kepts;
 
 static inline int early_locks(void)

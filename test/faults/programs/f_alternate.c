@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /*
  * Alternate stacks on which there is little room.
  *
@@ -5,6 +6,8 @@
  *                               works for WORK_MS; then says whether it was written to, and what
  *                               lies below it
  *   f_alternate work BYTES      works in a handler on it, with deep frames
+ *   f_alternate raw BYTES       as idle; the stack is set by the system call, and has so many bytes
+ *                               beside what the kernel puts on it for a signal
  *   f_alternate threads BYTES   four threads, each with one of its own, work and fault in turns
  *
  * BYTES: 0 is the least that the kernel needs. Prints "ready", then "ok", or what was damaged.
@@ -17,7 +20,9 @@
 #include <string.h>
 #include <sys/auxv.h>
 #include <sys/mman.h>
+#include <sys/syscall.h>
 #include <time.h>
+#include <unistd.h>
 
 #define WORK_MS 1500
 #define BELOW 16384
@@ -25,7 +30,8 @@
 
 static volatile unsigned long work;
 static size_t bytes;
-static char *memory; /* BELOW bytes that nobody may write to, and the stack */
+static int is_raw;
+static char *memory; /* BELOW bytes that must stay unwritten, and the stack */
 
 static void work_for(long ms)
 {
@@ -64,9 +70,32 @@ static char *set_stack(void)
 		-1, 0);
 	memset(at, PATTERN, BELOW);
 	stack_t stack = { .ss_sp = at + BELOW, .ss_size = bytes };
-	if (sigaltstack(&stack, NULL) != 0)
+	if ((is_raw ? (int)syscall(SYS_sigaltstack, &stack, NULL) : sigaltstack(&stack, NULL)) != 0)
 		exit(2);
 	return at;
+}
+
+/* ---- the kernel's part ---- */
+
+static size_t kernel_bytes;
+
+static void on_measure(int number)
+{
+	(void)number;
+	kernel_bytes = (size_t)(memory + BELOW + bytes - (char *)__builtin_frame_address(0));
+}
+
+/* What the kernel puts on an alternate stack for a signal, by a large one. */
+static size_t measure_frame(void)
+{
+	struct sigaction action = { .sa_handler = on_measure, .sa_flags = SA_ONSTACK };
+	const stack_t none = { .ss_flags = SS_DISABLE };
+	bytes = 65536;
+	memory = set_stack();
+	sigaction(SIGUSR2, &action, NULL);
+	raise(SIGUSR2);
+	syscall(SYS_sigaltstack, &none, NULL);
+	return kernel_bytes;
 }
 
 static int is_whole(const char *at)
@@ -120,6 +149,11 @@ int main(int argc, char **argv)
 	bytes = strtoul(argv[2], NULL, 10);
 	if (!bytes)
 		bytes = getauxval(AT_MINSIGSTKSZ);
+	if (!strcmp(argv[1], "raw")) {
+		size_t beside = bytes;
+		is_raw = 1;
+		bytes = measure_frame() + beside;
+	}
 	puts("ready");
 	fflush(stdout);
 	if (!strcmp(argv[1], "threads")) {

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // The order in which everything is taken down: statics, atexit and on_exit handlers registered
 // before, between and in handlers, thread_local objects, destructors. Each allocates and prints.
 #include <cstdio>

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* Touches MIB of memory, burns in a thread, and forks ten times: "forks 10 in US us" */
 #include <pthread.h>
 #include <stdio.h>

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /*
  * Threads that block every signal, each in its own way, and two that sleep, two that burn CPU time
  * and one that waits in read. Prints "ready" when all are there, "early N" after its stdin has

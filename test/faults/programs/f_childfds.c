@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /*
  * Forks N children; each says on a pipe which descriptors it has, after it has opened one itself.
  * Prints the set of numbers that were ever seen.
@@ -35,7 +36,7 @@ int main(int argc, char **argv)
 		if (pid == 0)
 			tell(ends[1], i % 30 ? 0 : 400); /* a child's agent wakes after 250 ms */
 		if (read(ends[0], seen, sizeof(seen)) != sizeof(seen) ||
-		    waitpid(pid, &status, 0) != pid || status)
+			waitpid(pid, &status, 0) != pid || status)
 			return 1;
 		for (int fd = 0; fd < 256; fd++)
 			all[fd] |= seen[fd];

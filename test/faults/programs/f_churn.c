@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /*
  * f_churn N    N short threads, 16 at a time, each of which allocates, frees and locks. Prints
  *              "ran N" when all are over, and "end" after the end of its stdin.

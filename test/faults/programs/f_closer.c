@@ -1,7 +1,8 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /*
- * A program that thinks every descriptor is its own, and reuses their numbers for a server: closes
+ * A program that takes every descriptor for its own, and reuses the numbers for a server: closes
  * all from 3 up, opens a listener on 127.0.0.1 at the lowest number, and puts copies of it on every
- * number from 3 to 299 (each of which was perhaps somebody else's).
+ * number from 3 to 299 (each of which may belong to other code).
  *
  *   f_closer loop|range|dup N   loop: close() of each; range: close_range; dup: dup2 over each
  *
@@ -33,7 +34,7 @@ static int listen_somewhere(void)
 	socklen_t size = sizeof(at);
 	int fd = socket(AF_INET, SOCK_STREAM, 0);
 	if (fd < 0 || bind(fd, (struct sockaddr *)&at, size) || listen(fd, 512) ||
-	    getsockname(fd, (struct sockaddr *)&at, &size))
+		getsockname(fd, (struct sockaddr *)&at, &size))
 		exit(1);
 	printf("port %d\n", ntohs(at.sin_port));
 	fflush(stdout);

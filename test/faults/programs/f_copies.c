@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /*
  * Copies of the process that no fork handler sees being made, while the agent starts and works:
  * each takes the loader's lock, allocates, and leaves by exit().
@@ -52,8 +53,8 @@ static pid_t copy(const char *how)
 		top[0] = child_on_stack;
 		args[5] = (uintptr_t)stack;
 		args[6] = sizeof(stack) - 2 * sizeof(*top);
-		return how[5] ? (pid_t)syscall(SYS_clone3, args, sizeof(args))
-			: (pid_t)syscall(SYS_clone, SIGCHLD, top, NULL, NULL, NULL);
+		return how[5] ? (pid_t)syscall(SYS_clone3, args, sizeof(args)) :
+				(pid_t)syscall(SYS_clone, SIGCHLD, top, NULL, NULL, NULL);
 	}
 	if (!strcmp(how, "_Fork"))
 		pid = _Fork();

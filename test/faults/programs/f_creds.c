@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /*
  * What a program does to itself: namespaces, roots, ids, capabilities, from its one thread or with
  * others. Each step says what it gave.

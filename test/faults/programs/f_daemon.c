@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* Allocates, becomes a daemon, writes its pid to FILE and burns CPU until SIGTERM: f_daemon FILE */
 #include <stdio.h>
 #include <stdlib.h>

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /*
  * Sets the disposition of SIGRTMAX-3 over and over, in two threads and in a handler, by every
  * function that libc has for it, and in children that share its memory, while two others burn CPU
@@ -37,24 +38,12 @@ static void set(int way, sighandler_t handler)
 {
 	struct sigaction action = { .sa_handler = handler };
 	switch (way % 6) {
-	case 0:
-		sigaction(NUMBER, &action, NULL);
-		break;
-	case 1:
-		signal(NUMBER, handler);
-		break;
-	case 2:
-		sysv_signal(NUMBER, handler);
-		break;
-	case 3:
-		sigset(NUMBER, handler);
-		break;
-	case 4:
-		ssignal(NUMBER, handler);
-		break;
-	default:
-		siginterrupt(NUMBER, 1);
-		signal(NUMBER, handler);
+	case 0: sigaction(NUMBER, &action, NULL); break;
+	case 1: signal(NUMBER, handler); break;
+	case 2: sysv_signal(NUMBER, handler); break;
+	case 3: sigset(NUMBER, handler); break;
+	case 4: ssignal(NUMBER, handler); break;
+	default: siginterrupt(NUMBER, 1); signal(NUMBER, handler);
 	}
 }
 

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /*
  * Work before everything else: in the resolver of an indirect function, in the preinit array, in a
  * constructor. Prints how much of it went well in each place.
@@ -34,7 +35,7 @@ __attribute__((constructor)) static void begin(void)
 int main(void)
 {
 	printf("resolver %d preinit %d constructor %d main %d\n", in_resolver, in_preinit,
-	       in_constructor, early_work());
+		in_constructor, early_work());
 	printf("answer %d freed %d\n", early_answer(), early_rest());
 	return 0;
 }

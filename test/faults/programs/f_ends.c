@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /*
  * Ways out in which threads end one by one, and races between ways out. stdout is buffered.
  *

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* Replaces itself N times, each time from another state; at last prints "end PID-is-the-same". */
 #include <pthread.h>
 #include <stdio.h>
@@ -35,16 +36,12 @@ int main(int argc, char **argv)
 	/* The agent wakes 20 ms after the start. */
 	usleep((unsigned)(left % 10) * 4000);
 	switch (left % 3) {
-	case 0:
-		exec_here(NULL);
-		break;
+	case 0: exec_here(NULL); break;
 	case 1:
 		pthread_create(&thread, NULL, allocate, NULL);
 		exec_here(NULL);
 		break;
-	default:
-		pthread_create(&thread, NULL, exec_here, NULL);
-		pthread_join(thread, NULL);
+	default: pthread_create(&thread, NULL, exec_here, NULL); pthread_join(thread, NULL);
 	}
 	return 1;
 }

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /*
  * A launcher that puts a filter of system calls on what it starts, as sandboxes and services
  * managers do: those that are named end the process, fail, or raise SIGSYS; all others are allowed.
@@ -31,7 +32,7 @@ static const struct {
 #define X(name, ...) { #name, SYS_##name },
 	PA_CALLS(X)
 #undef X
-	{ "rt_sigreturn", SYS_rt_sigreturn },
+		{ "rt_sigreturn", SYS_rt_sigreturn },
 	{ "wait4", SYS_wait4 },
 	{ "fork", SYS_fork },
 	{ "vfork", SYS_vfork },
@@ -56,8 +57,9 @@ static int list(void)
 
 static void enter(const char *action, int number)
 {
-	unsigned verdict = action[0] == 'k' ? SECCOMP_RET_KILL_PROCESS
-		: action[0] == 't' ? SECCOMP_RET_TRAP : SECCOMP_RET_ERRNO | EPERM;
+	unsigned verdict = action[0] == 'k' ? SECCOMP_RET_KILL_PROCESS :
+		action[0] == 't'            ? SECCOMP_RET_TRAP :
+					      SECCOMP_RET_ERRNO | EPERM;
 	struct sock_filter code[] = {
 		BPF_STMT(BPF_LD | BPF_W | BPF_ABS, offsetof(struct seccomp_data, nr)),
 		BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, number, 0, 1),
@@ -65,8 +67,8 @@ static void enter(const char *action, int number)
 		BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ALLOW),
 	};
 	struct sock_fprog program = { sizeof(code) / sizeof(code[0]), code };
-	if (prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) || prctl(PR_SET_SECCOMP, SECCOMP_MODE_FILTER,
-		&program))
+	if (prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) ||
+		prctl(PR_SET_SECCOMP, SECCOMP_MODE_FILTER, &program))
 		exit(125);
 }
 

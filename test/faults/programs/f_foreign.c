@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /*
  * Blocks that one side makes and the other frees: a plugin that is bound to libc's own malloc, libc
  * functions that return memory, and this program. Each way COUNT times in two threads, contents

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /*
  * Burns in a thread and forks when told on stdin. stay: the child burns until its parent ends, the
  * parent says "child PID". leave: the child exits, the parent says "left CODE".

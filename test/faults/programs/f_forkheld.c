@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /*
  * What a program of one thread may rely on around fork: its signal handlers may allocate, since
  * libc takes no lock in them, and its masks are its own.

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /*
  * Four threads fork, two pass a condition to and fro, and each child allocates, locks, waits for a
  * condition with a thread of its own, and exits. Prints "forked N wrong W".
@@ -69,7 +70,7 @@ static void *forker(void *arg)
 		if (pid == 0)
 			in_child(2 + i % 50);
 		if (pid < 0 || waitpid(pid, &status, 0) != pid || !WIFEXITED(status) ||
-		    WEXITSTATUS(status) != 2 + i % 50)
+			WEXITSTATUS(status) != 2 + i % 50)
 			wrong++;
 	}
 	return arg;

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /*
  * Makes a child in every form there is, twice: with one thread, and beside a thread that allocates.
  * Each child does what it may, and leaves with 7. Prints "FORM 7" for each.
@@ -114,11 +115,11 @@ static void all_forms(void)
 	say("vfork", code_of(by_vfork(shell)));
 	say("clone3", code_of(by_clone3()));
 	say("clone", code_of(clone(leave_at_once, top, SIGCHLD, NULL)));
-	say("clone vm vfork", code_of(clone(leave_at_once, top, CLONE_VM | CLONE_VFORK | SIGCHLD,
-					NULL)));
+	say("clone vm vfork",
+		code_of(clone(leave_at_once, top, CLONE_VM | CLONE_VFORK | SIGCHLD, NULL)));
 	say("clone vm", code_of(clone(leave_at_once, top, CLONE_VM | SIGCHLD, NULL)));
-	say("clone files fs", code_of(clone(leave_at_once, top,
-					CLONE_FILES | CLONE_FS | SIGCHLD, NULL)));
+	say("clone files fs",
+		code_of(clone(leave_at_once, top, CLONE_FILES | CLONE_FS | SIGCHLD, NULL)));
 	say("clone silent", code_of(clone(leave_at_once, top, 0, NULL)));
 	say("posix_spawn", code_of(by_spawn(shell)));
 	say("forkpty", code_of(by_forkpty()));

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /*
  * What the only thread of a program may do, and what it gives up for itself. After a pause in which
  * threads of an agent would be there:
@@ -7,7 +8,8 @@
  *   mount N       N times back into its own mount namespace
  *   caps          all capabilities, by syscall(), and new privileges: prints how many threads of
  *                 the process have kept some
- *   jail FOLDER   chroot, and nobody's ids: prints how many descriptors of any thread are folders
+ *   jail FOLDER   chroot, and ids without privileges: prints how many descriptors of any thread
+ *                 are folders
  *   busy FOLDER   a file system that it was started in, and has left, is unmounted
  *   raw           the ids, by syscall(), and then setuid(0), which is refused
  */
@@ -115,7 +117,7 @@ static int leave_folder(char **argv)
 	}
 	char *again[] = { argv[0], argv[1], argv[2], "again", NULL };
 	if (unshare(CLONE_NEWNS) || mount("", "/", NULL, MS_REC | MS_PRIVATE, NULL) ||
-	    mount("none", argv[2], "tmpfs", 0, NULL) || chdir(argv[2]))
+		mount("none", argv[2], "tmpfs", 0, NULL) || chdir(argv[2]))
 		return 1;
 	execv("/proc/self/exe", again);
 	return 2;
@@ -132,8 +134,9 @@ static int change_ids(void)
 
 int main(int argc, char **argv)
 {
-	if (argc > 2 && (strcmp(argv[1], "user") == 0 || strcmp(argv[1], "alone") == 0 ||
-				strcmp(argv[1], "mount") == 0))
+	if (argc > 2 &&
+		(strcmp(argv[1], "user") == 0 || strcmp(argv[1], "alone") == 0 ||
+			strcmp(argv[1], "mount") == 0))
 		return enter(argv[1], atoi(argv[2]));
 	if (argc > 2 && strcmp(argv[1], "jail") == 0)
 		return go_to_jail(argv[2]);

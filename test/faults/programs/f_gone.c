@@ -1,6 +1,7 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Stacks whose ends nobody tells, and registers that lead nowhere: each mode allocates and computes
- * where a stack walk has memory beside it that cannot be read, or is about to go.
+ * Stacks without known bounds, and registers with invalid addresses: each mode allocates and
+ * computes where a stack walk is next to memory that cannot be read, or is about to be unmapped.
  *
  *   f_gone MODE SECONDS      prints "MODE alive"
  *
@@ -266,8 +267,8 @@ static void use_part(char *memory, size_t bytes)
 				0);
 		mprotect(at, PAGE, PROT_NONE);
 		start_on(at + PAGE, STACK, run);
-		mmap(guard, PAGE, PROT_READ | PROT_WRITE,
-			MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED, -1, 0);
+		mmap(guard, PAGE, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED,
+			-1, 0);
 		mprotect(at, PAGE, PROT_READ | PROT_WRITE);
 	}
 }
@@ -445,12 +446,11 @@ int main(int argc, char **argv)
 	static const struct {
 		const char *name;
 		void (*run)(void);
-	} modes[] = {
-		{ "unmapped", unmapped }, { "none", none }, { "data", data }, { "other", other },
-		{ "neighbours", neighbours }, { "carved", carved }, { "pthread", pthread },
-		{ "given", given }, { "default", defaults }, { "grown", grown },
-		{ "handler", handler }, { "execute", execute }, { "clone", clones },
-	};
+	} modes[] = { { "unmapped", unmapped }, { "none", none }, { "data", data },
+		{ "other", other }, { "neighbours", neighbours }, { "carved", carved },
+		{ "pthread", pthread }, { "given", given }, { "default", defaults },
+		{ "grown", grown }, { "handler", handler }, { "execute", execute },
+		{ "clone", clones } };
 
 	if (argc < 3)
 		return 2;

@@ -1,7 +1,8 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Locks whose memory is gone as soon as the other side may have it: each round two threads share a
- * page with a lock and a count of users; whoever leaves last unmaps it, while the other
- * may still be on its way out of its unlock. A library may touch no lock after it gave it up.
+ * Locks that are unmapped right after their last unlock: each round two threads share a page with a
+ * lock and a count of users; the last one unmaps it, while the other may still be inside its
+ * unlock. A library must not touch a lock after it released it.
  *
  *   f_gonelock ROUNDS      prints "gone ROUNDS"
  */
@@ -70,8 +71,8 @@ int main(int argc, char **argv)
 	pthread_barrier_init(&begin, NULL, 2);
 	pthread_create(&thread, NULL, other, (void *)rounds);
 	for (long i = 0; i < rounds; i++) {
-		now = mmap(NULL, sizeof(*now), PROT_READ | PROT_WRITE,
-			MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+		now = mmap(NULL, sizeof(*now), PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS,
+			-1, 0);
 		pthread_mutex_init(&now->mutex, NULL);
 		pthread_rwlock_init(&now->rwlock, NULL);
 		mtx_init(&now->mtx, mtx_plain);

@@ -1,7 +1,8 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Requests that nobody can have, by every function of the family, ROUNDS times, and what they give:
- * NULL and ENOMEM, the old block untouched. One line each of the first round; then "huge N wrong W"
- * and life until stdin ends.
+ * Requests that are too large, by every function of the malloc family, ROUNDS times, and their
+ * results: NULL and ENOMEM, the old block untouched. One line each of the first round; then "huge N
+ * wrong W" and life until stdin ends.
  *
  *   f_huge ROUNDS
  */

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /*
  * strace -e inject=CALL:error=ERROR:when=FIRST..LAST for the calls of the agent alone: those of its
  * own threads, and those that its code makes on a thread of the program. What the program asks for,
@@ -37,6 +38,7 @@
 static const struct {
 	const char *name;
 	long number;
+	/* clang-format off */
 } names[] = {
 #define CALL(name) { #name, SYS_##name }
 	CALL(mmap), CALL(munmap), CALL(mprotect), CALL(madvise), CALL(brk), CALL(mremap),
@@ -55,6 +57,7 @@ static const struct {
 	CALL(getrandom), CALL(uname), CALL(statfs), CALL(access), CALL(membarrier),
 #undef CALL
 };
+/* clang-format on */
 #define NAMES (sizeof(names) / sizeof(*names))
 
 static const struct {
@@ -89,8 +92,9 @@ static void read_code(const char *path)
 	FILE *file = fopen(path, "r");
 	if (!file)
 		die(path);
-	while (code_count < CODE_MAX && fscanf(file, "%63s %lx %lx", code[code_count].library,
-		&code[code_count].begin, &code[code_count].end) == 3)
+	while (code_count < CODE_MAX &&
+		fscanf(file, "%63s %lx %lx", code[code_count].library, &code[code_count].begin,
+			&code[code_count].end) == 3)
 		code_count++;
 	fclose(file);
 }
@@ -121,7 +125,7 @@ static int is_agent_thread(pid_t tid)
 		comm[0] = '\0';
 	if (file)
 		fclose(file);
-	return strncmp(comm, "pprofagent", 10) == 0;
+	return strncmp(comm, "pprof", 5) == 0;
 }
 
 struct image {
@@ -140,7 +144,7 @@ static size_t find_images(pid_t tid, struct image *images, size_t max)
 	while (file && count < max && fgets(line, sizeof(line), file)) {
 		unsigned long begin, end, offset;
 		if (sscanf(line, "%lx-%lx %7s %lx %*s %*s %4199s", &begin, &end, rights, &offset,
-			name) != 5)
+			    name) != 5)
 			continue;
 		const char *slash = strrchr(name, '/');
 		if (!slash || strncmp(slash + 1, "libpprofagent", 13))
@@ -199,7 +203,8 @@ static int is_called_by_agent(pid_t tid)
 
 /* ---- the calls ---- */
 
-/* A futex call that waits. One that wakes never fails like that: somebody would sleep for ever. */
+/* A futex call that waits. One that wakes never fails like that: its waiter would sleep for
+ * ever. */
 static int can_fail(const struct user_regs_struct *regs)
 {
 	int op = (int)regs->rsi & FUTEX_CMD_MASK;
@@ -243,8 +248,8 @@ static void install_filter(void)
 	}
 	filter[count++] = (struct sock_filter)BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ALLOW);
 	struct sock_fprog program = { count, filter };
-	if (prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) || prctl(PR_SET_SECCOMP, SECCOMP_MODE_FILTER,
-		&program))
+	if (prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) ||
+		prctl(PR_SET_SECCOMP, SECCOMP_MODE_FILTER, &program))
 		die("seccomp");
 }
 

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /*
  * A little of everything that the agent looks at: threads that come and go, allocations, a lock
  * that is fought for, a condition, a child. Prints "worked" and the sums of it, keeps three threads

@@ -1,7 +1,8 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /*
  * f_jail FOLDER: keeps 1000 blocks; after a line of stdin it goes into the folder (chroot), gives
- * up root for nobody and prints "jailed"; after another line it keeps 1000 blocks more, prints
- * "worked", and lives until stdin ends.
+ * up root for an unprivileged user and prints "jailed"; after another line it keeps 1000 blocks
+ * more, prints "worked", and lives until stdin ends.
  */
 #include <grp.h>
 #include <stdio.h>

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /*
  * Has threads of the kernel in its process: io_uring's workers and its poller. Prints "ready" when
  * they are there and ends with its stdin; 77 where io_uring is not to be had.
@@ -40,7 +41,7 @@ int main(void)
 	int ends[2];
 	char line[16];
 	if (pipe(ends) != 0 || !read_by_workers(ends[0]) ||
-	    syscall(SYS_io_uring_setup, 8, &params) < 0)
+		syscall(SYS_io_uring_setup, 8, &params) < 0)
 		return 77;
 	puts("ready");
 	fflush(stdout);

@@ -1,8 +1,10 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /*
  * All keys of thread-specific data are the program's, by either name, and what it puts there stays
  * its own while threads wait for contended locks and end.
  *
  *   f_keys pthread|c11    prints the number of keys, and the destructors that ran
+ *   f_keys keep           says how many it has, and has them until the end of stdin
  */
 #include <limits.h>
 #include <pthread.h>
@@ -12,7 +14,7 @@
 #include <unistd.h>
 
 static pthread_mutex_t mutex = PTHREAD_MUTEX_INITIALIZER;
-static pthread_key_t keys[PTHREAD_KEYS_MAX];
+static pthread_key_t keys[PTHREAD_KEYS_MAX + 1];
 static int destroyed;
 static int count;
 
@@ -50,6 +52,15 @@ static int one_more(const char *how, pthread_key_t *key)
 	return 1;
 }
 
+static int keep(void)
+{
+	while (pthread_key_create(&keys[count], NULL) == 0)
+		count++;
+	printf("%d keys\n", count);
+	fflush(stdout);
+	return getchar() != EOF;
+}
+
 int main(int argc, char **argv)
 {
 	pthread_t threads[4];
@@ -57,6 +68,8 @@ int main(int argc, char **argv)
 	void *result;
 	int wrong = 0;
 	const char *how = argc > 1 ? argv[1] : "pthread";
+	if (!strcmp(how, "keep"))
+		return keep();
 	while (one_more(how, &key))
 		keys[count++] = key;
 	for (int i = 0; i < 4; i++)

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /*
  * main leaves by pthread_exit at once; N threads end one after the other, the last one ends the
  * process, with status 0 and all that is in stdout's buffer.

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /*
  * Says "ready", burns CPU in a thread, reads from stdin how to end, and does. Allocates and locks
  * on its way out: atexit handlers, a destructor, a thread's key.

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* Lives for MS milliseconds, prints the time of the monotonic clock in us, and ends with 3. */
 #include <stdio.h>
 #include <stdlib.h>

@@ -1,7 +1,8 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /*
  * Very many live objects: makes COUNT blocks of 40 bytes and keeps them, then for each line on
- * stdin frees half of what is left (the odd ones), and at the end of stdin all. Prints "live COUNT"
- * after each.
+ * stdin frees half of what is left (the odd ones), or all if it begins with an a. Prints "live
+ * COUNT" after each.
  *
  *   f_live COUNT
  */
@@ -16,6 +17,13 @@ __attribute__((noinline)) static void make_live(long count)
 {
 	for (long i = 0; i < count; i++)
 		blocks[i] = malloc(BYTES);
+}
+
+static long drop_all(long count)
+{
+	for (long i = 0; i < count; i++)
+		free(blocks[i]);
+	return 0;
 }
 
 static long drop_half(long count)
@@ -44,11 +52,8 @@ int main(int argc, char **argv)
 	make_live(count);
 	say(count);
 	while (fgets(line, sizeof(line), stdin)) {
-		count = drop_half(count);
+		count = line[0] == 'a' ? drop_all(count) : drop_half(count);
 		say(count);
 	}
-	for (long i = 0; i < count; i++)
-		free(blocks[i]);
-	say(0);
 	return 0;
 }

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /*
  * f_many_threads N    starts N threads that allocate, lock and then wait for the end; prints
  *                     "ready N". Wakes them all at the end of its stdin and prints "ended N".

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /*
  * A thread that burns CPU time with all signals blocked, one in each way that libc has for it:
  *
@@ -46,16 +47,18 @@ static int go_through(const char *way)
 	for (int i = 1; i <= SIGRTMAX; i++) {
 		sigset_t one;
 		struct sigaction now;
-		sighandler_t handler = !strcmp(way, "ignore") ? SIG_IGN
-			: !strcmp(way, "handler") ? count : SIG_DFL;
+		sighandler_t handler = !strcmp(way, "ignore") ? SIG_IGN :
+			!strcmp(way, "handler")               ? count :
+								SIG_DFL;
 		sigemptyset(&one);
 		sigaddset(&one, i);
 		if (!strcmp(way, "unblock"))
 			sigprocmask(SIG_UNBLOCK, &one, NULL);
 		else if (!strcmp(way, "block"))
 			sigprocmask(SIG_BLOCK, &one, NULL);
-		else if (!is_ours(i) && (signal(i, handler) == SIG_ERR ||
-			sigaction(i, NULL, &now) != 0 || now.sa_handler != handler))
+		else if (!is_ours(i) &&
+			(signal(i, handler) == SIG_ERR || sigaction(i, NULL, &now) != 0 ||
+				now.sa_handler != handler))
 			good = 0;
 	}
 	sigset_t now;

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /*
  * Masks that come back by other ways than the call that set them: the return of a handler,
  * siglongjmp, setcontext, the calls of BSD and System V, a thread's attributes, fork, posix_spawn.

@@ -1,7 +1,8 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Two threads count under one lock; one takes it by the name that everybody uses, the other by
- * pointers that it asked libc itself for, past any library that stands in front; each in turn
- * unlocks by the other way. And a thread that jumps out of a handler while it waits for a lock.
+ * Two threads count under one lock; one calls the functions by name, the other by pointers that
+ * dlsym found in libc itself, past preloaded libraries; each in turn unlocks in the other way. And
+ * a thread that jumps out of a signal handler while it waits for a lock.
  *
  *   f_mixedlocks ROUNDS      prints "mixed 2*ROUNDS jumped N"
  */

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /*
  * f_names: what a program sees of the loader. Prints "ready", then answers lines of stdin: "loaded"
  * with the libraries that it has in their order, "is NAME" with whether a library of that name is

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* N times within a second: wait() must say ECHILD at once; no SIGCHLD comes. */
 #include <errno.h>
 #include <signal.h>

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /*
  * As many files as the limit allows, again and again for a second; the limit is set from outside,
  * or, with an argument, by the program itself. Prints how many it got at least and at most, what

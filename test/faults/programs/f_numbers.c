@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /*
  * Which numbers the kernel gives to each call that makes a descriptor, for a second: the lowest
  * free ones, always. Prints them, then what /proc/self/fd lists.

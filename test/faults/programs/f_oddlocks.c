@@ -1,9 +1,10 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /*
  * What calls on locks return in the odd states: counts at their limits, kinds that no attribute
- * gives, destroyed ones, a ceiling below the caller, a condition with somebody else's mutex, with a
- * robust mutex whose owner died, with none held at all; semaphores at their limit; inits, destroys
- * and attributes of what is in use; a thread that joins itself. One line each, the same in
- * every run and round.
+ * gives, destroyed ones, a ceiling below the caller, a condition with a mutex that another
+ * thread holds, with a robust mutex whose owner died, with one that is not locked; semaphores at
+ * their limit; inits, destroys and attributes of what is in use; a thread that joins itself. One
+ * line each, the same in every run and round.
  *
  *   f_oddlocks [ROUNDS]
  */

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /*
  * Makes sure by the number of links of /proc/self/task that it has one thread, as the zygote of
  * Chromium does, and that its forked child has. Its arguments are not looked at.

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /*
  * A program with a handler of its own for a signal that a profiler likes to use.
  *

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /*
  * A prefork server: makes N children that wait for work on one pipe, and says how each ended.
  * Prints "child PID" N times, then "ended PID SIGNAL" for each.

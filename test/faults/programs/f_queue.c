@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /*
  * A message queue that the process wants to hear of, opened at once: in the first process, and in a
  * forked child that has the parent's queue as well (in a fork handler, which no thread of an agent

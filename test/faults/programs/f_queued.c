@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /*
  * 100 threads that burn CPU time in turns, in a process that may queue few signals. For each line
  * on stdin prints "room yes" when it can still queue five signals to itself and make a timer, as it

@@ -1,5 +1,6 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Programs that would hear of a signal that somebody else's write or system call raises.
+ * Programs that react to a signal which a write or system call of other code raises.
  *
  *   f_raised pipe | size   prints a line when SIGPIPE or SIGXFSZ comes; ends with exit(3)
  *   f_raised cancelled     a thread that was cancelled ends the process by _exit(4)
@@ -66,13 +67,17 @@ static void refuse(int number, siginfo_t *info, void *context)
 
 static int put_filter_on(void)
 {
-#define TRAP(number)                                                                              \
-	BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, number, 0, 1),                                        \
+#define TRAP(number)                                       \
+	BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, number, 0, 1), \
 		BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_TRAP)
 	struct sock_filter filter[] = {
 		BPF_STMT(BPF_LD | BPF_W | BPF_ABS, offsetof(struct seccomp_data, nr)),
-		TRAP(SYS_openat), TRAP(SYS_newfstatat), TRAP(SYS_open), TRAP(SYS_prctl),
-		TRAP(SYS_readlink), TRAP(SYS_process_vm_readv),
+		TRAP(SYS_openat),
+		TRAP(SYS_newfstatat),
+		TRAP(SYS_open),
+		TRAP(SYS_prctl),
+		TRAP(SYS_readlink),
+		TRAP(SYS_process_vm_readv),
 		BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ALLOW),
 	};
 	struct sock_fprog program = { sizeof(filter) / sizeof(filter[0]), filter };

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /*
  * A sandbox by seccomp that allows what a worker needs and nothing else: read, write, exit,
  * exit_group, mmap, munmap, mprotect, brk, futex. Then it works: memory, a mutex that two of its
@@ -29,9 +30,9 @@
 #include <time.h>
 #include <unistd.h>
 
-#define ALLOW(number) \
+#define ALLOW(number)                                      \
 	BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, number, 0, 1), \
-	BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ALLOW)
+		BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ALLOW)
 
 static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
 static pthread_barrier_t barrier;
@@ -67,8 +68,14 @@ static void enter_filter(unsigned action)
 {
 	struct sock_filter code[] = {
 		BPF_STMT(BPF_LD | BPF_W | BPF_ABS, offsetof(struct seccomp_data, nr)),
-		ALLOW(SYS_read), ALLOW(SYS_write), ALLOW(SYS_exit), ALLOW(SYS_exit_group),
-		ALLOW(SYS_mmap), ALLOW(SYS_munmap), ALLOW(SYS_mprotect), ALLOW(SYS_brk),
+		ALLOW(SYS_read),
+		ALLOW(SYS_write),
+		ALLOW(SYS_exit),
+		ALLOW(SYS_exit_group),
+		ALLOW(SYS_mmap),
+		ALLOW(SYS_munmap),
+		ALLOW(SYS_mprotect),
+		ALLOW(SYS_brk),
 		ALLOW(SYS_futex),
 		/* What returns from a SIGSYS handler has to be there for it. */
 		BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K,
@@ -161,8 +168,9 @@ static void start_busy(int count)
 
 static unsigned verdict(const char *how)
 {
-	return how[0] == 'k' ? SECCOMP_RET_KILL_PROCESS
-		: how[0] == 'e' ? SECCOMP_RET_ERRNO | EPERM : SECCOMP_RET_TRAP;
+	return how[0] == 'k'  ? SECCOMP_RET_KILL_PROCESS :
+		how[0] == 'e' ? SECCOMP_RET_ERRNO | EPERM :
+				SECCOMP_RET_TRAP;
 }
 
 static void work_alone(const char *how)

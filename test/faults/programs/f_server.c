@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* A server to be wrapped: prints "server", allocates now and then, ends when stdin says so. */
 #include <stdio.h>
 #include <stdlib.h>

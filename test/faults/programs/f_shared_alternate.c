@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /*
  * Threads, two of them busy, whose alternate stacks are not their own:
  *
@@ -29,8 +30,8 @@ static void set_stack(long number)
 	if (!strcmp(way, "overlapping"))
 		stack.ss_sp = memory + (size_t)number * BYTES / 2;
 	if (!strcmp(way, "unmapped"))
-		stack.ss_sp = mmap(NULL, BYTES, PROT_READ | PROT_WRITE,
-			MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+		stack.ss_sp = mmap(NULL, BYTES, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS,
+			-1, 0);
 	sigaltstack(&stack, NULL);
 	if (!strcmp(way, "unmapped"))
 		munmap(stack.ss_sp, BYTES);

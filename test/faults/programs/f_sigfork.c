@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /*
  * One thread that allocates all the time, and a timer whose handler forks: what a program with one
  * thread may do, and crash reporters do. The children leave by _exit(7) at once.

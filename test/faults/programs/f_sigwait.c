@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* One thread, every signal blocked: SIGUSR1 from outside belongs to its sigwait. Five times. */
 #include <pthread.h>
 #include <signal.h>

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /*
  * f_small_stack BYTES...    a thread with each of these stacks (0: PTHREAD_STACK_MIN) that
  *                           allocates, locks and waits at a quarter of its depth, 20 times.
@@ -52,7 +53,7 @@ int main(int argc, char **argv)
 			if (!bytes)
 				bytes = (size_t)PTHREAD_STACK_MIN;
 			if (pthread_attr_setstacksize(&attr, bytes) ||
-			    pthread_create(&thread, &attr, run, (void *)(bytes / 4)))
+				pthread_create(&thread, &attr, run, (void *)(bytes / 4)))
 				return 1;
 			pthread_join(thread, NULL);
 			ended++;

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /*
  * Endless new stacks: every number below 2^BITS is a path of calls, its bits say which of two
  * functions calls on; at the end of each path WORDS_BYTES are allocated and kept.
@@ -26,18 +27,18 @@ __attribute__((noinline)) static int leaf(void)
 	return 1;
 }
 
-#define STEP(name) \
+#define STEP(name)                                                         \
 	__attribute__((noinline)) static int name(unsigned path, int bits) \
-	{ \
-		int made; \
-		if (!bits) \
-			made = leaf(); \
-		else if (path & 1) \
-			made = left(path >> 1, bits - 1); \
-		else \
-			made = right(path >> 1, bits - 1); \
-		__asm__ volatile("" : "+r"(made)); \
-		return made; \
+	{                                                                  \
+		int made;                                                  \
+		if (!bits)                                                 \
+			made = leaf();                                     \
+		else if (path & 1)                                         \
+			made = left(path >> 1, bits - 1);                  \
+		else                                                       \
+			made = right(path >> 1, bits - 1);                 \
+		__asm__ volatile("" : "+r"(made));                         \
+		return made;                                               \
 	}
 STEP(left)
 STEP(right)

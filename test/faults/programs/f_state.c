@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /*
  * Calls every function that an agent may hook in one state of the caller (state.h), so that those
  * that can wait do wait, and prints for each what it gave and what of the state is not as it was.
@@ -70,6 +71,7 @@ static long use(long result, size_t bytes)
 	return 0;
 }
 
+/* clang-format off */
 static long do_malloc(void) { return use(CALL(malloc, 1000), 1000); }
 static long do_memalign(void) { return use(CALL(memalign, 64, 1000), 1000); }
 static long do_aligned_alloc(void) { return use(CALL(aligned_alloc, 64, 1024), 1024); }
@@ -130,6 +132,16 @@ static long do_mmap64(void) { return check_map(mmap64); }
 static long do_munmap(void) { return CALL(munmap, map_by(mmap), PAGES); }
 static long do_mprotect(void) { return CALL(mprotect, map_by(mmap), PAGES, PROT_NONE); }
 static long do_madvise(void) { return CALL(madvise, map_by(mmap), PAGES, MADV_DONTNEED); }
+
+static long do_mlockall(void)
+{
+	long result = (int)CALL(mlockall, MCL_FUTURE | MCL_ONFAULT);
+
+	munlockall();
+	return result;
+}
+
+static long do_munlockall(void) { return (int)CALL(munlockall); }
 
 static long do_mremap(void)
 {
@@ -260,7 +272,7 @@ struct other {
 	of_object *take, *give;
 	union object *object;
 	bool waits;   /* for the end */
-	bool waiting; /* it is the one who waits: says so before */
+	bool waiting; /* this thread waits: it announces that before */
 	sem_t ready, end;
 	pthread_t thread;
 };
@@ -369,6 +381,7 @@ UNLOCK(mtx_unlock, "mtx", mtx_lock)
 static long do_sem_wait(void) { return lock("sem", sem_wait, NULL, sem_post, -1); }
 static long do_sem_timedwait(void) { return lock("sem", sem_timedwait, NULL, NULL, 0); }
 static long do_sem_clockwait(void) { return lock("sem", sem_clockwait, NULL, NULL, 1); }
+/* clang-format on */
 
 #include "state_given.h"
 #include "state_signals.h"
@@ -379,7 +392,10 @@ static const struct row {
 	const char *name;
 	long (*run)(void);
 } rows[] = {
-#define ROW(name) { #name, do_##name }
+#define ROW(name)                \
+	{                        \
+#name, do_##name \
+	}
 	ROW(malloc), ROW(calloc), ROW(realloc), ROW(reallocarray), ROW(free), ROW(free_sized),
 	ROW(free_aligned_sized), ROW(memalign), ROW(posix_memalign), ROW(aligned_alloc),
 	ROW(valloc), ROW(pvalloc), ROW(pthread_create), ROW(thrd_create), ROW(_exit), ROW(_Exit),
@@ -397,16 +413,18 @@ static const struct row {
 	ROW(pthread_timedjoin_np), ROW(pthread_clockjoin_np), ROW(mtx_lock), ROW(mtx_timedlock),
 	ROW(mtx_unlock), ROW(cnd_wait), ROW(cnd_timedwait), ROW(cnd_signal), ROW(cnd_broadcast),
 	ROW(thrd_join), ROW(poll), ROW(__poll_chk), ROW(ppoll), ROW(__ppoll_chk), ROW(select),
-	ROW(pselect), ROW(epoll_wait), ROW(epoll_pwait), ROW(recv), ROW(__recv_chk),
-	ROW(recvfrom), ROW(__recvfrom_chk), ROW(recvmsg), ROW(accept), ROW(accept4), ROW(read),
-	ROW(__read_chk), ROW(nanosleep), ROW(clock_nanosleep), ROW(thrd_sleep), ROW(usleep),
-	ROW(mmap), ROW(mmap64), ROW(munmap), ROW(mprotect), ROW(madvise), ROW(mremap), ROW(sleep),
-	ROW(_Fork), ROW(forkpty), ROW(clone), ROW(__register_atfork),
+	ROW(pselect), ROW(epoll_wait), ROW(epoll_pwait), ROW(recv), ROW(__recv_chk), ROW(recvfrom),
+	ROW(__recvfrom_chk), ROW(recvmsg), ROW(accept), ROW(accept4), ROW(read), ROW(__read_chk),
+	ROW(nanosleep), ROW(clock_nanosleep), ROW(thrd_sleep), ROW(usleep), ROW(mmap), ROW(mmap64),
+	ROW(munmap), ROW(mprotect), ROW(madvise), ROW(mremap), ROW(sleep), ROW(mlockall),
+	ROW(munlockall), ROW(_Fork), ROW(forkpty), ROW(clone), ROW(__register_atfork),
 	ROW(pthread_key_create), ROW(tss_create), ROW(prctl), ROW(syscall),
-	ROW(pthread_attr_setsigmask_np), ROW(pthread_attr_getsigmask_np),
-	ROW(__sigaction), ROW(bsd_signal), ROW(ssignal), ROW(sysv_signal), ROW(__sysv_signal),
-	ROW(sigset), ROW(sigignore), ROW(siginterrupt), ROW(sighold), ROW(sigrelse),
-	ROW(sigpending), ROW(unshare), ROW(setns), ROW(capset), ROW(chroot),
+	ROW(pthread_attr_setsigmask_np), ROW(pthread_attr_getsigmask_np), ROW(__sigaction),
+	ROW(bsd_signal), ROW(ssignal), ROW(sysv_signal), ROW(__sysv_signal), ROW(sigset),
+	ROW(sigignore), ROW(siginterrupt), ROW(sighold), ROW(sigrelse), ROW(kill), ROW(killpg),
+	ROW(raise), ROW(gsignal), ROW(tgkill), ROW(pthread_kill), ROW(sigqueue),
+	ROW(pthread_sigqueue), ROW(pthread_cancel), ROW(sigpending), ROW(unshare), ROW(setns),
+	ROW(capset), ROW(chroot)
 };
 
 static void run_row(const struct row *row)

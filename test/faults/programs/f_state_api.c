@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /*
  * Calls every function of pprofagent.h in one state of the caller (state.h), and prints for each
  * what it gave and what of the state is not as it was.
@@ -40,8 +41,9 @@ static void use_profiles(void)
 	say("profile_list", CALL(api->profile_list, all, 70) == 7);
 	say("profile_name", strcmp((const char *)CALL(api->profile_name, heap), "heap") == 0);
 	say("profile_add", CALL(api->profile_add, own, &value, 0) == 0);
-	say("profile_count", (int)CALL(api->profile_count, own) == 1 &&
-		(int)CALL(api->profile_count, heap) >= 0);
+	say("profile_count",
+		(int)CALL(api->profile_count, own) == 1 &&
+			(int)CALL(api->profile_count, heap) >= 0);
 	say("profile_remove", CALL(api->profile_remove, own, &value) == 0);
 	bool good = true;
 	for (int debug = 0; debug <= 2; debug++)

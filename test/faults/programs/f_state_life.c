@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /*
  * The moments of a process in which an agent is at work without a hook of its own, in one state of
  * the program (state.h): the first calls of all, before any constructor; what main finds; children
@@ -88,9 +89,18 @@ static long thread_exit(void)
 	return pthread_create(&thread, NULL, end_thread, NULL) | pthread_join(thread, NULL);
 }
 
-static long end_by_exit(void) { return CALL(exit, 9); }
-static long end_quickly(void) { return CALL(quick_exit, 9); }
-static long end_at_once(void) { return CALL(_exit, 9); }
+static long end_by_exit(void)
+{
+	return CALL(exit, 9);
+}
+static long end_quickly(void)
+{
+	return CALL(quick_exit, 9);
+}
+static long end_at_once(void)
+{
+	return CALL(_exit, 9);
+}
 
 /* In a process of its own, since not all work in all states. */
 static void say(const char *name, long (*moment)(void))

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /*
  * Events without end: THREADS threads allocate and free blocks of 48 bytes, COUNT each; every
  * 1024th is kept.

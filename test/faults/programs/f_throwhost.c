@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /*
  * A C program that opens a C++ plugin; THREADS threads have it throw and catch, COUNT times each.
  *

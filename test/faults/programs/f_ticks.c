@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /*
  * Calculates for SECONDS of CPU time with all that a signal's handler may change: rounding, traps
  * and exceptions noted, numbers on the x87 stack, both halves of the vectors, backward copies by
@@ -45,12 +46,12 @@ static void copy_backwards(void)
 			 "mov %%r8, %[flags]\n\tstmxcsr %[mxcsr_seen]\n\tfnstcw %[control_seen]\n\t"
 			 "fnstsw %[status_seen]\n\tldmxcsr %[usual]\n\tfninit"
 			 : [flags] "=m"(flags_seen), [mxcsr_seen] "=m"(mxcsr_seen),
-			   [control_seen] "=m"(control_seen), [status_seen] "=m"(status_seen)
+			 [control_seen] "=m"(control_seen), [status_seen] "=m"(status_seen)
 			 : [control] "m"(control), [mxcsr] "m"(mxcsr), [usual] "m"(usual),
-			   [pattern] "r"(pattern), [seen] "r"(seen), [from] "r"(from), [to] "r"(to),
-			   [bytes] "i"(BYTES), [last] "i"(BYTES - 1)
+			 [pattern] "r"(pattern), [seen] "r"(seen), [from] "r"(from), [to] "r"(to),
+			 [bytes] "i"(BYTES), [last] "i"(BYTES - 1)
 			 : "rsi", "rdi", "rcx", "r8", "memory", "cc", "xmm0", "xmm1", "xmm2",
-			   "xmm3", "xmm4", "xmm5", "xmm6", "xmm7");
+			 "xmm3", "xmm4", "xmm5", "xmm6", "xmm7");
 }
 
 /* The x87 stack, which the above empties. */

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // What runs at the end of a thread: a key's destructor that allocates, frees, locks and sets its
 // value again, for the four rounds that there are; destructors of thread_local objects that do the
 // same, and wait. 200 threads. Prints how many rounds and objects there were.

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /*
  * A library that begins to work as early as it can: in the resolver of an indirect function (the
  * loader calls it before it has dealt with the libraries that were preloaded), and in a

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* A plugin of f_foreign, opened with RTLD_DEEPBIND: its malloc and free are libc's own. */
 #include <stdlib.h>
 #include <string.h>

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /*
  * A library that is last to go and makes no haste: its destructor frees what its constructor
  * allocated, allocates more, takes locks and waits for a thread. Prints a line.

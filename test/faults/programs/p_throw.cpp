@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // The plugin of f_throwhost: each exception passes a few frames with something to destroy.
 #include <stdexcept>
 #include <string>

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /*
  * One call of any function in a state that compilers, assembly and settings of the program may
  * bring about, and what of that state is there afterwards.
@@ -17,12 +18,12 @@
 
 struct state {
 	const char *name;
-	uintptr_t off;   /* bytes that the stack is off */
-	uint64_t flags;  /* to be set */
+	uintptr_t off;  /* bytes that the stack is off */
+	uint64_t flags; /* to be set */
 	uint32_t mxcsr;
 	uint16_t control; /* of x87 */
 	uint16_t status;  /* exceptions that x87 has noted */
-	uint8_t full;    /* two numbers on the x87 stack */
+	uint8_t full;     /* two numbers on the x87 stack */
 };
 
 /* 0x1f80, 0x37f: a process starts so. Bits 7 to 12 (0 to 5) mask exceptions, 13 and 14 (10 and 11)
@@ -42,10 +43,10 @@ static const struct state states[] = {
 static const struct state *state = states;
 
 struct call {
-	uint64_t flags;      /* 0: in, and out */
-	uintptr_t off;       /* 8 */
-	void *function;      /* 16 */
-	long arguments[7];   /* 24 */
+	uint64_t flags;    /* 0: in, and out */
+	uintptr_t off;     /* 8 */
+	void *function;    /* 16 */
+	long arguments[7]; /* 24 */
 };
 
 long state_call(struct call *call);
@@ -90,7 +91,9 @@ static void enter_fpu(void)
 	if (state->full)
 		__asm__ volatile("fldl %0\n\tfldl %1" : : "m"(one), "m"(two));
 	if (state->status) {
-		struct { uint32_t words[7]; } environment;
+		struct {
+			uint32_t words[7];
+		} environment;
 		__asm__ volatile("fnstenv %0" : "=m"(environment));
 		environment.words[1] |= state->status;
 		__asm__ volatile("fldenv %0" : : "m"(environment));
@@ -142,8 +145,8 @@ static long call_in_state(void *function, long a, long b, long c, long d, long e
 	return result;
 }
 
-#define CALL_7(function, a, b, c, d, e, f, g, ...)                                                \
-	call_in_state((void *)(function), (long)(a), (long)(b), (long)(c), (long)(d), (long)(e),  \
+#define CALL_7(function, a, b, c, d, e, f, g, ...)                                               \
+	call_in_state((void *)(function), (long)(a), (long)(b), (long)(c), (long)(d), (long)(e), \
 		(long)(f), (long)(g))
 /* CALL(function, arguments...): its result, as long. */
 #define CALL(...) CALL_7(__VA_ARGS__, 0, 0, 0, 0, 0, 0, 0, 0)

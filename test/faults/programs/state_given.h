@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* What is given up: each call comes back, and gives nothing up. Of an int the upper half of the
  * register means nothing. */
 

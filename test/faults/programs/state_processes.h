@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /*
  * f_state.c: threads, processes, and what they may do.
  */
@@ -55,8 +56,14 @@ static long leave_by(void *function)
 	return status_of(pid) == 5 << 8 ? 0 : 1;
 }
 
-static long do__exit(void) { return leave_by(_exit); }
-static long do__Exit(void) { return leave_by(_Exit); }
+static long do__exit(void)
+{
+	return leave_by(_exit);
+}
+static long do__Exit(void)
+{
+	return leave_by(_Exit);
+}
 
 static long do_fork(void)
 {
@@ -94,7 +101,10 @@ static long child_by(long pid)
 	return status_of((pid_t)pid) == 6 << 8 ? 0 : 1;
 }
 
-static long do__Fork(void) { return child_by((pid_t)CALL(_Fork)); }
+static long do__Fork(void)
+{
+	return child_by((pid_t)CALL(_Fork));
+}
 static long do_forkpty(void)
 {
 	int master;
@@ -113,7 +123,9 @@ static long do_clone(void)
 	return status_of(pid) == 6 << 8 ? 0 : 1;
 }
 
-static void nothing(void) { }
+static void nothing(void)
+{
+}
 
 static long do___register_atfork(void)
 {

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* The older functions that set what a signal does, each read back by sigaction(). */
 
 #pragma GCC diagnostic ignored "-Wdeprecated-declarations"
@@ -41,11 +42,26 @@ static long set_by(void *function)
 	return first || !is_set || second != (long)handler || !is_set_to(SIG_DFL);
 }
 
-static long do_bsd_signal(void) { return set_by(bsd_signal); }
-static long do_ssignal(void) { return set_by(ssignal); }
-static long do_sysv_signal(void) { return set_by(sysv_signal); }
-static long do___sysv_signal(void) { return set_by(__sysv_signal); }
-static long do_sigset(void) { return set_by(sigset); }
+static long do_bsd_signal(void)
+{
+	return set_by(bsd_signal);
+}
+static long do_ssignal(void)
+{
+	return set_by(ssignal);
+}
+static long do_sysv_signal(void)
+{
+	return set_by(sysv_signal);
+}
+static long do___sysv_signal(void)
+{
+	return set_by(__sysv_signal);
+}
+static long do_sigset(void)
+{
+	return set_by(sigset);
+}
 
 static long do___sigaction(void)
 {
@@ -82,4 +98,71 @@ static long do_sigpending(void)
 	sighold(SIGUSR2);
 	raise(SIGUSR2);
 	return done((int)CALL(sigpending, &waiting) || sigismember(&waiting, SIGUSR2) != 1);
+}
+
+/* ---- senders: the agent's signal, to the thread or the process, with all signals blocked ---- */
+
+#define SENT_NUMBER (SIGRTMAX - 3)
+
+static sigset_t before_sent;
+
+static void block_all(void)
+{
+	sigset_t all;
+	sigfillset(&all);
+	pthread_sigmask(SIG_SETMASK, &all, &before_sent);
+}
+
+/* The one that was sent is there. */
+static long sent(long result)
+{
+	sigset_t all;
+	sigfillset(&all);
+	int number = sigtimedwait(&all, NULL, &(struct timespec){ 0, 0 });
+	pthread_sigmask(SIG_SETMASK, &before_sent, NULL);
+	return (int)result != 0 || number != SENT_NUMBER;
+}
+
+#define SENDER(name, ...)                             \
+	static long do_##name(void)                   \
+	{                                             \
+		block_all();                          \
+		return sent(CALL(name, __VA_ARGS__)); \
+	}
+
+SENDER(kill, getpid(), SENT_NUMBER)
+SENDER(raise, SENT_NUMBER)
+SENDER(gsignal, SENT_NUMBER)
+SENDER(tgkill, getpid(), gettid(), SENT_NUMBER)
+SENDER(pthread_kill, pthread_self(), SENT_NUMBER)
+SENDER(sigqueue, getpid(), SENT_NUMBER, 1)
+SENDER(pthread_sigqueue, pthread_self(), SENT_NUMBER, 1)
+
+/* Of a group of its own. */
+static long do_killpg(void)
+{
+	pid_t pid = fork();
+	if (pid == 0) {
+		setpgid(0, 0);
+		block_all();
+		_exit((int)sent(CALL(killpg, 0, SENT_NUMBER)));
+	}
+	return status_of(pid);
+}
+
+static void *pause_for_ever(void *arg)
+{
+	for (;;)
+		pause();
+	return arg;
+}
+
+static long do_pthread_cancel(void)
+{
+	pthread_t thread;
+	void *result;
+	if (pthread_create(&thread, NULL, pause_for_ever, NULL))
+		return 1;
+	long error = CALL(pthread_cancel, thread);
+	return error || pthread_join(thread, &result) || result != PTHREAD_CANCELED;
 }

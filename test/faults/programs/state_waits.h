@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /*
  * f_state.c: what waits for another thread's deed, or for what comes from outside.
  */
@@ -20,7 +21,7 @@ static long do_sem_post(void)
 static pthread_mutex_t mutex = PTHREAD_MUTEX_INITIALIZER;
 static mtx_t mtx;
 
-/* What the other thread does, who takes the mutex for it. */
+/* What the other thread does; it takes the mutex first. */
 static int wake(void *cond)
 {
 	pthread_mutex_lock(&mutex);
@@ -61,17 +62,26 @@ static long wait_for_wake(void *function, int clock_argument)
 	pthread_mutex_lock(&mutex);
 	start(&other);
 	struct timespec until = in_ms(CLOCK_REALTIME, 2);
-	long result = clock_argument < 0 ? CALL(function, &object, &mutex)
-		: clock_argument ? CALL(function, &object, &mutex, CLOCK_REALTIME, &until)
-				 : CALL(function, &object, &mutex, &until);
+	long result = clock_argument < 0 ? CALL(function, &object, &mutex) :
+		clock_argument           ? CALL(function, &object, &mutex, CLOCK_REALTIME, &until) :
+					   CALL(function, &object, &mutex, &until);
 	pthread_mutex_unlock(&mutex);
 	end(&other);
 	return result;
 }
 
-static long do_pthread_cond_wait(void) { return wait_for_wake(pthread_cond_wait, -1); }
-static long do_pthread_cond_timedwait(void) { return wait_for_wake(pthread_cond_timedwait, 0); }
-static long do_pthread_cond_clockwait(void) { return wait_for_wake(pthread_cond_clockwait, 1); }
+static long do_pthread_cond_wait(void)
+{
+	return wait_for_wake(pthread_cond_wait, -1);
+}
+static long do_pthread_cond_timedwait(void)
+{
+	return wait_for_wake(pthread_cond_timedwait, 0);
+}
+static long do_pthread_cond_clockwait(void)
+{
+	return wait_for_wake(pthread_cond_clockwait, 1);
+}
 
 static long wait_for_wake_c11(void *function, bool timed)
 {
@@ -82,15 +92,20 @@ static long wait_for_wake_c11(void *function, bool timed)
 	mtx_lock(&mtx);
 	start(&other);
 	struct timespec until = in_ms(CLOCK_REALTIME, 2);
-	long result = timed ? CALL(function, &object, &mtx, &until)
-			    : CALL(function, &object, &mtx);
+	long result = timed ? CALL(function, &object, &mtx, &until) : CALL(function, &object, &mtx);
 	mtx_unlock(&mtx);
 	end(&other);
 	return result;
 }
 
-static long do_cnd_wait(void) { return wait_for_wake_c11(cnd_wait, false); }
-static long do_cnd_timedwait(void) { return wait_for_wake_c11(cnd_timedwait, true); }
+static long do_cnd_wait(void)
+{
+	return wait_for_wake_c11(cnd_wait, false);
+}
+static long do_cnd_timedwait(void)
+{
+	return wait_for_wake_c11(cnd_timedwait, true);
+}
 
 static long wake_in_state(void *function, of_object *wait)
 {
@@ -109,13 +124,22 @@ static long wake_in_state(void *function, of_object *wait)
 	return result;
 }
 
-static long do_pthread_cond_signal(void) { return wake_in_state(pthread_cond_signal, wait_once); }
+static long do_pthread_cond_signal(void)
+{
+	return wake_in_state(pthread_cond_signal, wait_once);
+}
 static long do_pthread_cond_broadcast(void)
 {
 	return wake_in_state(pthread_cond_broadcast, wait_once);
 }
-static long do_cnd_signal(void) { return wake_in_state(cnd_signal, wait_once_c11); }
-static long do_cnd_broadcast(void) { return wake_in_state(cnd_broadcast, wait_once_c11); }
+static long do_cnd_signal(void)
+{
+	return wake_in_state(cnd_signal, wait_once_c11);
+}
+static long do_cnd_broadcast(void)
+{
+	return wake_in_state(cnd_broadcast, wait_once_c11);
+}
 
 /* ---- other threads ---- */
 
@@ -137,17 +161,26 @@ static long join(void *function, int clock_argument)
 	void *value = &other;
 	start(&other);
 	struct timespec until = in_ms(CLOCK_REALTIME, 2);
-	long result = !timed     ? CALL(function, other.thread, &value)
-		: clock_argument ? CALL(function, other.thread, &value, CLOCK_REALTIME, &until)
-				 : CALL(function, other.thread, &value, &until);
+	long result = !timed   ? CALL(function, other.thread, &value) :
+		clock_argument ? CALL(function, other.thread, &value, CLOCK_REALTIME, &until) :
+				 CALL(function, other.thread, &value, &until);
 	if (timed)
 		end(&other);
 	return result | (!timed && value);
 }
 
-static long do_pthread_join(void) { return join(pthread_join, -1); }
-static long do_pthread_timedjoin_np(void) { return join(pthread_timedjoin_np, 0); }
-static long do_pthread_clockjoin_np(void) { return join(pthread_clockjoin_np, 1); }
+static long do_pthread_join(void)
+{
+	return join(pthread_join, -1);
+}
+static long do_pthread_timedjoin_np(void)
+{
+	return join(pthread_timedjoin_np, 0);
+}
+static long do_pthread_clockjoin_np(void)
+{
+	return join(pthread_clockjoin_np, 1);
+}
 
 static int rest(void *unused)
 {
@@ -195,9 +228,18 @@ static long came(long count, char byte)
 #define WANTED (expect_byte(), &(struct pollfd){ .fd = pair[0], .events = POLLIN })
 static const struct timespec minute = { .tv_sec = 60 };
 
-static long do_poll(void) { return came(CALL(poll, WANTED, 1, 60000), '?'); }
-static long do___poll_chk(void) { return came(CALL(__poll_chk, WANTED, 1, 60000, 8), '?'); }
-static long do_ppoll(void) { return came(CALL(ppoll, WANTED, 1, &minute, NULL), '?'); }
+static long do_poll(void)
+{
+	return came(CALL(poll, WANTED, 1, 60000), '?');
+}
+static long do___poll_chk(void)
+{
+	return came(CALL(__poll_chk, WANTED, 1, 60000, 8), '?');
+}
+static long do_ppoll(void)
+{
+	return came(CALL(ppoll, WANTED, 1, &minute, NULL), '?');
+}
 static long do___ppoll_chk(void)
 {
 	return came(CALL(__ppoll_chk, WANTED, 1, &minute, NULL, 8), '?');
@@ -236,16 +278,22 @@ static long wait_by_epoll(void *function)
 	return result;
 }
 
-static long do_epoll_wait(void) { return wait_by_epoll(epoll_wait); }
-static long do_epoll_pwait(void) { return wait_by_epoll(epoll_pwait); }
+static long do_epoll_wait(void)
+{
+	return wait_by_epoll(epoll_wait);
+}
+static long do_epoll_pwait(void)
+{
+	return wait_by_epoll(epoll_pwait);
+}
 
-#define RECEIVE(name, ...)                                                                        \
-	static long do_##name(void)                                                               \
-	{                                                                                         \
-		char byte = 0;                                                                    \
-		expect_byte();                                                                    \
-		long count = CALL(name, pair[0], &byte, 1, __VA_ARGS__);                          \
-		return came(count, byte);                                                         \
+#define RECEIVE(name, ...)                                               \
+	static long do_##name(void)                                      \
+	{                                                                \
+		char byte = 0;                                           \
+		expect_byte();                                           \
+		long count = CALL(name, pair[0], &byte, 1, __VA_ARGS__); \
+		return came(count, byte);                                \
 	}
 RECEIVE(read, 0)
 RECEIVE(__read_chk, 1)
@@ -292,17 +340,35 @@ static long accept_by(void *function)
 	return got < 0 || close(got) || from.sin_addr.s_addr != listening.sin_addr.s_addr;
 }
 
-static long do_accept(void) { return accept_by(accept); }
-static long do_accept4(void) { return accept_by(accept4); }
+static long do_accept(void)
+{
+	return accept_by(accept);
+}
+static long do_accept4(void)
+{
+	return accept_by(accept4);
+}
 
 /* ---- sleep ---- */
 
 static const struct timespec moment = { .tv_nsec = 1000000 };
 
-static long do_nanosleep(void) { return CALL(nanosleep, &moment, NULL); }
-static long do_thrd_sleep(void) { return CALL(thrd_sleep, &moment, NULL); }
-static long do_usleep(void) { return CALL(usleep, MS); }
-static long do_sleep(void) { return CALL(sleep, 1); }
+static long do_nanosleep(void)
+{
+	return CALL(nanosleep, &moment, NULL);
+}
+static long do_thrd_sleep(void)
+{
+	return CALL(thrd_sleep, &moment, NULL);
+}
+static long do_usleep(void)
+{
+	return CALL(usleep, MS);
+}
+static long do_sleep(void)
+{
+	return CALL(sleep, 1);
+}
 static long do_clock_nanosleep(void)
 {
 	return CALL(clock_nanosleep, CLOCK_MONOTONIC, 0, &moment, NULL);

@@ -1,0 +1,28 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "small_file.h"
+
+#include <errno.h>
+#include <unistd.h>
+
+#include "banned.h"
+
+ssize_t pa_small_file_text(int fd, char *text, size_t size)
+{
+	size_t length = 0;
+	int error = fd < 0 ? fd : 0;
+
+	/* A file of several records gives them in parts: seq_file of the kernel. */
+	while (!error && length + 1 < size) {
+		ssize_t got = read(fd, text + length, size - 1 - length);
+		if (got == 0)
+			break;
+		if (got > 0)
+			length += (size_t)got;
+		else if (errno != EINTR)
+			error = -errno;
+	}
+	if (fd >= 0)
+		close(fd);
+	text[length] = '\0';
+	return length ? (ssize_t)length : error;
+}

@@ -1,3 +1,0 @@
-#include "core.h"
-
-struct pa_bridge *pa_core_bridge;

@@ -1,0 +1,109 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Functions that the compiler's checks call in the core (stack protector, _FORTIFY_SOURCE): see
+ * libc_shims.h. libc's versions abort the program; these stop the calling thread. This file is
+ * compiled without fortified functions.
+ */
+#include "libc_shims.h"
+
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+/* As the compiler and libc's headers declare them, as far as they do. */
+void __stack_chk_fail(void);
+void *__memcpy_chk(void *to, const void *from, size_t bytes, size_t room);
+void *__memmove_chk(void *to, const void *from, size_t bytes, size_t room);
+void *__memset_chk(void *to, int value, size_t bytes, size_t room);
+void __explicit_bzero_chk(void *to, size_t bytes, size_t room);
+int __vsnprintf_chk(char *to, size_t bytes, int flag, size_t room, const char *format,
+	va_list args);
+int __snprintf_chk(char *to, size_t bytes, int flag, size_t room, const char *format, ...);
+int __sprintf_chk(char *to, int flag, size_t room, const char *format, ...);
+int __fprintf_chk(FILE *stream, int flag, const char *format, ...);
+void __longjmp_chk(jmp_buf buffer, int value);
+
+void __stack_chk_fail(void)
+{
+	abort();
+}
+
+static void check_bytes(size_t bytes, size_t room)
+{
+	if (bytes > room)
+		abort();
+}
+
+void *__memcpy_chk(void *to, const void *from, size_t bytes, size_t room)
+{
+	check_bytes(bytes, room);
+	return memcpy(to, from, bytes);
+}
+
+void *__memmove_chk(void *to, const void *from, size_t bytes, size_t room)
+{
+	check_bytes(bytes, room);
+	return memmove(to, from, bytes);
+}
+
+void *__memset_chk(void *to, int value, size_t bytes, size_t room)
+{
+	check_bytes(bytes, room);
+	return memset(to, value, bytes);
+}
+
+void __explicit_bzero_chk(void *to, size_t bytes, size_t room)
+{
+	check_bytes(bytes, room);
+	explicit_bzero(to, bytes);
+}
+
+int __vsnprintf_chk(char *to, size_t bytes, int flag, size_t room, const char *format, va_list args)
+{
+	(void)flag;
+	check_bytes(bytes, room);
+	return vsnprintf(to, bytes, format, args);
+}
+
+int __snprintf_chk(char *to, size_t bytes, int flag, size_t room, const char *format, ...)
+{
+	va_list args;
+
+	va_start(args, format);
+	int length = __vsnprintf_chk(to, bytes, flag, room, format, args);
+	va_end(args);
+	return length;
+}
+
+/* room limits what is written; a longer result is detected afterwards. */
+int __sprintf_chk(char *to, int flag, size_t room, const char *format, ...)
+{
+	va_list args;
+
+	(void)flag;
+	va_start(args, format);
+	int length = vsnprintf(to, room, format, args);
+	va_end(args);
+	if (length >= 0)
+		check_bytes((size_t)length + 1, room);
+	return length;
+}
+
+int __fprintf_chk(FILE *stream, int flag, const char *format, ...)
+{
+	va_list args;
+
+	(void)flag;
+	va_start(args, format);
+	int length = vfprintf(stream, format, args);
+	va_end(args);
+	return length;
+}
+
+/* No check of the stack pointer: our libraries only jump up their own stack. */
+void __longjmp_chk(jmp_buf buffer, int value)
+{
+	_longjmp(buffer, value);
+}

@@ -1,0 +1,197 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "proc_process.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "../arch/arch.h"
+#include "../profile/proc_files.h"
+#include "port_name.h"
+
+#define PATH_BYTES 64
+#define LINK_BYTES 64
+/* Fields of stat, and the name with each byte escaped. */
+#define STAT_BYTES 1024
+/* Up to NSpid, which is behind the ids. */
+#define STATUS_BYTES 2048
+
+/* Fields 4 to 24 of /proc/PID/stat. */
+#define FIELDS                                                                             \
+	" %*c %d %*d %*d %*d %*d %*u %*u %*u %*u %*u %lu %lu %*d %*d %*d %*d %lu %*d %lu " \
+	"%*u %lu"
+
+#define AGENT_FILE "/libpprofagent.so"
+
+/* A child serves within this time, if it does. */
+#define STARTING_TICKS (5 * PA_PROC_PROCESS_TICKS_PER_S)
+
+static void path_of_process(char path[PATH_BYTES], pid_t pid, const char *file)
+{
+	snprintf(path, PATH_BYTES, "/proc/%d/%s", pid, file);
+}
+
+/* The kernel writes a newline as \n and a backslash as \\ (fs/proc/array.c, proc_task_name). */
+static void unescape_name(char *out, const char *from, size_t count)
+{
+	size_t length = 0;
+
+	for (size_t i = 0; i < count && length < PA_PROC_PROCESS_NAME_BYTES - 1; i++) {
+		bool is_escape = from[i] == '\\' && i + 1 < count &&
+			(from[i + 1] == 'n' || from[i + 1] == '\\');
+		i += is_escape;
+		out[length++] = is_escape && from[i] == 'n' ? '\n' : from[i];
+	}
+	out[length] = '\0';
+}
+
+bool pa_proc_process_parse(const char *stat, struct pa_proc_process *out)
+{
+	const char *name = strchr(stat, '('), *end = strrchr(stat, ')');
+	unsigned long user, kernel, threads, start, pages;
+
+	if (!name || !end || end < name ||
+		sscanf(end + 1, FIELDS, &out->ppid, &user, &kernel, &threads, &start, &pages) != 6)
+		return false;
+	out->pid = atoi(stat);
+	out->start_ticks = start;
+	out->cpu_ticks = user + kernel;
+	out->rss_bytes = (uint64_t)pages * PA_PAGE_BYTES;
+	out->threads = threads;
+	unescape_name(out->program, name + 1, (size_t)(end - name - 1));
+	return true;
+}
+
+bool pa_proc_process_read(pid_t pid, struct pa_proc_process *out)
+{
+	char path[PATH_BYTES], stat[STAT_BYTES];
+
+	path_of_process(path, pid, "stat");
+	return pa_proc_files_text(path, stat, sizeof(stat)) && pa_proc_process_parse(stat, out);
+}
+
+pid_t pa_proc_process_self(void)
+{
+	char link[LINK_BYTES];
+
+	return pa_proc_files_link("/proc/self", link, sizeof(link)) ? atoi(link) : 0;
+}
+
+/* Last number of the line "NSpid:\t4711\t1"; none: the line is missing (no pid namespaces). */
+static pid_t innermost_pid(const char *status, pid_t none)
+{
+	const char *line = strstr(status, "\nNSpid:");
+	if (!line)
+		return none;
+	line++;
+	const char *end = line + strcspn(line, "\n");
+	while (end > line && end[-1] >= '0' && end[-1] <= '9')
+		end--;
+	return atoi(end);
+}
+
+bool pa_proc_process_is_of_user(pid_t pid, pid_t *inner)
+{
+	char path[PATH_BYTES], status[STATUS_BYTES];
+	unsigned real, effective;
+
+	path_of_process(path, pid, "status");
+	if (!pa_proc_files_text(path, status, sizeof(status)))
+		return false;
+	const char *line = strstr(status, "\nUid:");
+	if (!line || sscanf(line, "\nUid: %u %u", &real, &effective) != 2)
+		return false;
+	if (inner)
+		*inner = innermost_pid(status, pid);
+	return real == getuid() && effective == geteuid();
+}
+
+bool pa_proc_process_shares_network(pid_t pid)
+{
+	char path[PATH_BYTES], theirs[LINK_BYTES], ours[LINK_BYTES];
+
+	path_of_process(path, pid, "ns/net");
+	return pa_proc_files_link(path, theirs, sizeof(theirs)) &&
+		pa_proc_files_link("/proc/thread-self/ns/net", ours, sizeof(ours)) &&
+		strcmp(theirs, ours) == 0;
+}
+
+void pa_proc_process_cmdline(pid_t pid, char *text, size_t size)
+{
+	char path[PATH_BYTES];
+
+	path_of_process(path, pid, "cmdline");
+	size_t length = pa_proc_files_bytes(path, text, size);
+	/* A title that a program wrote over its arguments is followed by NULs or spaces. */
+	while (length && (text[length - 1] == '\0' || text[length - 1] == ' '))
+		length--;
+	text[length] = '\0';
+	for (size_t i = 0; i < length; i++)
+		text[i] = text[i] ? text[i] : ' ';
+}
+
+void pa_proc_process_exe(pid_t pid, char *text, size_t size)
+{
+	char path[PATH_BYTES];
+
+	path_of_process(path, pid, "exe");
+	if (!pa_proc_files_link(path, text, size))
+		text[0] = '\0';
+}
+
+uint64_t pa_proc_process_now_ticks(void)
+{
+	struct timespec now = { 0 };
+
+	clock_gettime(CLOCK_BOOTTIME, &now);
+	return (uint64_t)now.tv_sec * PA_PROC_PROCESS_TICKS_PER_S +
+		(uint64_t)now.tv_nsec * PA_PROC_PROCESS_TICKS_PER_S / PA_NS_PER_S;
+}
+
+/* ---- its agent ---- */
+
+struct look {
+	pid_t pid;
+	bool any; /* a thread of an agent */
+	uint16_t port;
+	pid_t tid;
+};
+
+/* False: the search is over. */
+static bool look_at_task(void *arg, uint64_t tid)
+{
+	struct look *look = arg;
+	char path[PATH_BYTES], name[PA_PROC_PROCESS_NAME_BYTES];
+
+	snprintf(path, sizeof(path), "/proc/%d/task/%d/comm", look->pid, (int)tid);
+	if (!pa_proc_files_text(path, name, sizeof(name)))
+		return true;
+	look->port = pa_port_name_parse(name);
+	look->tid = (pid_t)tid;
+	look->any |= look->port || strcmp(name, PA_PORT_NAME_NONE "\n") == 0;
+	return !look->port;
+}
+
+struct pa_proc_process_agent pa_proc_process_find_agent(pid_t pid, uint64_t age_ticks)
+{
+	char path[PATH_BYTES];
+	struct look look = { .pid = pid };
+	struct pa_proc_process_agent agent = { .state = PA_PROC_PROCESS_NONE };
+
+	path_of_process(path, pid, "task");
+	pa_proc_files_entries(path, look_at_task, &look);
+	if (look.port) {
+		agent.state = PA_PROC_PROCESS_SERVING;
+		agent.port = look.port;
+		agent.server_tid = look.tid;
+		return agent;
+	}
+	path_of_process(path, pid, "maps");
+	if (look.any && age_ticks < STARTING_TICKS)
+		agent.state = PA_PROC_PROCESS_STARTING;
+	else if (look.any || pa_proc_files_contains(path, AGENT_FILE))
+		agent.state = PA_PROC_PROCESS_INERT;
+	return agent;
+}

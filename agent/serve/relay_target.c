@@ -1,0 +1,167 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "relay_target.h"
+
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "../profile/proc_files.h"
+#include "proc_process.h"
+#include "tcp_table.h"
+
+/* Terminates the way up if /proc changes meanwhile. */
+#define ANCESTORS_MAX 4096
+/* Sockets that listen on one port, each on an address of its own. */
+#define SOCKETS_MAX 16
+#define PATH_BYTES 96
+
+#define PID_KEY "\"pid\":"
+#define START_KEY "\"process_start_ticks\":"
+
+/* ---- the process ---- */
+
+static bool descends_from(pid_t pid, pid_t ancestor)
+{
+	struct pa_proc_process process;
+
+	for (int i = 0; i < ANCESTORS_MAX && pid > 0; i++) {
+		if (!pa_proc_process_read(pid, &process))
+			return false;
+		pid = process.ppid;
+		if (pid == ancestor)
+			return true;
+	}
+	return false;
+}
+
+/* ---- its socket ---- */
+
+struct candidates {
+	uint16_t port;
+	size_t count;
+	struct pa_tcp_socket sockets[SOCKETS_MAX];
+	/* the search in a folder of descriptors */
+	char folder[PATH_BYTES];
+	const struct pa_tcp_socket *found;
+	bool readable;
+};
+
+static bool note_candidate(void *arg, const struct pa_tcp_socket *socket)
+{
+	struct candidates *all = arg;
+	if (socket->local.port == all->port)
+		all->sockets[all->count++] = *socket;
+	return all->count == SOCKETS_MAX;
+}
+
+/* False: the search is over. */
+static bool look_at_descriptor(void *arg, uint64_t fd)
+{
+	struct candidates *all = arg;
+	char path[PATH_BYTES + 24], link[64], wanted[64];
+
+	snprintf(path, sizeof(path), "%s/%d", all->folder, (int)fd);
+	if (!pa_proc_files_link(path, link, sizeof(link)))
+		return true;
+	all->readable = true;
+	for (size_t i = 0; i < all->count; i++) {
+		snprintf(wanted, sizeof(wanted), "socket:[%lu]", all->sockets[i].inode);
+		if (strcmp(link, wanted) == 0) {
+			all->found = &all->sockets[i];
+			return false;
+		}
+	}
+	return true;
+}
+
+/*
+ * The socket of that thread's descriptor table which listens on the port. The descriptors of a
+ * process that is not dumpable cannot be read: then a socket of this user.
+ */
+static bool find_socket(pid_t pid, const struct pa_proc_process_agent *agent,
+	struct sockaddr_in *address)
+{
+	struct candidates all = { .port = agent->port };
+	pa_tcp_table_listeners(note_candidate, &all);
+	snprintf(all.folder, sizeof(all.folder), "/proc/%d/task/%d/fd", pid, agent->server_tid);
+	pa_proc_files_entries(all.folder, look_at_descriptor, &all);
+	for (size_t i = 0; i < all.count && !all.found && !all.readable; i++) {
+		if (all.sockets[i].uid == geteuid())
+			all.found = &all.sockets[i];
+	}
+	if (!all.found)
+		return false;
+	*address = (struct sockaddr_in){ .sin_family = AF_INET, .sin_port = htons(agent->port) };
+	address->sin_addr.s_addr =
+		all.found->local.any ? htonl(INADDR_LOOPBACK) : all.found->local.address;
+	return true;
+}
+
+/* ---- both ---- */
+
+static enum pa_relay_target_verdict refuse_target(char *why, pid_t pid, const char *what)
+{
+	snprintf(why, PA_RELAY_TARGET_WHY_BYTES, "process %d %s", pid, what);
+	return PA_RELAY_TARGET_UNREACHABLE;
+}
+
+static enum pa_relay_target_verdict find_server(struct pa_relay_target *target, char *why)
+{
+	uint64_t age = pa_proc_process_now_ticks() - target->start_ticks;
+	struct pa_proc_process_agent agent = pa_proc_process_find_agent(target->pid, age);
+
+	switch (agent.state) {
+	case PA_PROC_PROCESS_NONE: return PA_RELAY_TARGET_UNKNOWN;
+	case PA_PROC_PROCESS_INERT: return refuse_target(why, target->pid, "does not serve");
+	case PA_PROC_PROCESS_STARTING: return refuse_target(why, target->pid, "does not serve yet");
+	case PA_PROC_PROCESS_SERVING: break;
+	}
+	if (!pa_proc_process_shares_network(target->pid))
+		return refuse_target(why, target->pid, "is in another network namespace");
+	if (!find_socket(target->pid, &agent, &target->address))
+		return refuse_target(why, target->pid, "does not listen on its port");
+	return PA_RELAY_TARGET_FOUND;
+}
+
+enum pa_relay_target_verdict pa_relay_target_find(pid_t pid, struct pa_relay_target *target,
+	char *why)
+{
+	struct pa_proc_process process;
+	pid_t self = pa_proc_process_self();
+
+	*target = (struct pa_relay_target){ .pid = pid };
+	if (!self) {
+		snprintf(why, PA_RELAY_TARGET_WHY_BYTES, "/proc does not show the processes");
+		return PA_RELAY_TARGET_UNREACHABLE;
+	}
+	if (pid == self)
+		return PA_RELAY_TARGET_SELF;
+	if (!pa_proc_process_read(pid, &process) || !descends_from(pid, self) ||
+		!pa_proc_process_is_of_user(pid, &target->inner))
+		return PA_RELAY_TARGET_UNKNOWN;
+	target->start_ticks = process.start_ticks;
+	return find_server(target, why);
+}
+
+/* Value of a number in JSON that is followed by a comma. False: not there, or not whole. */
+static bool number_of_key(const char *json, const char *key, uint64_t *value)
+{
+	const char *at = strstr(json, key);
+	char *end;
+
+	if (!at)
+		return false;
+	*value = strtoull(at + strlen(key), &end, 10);
+	return *end == ',';
+}
+
+int pa_relay_target_confirm(const struct pa_relay_target *target, const char *response)
+{
+	uint64_t pid, start;
+
+	if (!number_of_key(response, PID_KEY, &pid) || !number_of_key(response, START_KEY, &start))
+		return 0;
+	return pid == (uint64_t)target->inner && start == target->start_ticks ? 1 : -1;
+}

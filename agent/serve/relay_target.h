@@ -1,0 +1,42 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Finds where the agent of another process listens, and proves by /proc that the socket is that
+ * process's: a name of a thread alone can be given by any program.
+ *
+ * Context: PA_AGENT, the worker of the request. No lock, no cache; about 0.2 ms.
+ */
+#ifndef PA_RELAY_TARGET_H
+#define PA_RELAY_TARGET_H
+
+#include <netinet/in.h>
+#include <sys/types.h>
+
+#include "../base/base.h"
+
+#define PA_RELAY_TARGET_WHY_BYTES 96
+
+struct pa_relay_target {
+	pid_t pid;            /* as in /proc */
+	pid_t inner;          /* as its agent calls itself, in its own pid namespace */
+	uint64_t start_ticks; /* since the machine's start */
+	struct sockaddr_in address;
+};
+
+enum pa_relay_target_verdict {
+	PA_RELAY_TARGET_FOUND,
+	PA_RELAY_TARGET_SELF,    /* this process */
+	PA_RELAY_TARGET_UNKNOWN, /* no descendant with an agent, or of another user */
+	PA_RELAY_TARGET_UNREACHABLE
+};
+
+/* why (PA_RELAY_TARGET_WHY_BYTES): the reason if it is unreachable. */
+PA_AGENT enum pa_relay_target_verdict pa_relay_target_find(pid_t pid,
+	struct pa_relay_target *target, char *why);
+
+/*
+ * Checks the beginning of the response of the agent page as JSON: is it the page of that process?
+ * 1: it is; 0: not enough bytes yet; -1: it is not.
+ */
+PA_AGENT int pa_relay_target_confirm(const struct pa_relay_target *target, const char *response);
+
+#endif

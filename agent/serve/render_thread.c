@@ -1,0 +1,501 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "render_thread.h"
+
+#include <errno.h>
+#include <limits.h>
+#include <string.h>
+
+#include "../arch/arch.h"
+#include "../base/arena.h"
+#include "../base/clock.h"
+#include "../base/lock.h"
+#include "../core/core.h"
+#include "../symbols/mem_headroom.h"
+#include "client_budget.h"
+
+/*
+ * Places for the running job and waiting jobs; more for jobs of the program's threads (exit files).
+ */
+#define PLACES (1 + PA_RENDER_THREAD_QUEUE)
+#define PLACES_OF_PROGRAM (PLACES + 3)
+/* Including finished jobs that are still being read. */
+#define JOBS_MAX (2 * PLACES_OF_PROGRAM)
+
+/* Sleep of the render thread before a full buffer, until it checks its timeouts. */
+#define NAP_NS (100 * PA_NS_PER_MS)
+
+_Static_assert((PA_RENDER_THREAD_BYTES & (PA_RENDER_THREAD_BYTES - 1)) == 0,
+	"positions wrap in the buffer");
+
+/* Positions count bytes since the start and wrap at 2^32; the index in the buffer is the position
+ * modulo its size. */
+struct pa_job {
+	struct pa_job_work work;
+	PA_ATOMIC(uint32_t) owners;   /* worker and render thread; the last one frees; acq_rel */
+	PA_ATOMIC(uint32_t) begun;    /* under the lock; release in begin_first, acquire in read */
+	PA_ATOMIC(uint32_t) produced; /* release in put_bytes, acquire in read */
+	PA_ATOMIC(uint32_t) taken;    /* by the worker; release in consume, acquire in room_of */
+	PA_ATOMIC(uint32_t) done;     /* release in finish_job, acquire in read */
+	PA_ATOMIC(uint32_t) left; /* the worker has left; release in leave, acquire in put_bytes */
+	PA_ATOMIC(uint32_t) to_worker; /* futex: bumped when begun, produced or done changes */
+	PA_ATOMIC(uint32_t) to_render; /* futex: bumped when taken or left changes */
+	int error;                     /* of run; written before done, read after it */
+	int64_t queue_end_ns;          /* latest time to begin */
+	int64_t done_ns;               /* written before done, read after it */
+	int64_t waited_ns;             /* render thread: total time before a full buffer */
+	size_t total;                  /* render thread: bytes produced */
+	bool of_program;               /* submitted by a thread of the program */
+	char *buffer;                  /* from begun on; the unused end is unmapped before done */
+	size_t buffer_bytes;
+};
+
+static struct {
+	struct pa_lock lock;
+	/* guard: lock */
+	uint32_t count;                          /* running and waiting jobs */
+	struct pa_job *queue[PLACES_OF_PROGRAM]; /* the first one runs, or is next */
+	struct pa_job *jobs[JOBS_MAX]; /* until both sides have released them; NULL: a free place */
+	bool starved;                  /* the next job waits for a buffer */
+	PA_ATOMIC(uint32_t) changes;   /* futex of the render thread; acq_rel */
+	int64_t (*idle)(void);         /* or NULL; called by the render thread */
+	PA_ATOMIC(uint32_t) claimed;   /* a render thread exists or will exist; acq_rel by CAS */
+} state = { .lock = PA_LOCK_INIT(PA_LOCK_COLLECT) };
+
+void pa_render_thread_reset(void)
+{
+	pa_lock_reset(&state.lock);
+	state.count = 0;
+	state.starved = false;
+	pa_store_relaxed(&state.claimed, 0);
+	memset(state.queue, 0, sizeof(state.queue));
+	memset(state.jobs, 0, sizeof(state.jobs));
+	pa_client_budget_forget(PA_CLIENT_BUDGET_JOBS);
+}
+
+/* Wakes all waiters: a single one might have given up just now. */
+static void bump_word(PA_ATOMIC(uint32_t) *word)
+{
+	pa_add_acq_rel(word, 1);
+	pa_futex_wake(word, INT_MAX);
+}
+
+/* Unmaps the buffer behind its first kept bytes. */
+static void cut_buffer(struct pa_job *job, size_t kept)
+{
+	kept = PA_ALIGN_UP(kept, PA_PAGE_BYTES);
+	if (kept >= job->buffer_bytes)
+		return;
+	size_t rest = job->buffer_bytes - kept;
+	pa_unmap(job->buffer + kept, rest);
+	pa_client_budget_give(PA_CLIENT_BUDGET_JOBS, rest);
+	job->buffer_bytes = kept;
+}
+
+static void destroy_job(struct pa_job *job)
+{
+	job->work.drop(job->work.arg);
+	cut_buffer(job, 0);
+	pa_unmap(job, sizeof(*job));
+}
+
+/* Replaces an entry of jobs. False: from is not there. */
+static bool change_place_locked(const struct pa_job *from, struct pa_job *to)
+{
+	PA_ASSERT_HELD(PA_LOCK_COLLECT);
+	for (size_t i = 0; i < JOBS_MAX; i++) {
+		if (state.jobs[i] == from) {
+			state.jobs[i] = to;
+			return true;
+		}
+	}
+	return false;
+}
+
+static void disown_job(struct pa_job *job)
+{
+	if (pa_add_acq_rel(&job->owners, -1u) != 1)
+		return;
+	pa_lock(&state.lock);
+	change_place_locked(job, NULL);
+	pa_unlock(&state.lock);
+	destroy_job(job);
+	/* The next job may get a buffer now. */
+	bump_word(&state.changes);
+}
+
+/* ---- the queue ---- */
+
+static bool is_single_queued_locked(void)
+{
+	PA_ASSERT_HELD(PA_LOCK_COLLECT);
+	for (uint32_t i = 0; i < state.count; i++) {
+		if (state.queue[i]->work.single)
+			return true;
+	}
+	return false;
+}
+
+static bool has_room_locked(const struct pa_job *job)
+{
+	PA_ASSERT_HELD(PA_LOCK_COLLECT);
+	if (job->work.single && is_single_queued_locked())
+		return false;
+	return state.count < (job->of_program ? PLACES_OF_PROGRAM : PLACES);
+}
+
+static bool enqueue_job(struct pa_job *job)
+{
+	pa_lock(&state.lock);
+	bool room = has_room_locked(job) && change_place_locked(NULL, job);
+	if (room) {
+		state.queue[state.count++] = job;
+		bump_word(&state.changes);
+	}
+	pa_unlock(&state.lock);
+	return room;
+}
+
+static bool dequeue_locked(const struct pa_job *job)
+{
+	PA_ASSERT_HELD(PA_LOCK_COLLECT);
+	for (uint32_t i = 0; i < state.count; i++) {
+		if (state.queue[i] != job)
+			continue;
+		state.count--;
+		memmove(state.queue + i, state.queue + i + 1,
+			(state.count - i) * sizeof(*state.queue));
+		return true;
+	}
+	return false;
+}
+
+static void dequeue_job(const struct pa_job *job)
+{
+	pa_lock(&state.lock);
+	dequeue_locked(job);
+	pa_unlock(&state.lock);
+}
+
+static void finish_job(struct pa_job *job, int error)
+{
+	job->error = error;
+	job->done_ns = pa_clock_mono_ns();
+	pa_store_release(&job->done, 1);
+	bump_word(&job->to_worker);
+	disown_job(job);
+}
+
+/* Removes a job that has not begun from the queue. */
+static void withdraw_job(struct pa_job *job)
+{
+	pa_lock(&state.lock);
+	bool waits = !pa_load_relaxed(&job->begun) && dequeue_locked(job);
+	pa_unlock(&state.lock);
+	if (!waits)
+		return;
+	finish_job(job, -EBUSY);
+	bump_word(&state.changes);
+}
+
+bool pa_render_thread_is_full(void)
+{
+	pa_lock(&state.lock);
+	bool full = state.starved || state.count >= PLACES;
+	pa_unlock(&state.lock);
+	return full;
+}
+
+static bool others_wait(void)
+{
+	pa_lock(&state.lock);
+	bool others = state.count > 1;
+	pa_unlock(&state.lock);
+	return others;
+}
+
+int pa_render_thread_submit(const struct pa_job_work *work, int64_t queue_ns, struct pa_job **out)
+{
+	const char *lacking = pa_mem_headroom_lacks(PA_RENDER_THREAD_ROOM_BYTES);
+	struct pa_job *job = lacking ? NULL : pa_map(sizeof(*job));
+
+	if (!job) {
+		work->drop(work->arg);
+		return lacking ? -EDQUOT : -ENOMEM;
+	}
+	job->work = *work;
+	job->queue_end_ns = pa_clock_mono_ns() + queue_ns;
+	job->of_program = pa_core_bridge && pa_core_bridge->slot && !pa_core_bridge->slot();
+	pa_store_relaxed(&job->owners, 2);
+	if (!enqueue_job(job)) {
+		destroy_job(job);
+		return -EBUSY;
+	}
+	*out = job;
+	return 0;
+}
+
+static bool is_queued_locked(const struct pa_job *job)
+{
+	PA_ASSERT_HELD(PA_LOCK_COLLECT);
+	for (uint32_t i = 0; i < state.count; i++) {
+		if (state.queue[i] == job)
+			return true;
+	}
+	return false;
+}
+
+/* Releases a job whose worker, render thread or both no longer exist. */
+static void abandon_job(struct pa_job *job, bool queued)
+{
+	bool of_program = job->of_program;
+	if (queued)
+		finish_job(job, -ECANCELED);
+	if (!of_program)
+		disown_job(job);
+}
+
+void pa_render_thread_abandon(void)
+{
+	struct pa_job *jobs[JOBS_MAX];
+	bool queued[JOBS_MAX];
+
+	pa_lock(&state.lock);
+	for (size_t i = 0; i < JOBS_MAX; i++) {
+		jobs[i] = state.jobs[i];
+		queued[i] = jobs[i] && is_queued_locked(jobs[i]);
+	}
+	state.count = 0;
+	state.starved = false;
+	pa_unlock(&state.lock);
+	pa_store_release(&state.claimed, 0);
+	for (size_t i = 0; i < JOBS_MAX; i++) {
+		if (jobs[i])
+			abandon_job(jobs[i], queued[i]);
+	}
+}
+
+/* ---- the worker's side ---- */
+
+bool pa_render_thread_has_begun(struct pa_job *job, int64_t ns)
+{
+	int64_t end_ns = pa_clock_mono_ns() + ns;
+	for (;;) {
+		uint32_t before = pa_load_acquire(&job->to_worker);
+		bool over = pa_load_acquire(&job->begun) || pa_load_acquire(&job->done);
+		int64_t now_ns = pa_clock_mono_ns();
+		if (over || now_ns >= job->queue_end_ns)
+			return true;
+		if (now_ns >= end_ns)
+			return false;
+		int64_t until_ns = end_ns < job->queue_end_ns ? end_ns : job->queue_end_ns;
+		pa_futex_wait(&job->to_worker, before, until_ns - now_ns);
+	}
+}
+
+static void wait_for_begin(struct pa_job *job)
+{
+	while (!pa_render_thread_has_begun(job, PA_RENDER_THREAD_READ_TIMEOUT_NS))
+		;
+	withdraw_job(job);
+}
+
+int64_t pa_render_thread_read(struct pa_job *job, size_t want, const char **bytes)
+{
+	uint32_t taken = pa_load_relaxed(&job->taken), before_produced = taken;
+	wait_for_begin(job);
+	int64_t end_ns = pa_clock_mono_ns() + PA_RENDER_THREAD_READ_TIMEOUT_NS;
+	for (;;) {
+		uint32_t before = pa_load_acquire(&job->to_worker);
+		bool done = pa_load_acquire(&job->done);
+		uint32_t produced = pa_load_acquire(&job->produced);
+		size_t count = produced - taken, at = taken & (PA_RENDER_THREAD_BYTES - 1);
+		if (done && job->error)
+			return job->error;
+		if (done || count >= want) {
+			*bytes = job->buffer + at;
+			return (int64_t)(count < PA_RENDER_THREAD_BYTES - at ?
+					count :
+					PA_RENDER_THREAD_BYTES - at);
+		}
+		int64_t now_ns = pa_clock_mono_ns();
+		if (produced != before_produced)
+			end_ns = now_ns + PA_RENDER_THREAD_READ_TIMEOUT_NS;
+		before_produced = produced;
+		if (now_ns >= end_ns)
+			return -ETIMEDOUT;
+		pa_futex_wait(&job->to_worker, before, end_ns - now_ns);
+	}
+}
+
+bool pa_render_thread_is_whole(const struct pa_job *job, size_t *count)
+{
+	if (!pa_load_acquire(&job->done) || job->error)
+		return false;
+	*count = pa_load_acquire(&job->produced) - pa_load_relaxed(&job->taken);
+	return true;
+}
+
+bool pa_render_thread_consume(struct pa_job *job, size_t count)
+{
+	pa_store_release(&job->taken, pa_load_relaxed(&job->taken) + (uint32_t)count);
+	bump_word(&job->to_render);
+	return !pa_load_acquire(&job->done) || !pa_render_thread_is_full() ||
+		pa_clock_mono_ns() - job->done_ns < PA_RENDER_THREAD_QUEUE_TIMEOUT_NS;
+}
+
+void pa_render_thread_leave(struct pa_job *job)
+{
+	pa_store_release(&job->left, 1);
+	bump_word(&job->to_render);
+	withdraw_job(job);
+	disown_job(job);
+}
+
+/* ---- the render thread's side ---- */
+
+/* Returns the free bytes, waiting for some. 0: the worker has left, or is too slow. */
+static size_t room_of(struct pa_job *job)
+{
+	uint32_t produced = pa_load_relaxed(&job->produced);
+	int64_t stalled_ns = 0;
+
+	for (;;) {
+		uint32_t before = pa_load_acquire(&job->to_render);
+		size_t used = produced - pa_load_acquire(&job->taken);
+		if (pa_load_acquire(&job->left))
+			return 0;
+		if (used < PA_RENDER_THREAD_BYTES)
+			return PA_RENDER_THREAD_BYTES - used;
+		bool too_slow = stalled_ns >= PA_RENDER_THREAD_BUSY_STALL_NS ||
+			job->waited_ns >= PA_RENDER_THREAD_BUSY_TOTAL_NS;
+		if (stalled_ns >= PA_RENDER_THREAD_STALL_NS || (too_slow && others_wait()))
+			return 0;
+		int64_t start_ns = pa_clock_mono_ns();
+		pa_futex_wait(&job->to_render, before, NAP_NS);
+		int64_t slept_ns = pa_clock_mono_ns() - start_ns;
+		job->waited_ns += slept_ns;
+		stalled_ns += slept_ns;
+	}
+}
+
+static bool put_bytes(void *arg, const void *bytes, size_t count)
+{
+	struct pa_job *job = arg;
+	const char *from = bytes;
+
+	while (count) {
+		size_t room = room_of(job);
+		if (!room)
+			return false;
+		uint32_t produced = pa_load_relaxed(&job->produced);
+		size_t at = produced & (PA_RENDER_THREAD_BYTES - 1);
+		size_t part = count < room ? count : room;
+		if (part > PA_RENDER_THREAD_BYTES - at)
+			part = PA_RENDER_THREAD_BYTES - at;
+		memcpy(job->buffer + at, from, part);
+		pa_store_release(&job->produced, produced + (uint32_t)part);
+		job->total += part;
+		bump_word(&job->to_worker);
+		from += part;
+		count -= part;
+	}
+	return !pa_load_acquire(&job->left);
+}
+
+static void work_on(struct pa_job *job)
+{
+	const struct pa_sink sink = { .write = put_bytes, .arg = job };
+	bool wanted = !pa_load_acquire(&job->left);
+	int error = !wanted  ? -ECANCELED :
+		!job->buffer ? -ENOMEM :
+			       job->work.run(job->work.arg, &sink);
+
+	if (job->total < PA_RENDER_THREAD_BYTES) /* otherwise the positions have wrapped */
+		cut_buffer(job, job->total);
+	dequeue_job(job);
+	finish_job(job, error);
+}
+
+/* Returns the next job if there is a buffer for it; otherwise NULL. */
+static struct pa_job *begin_first(void)
+{
+	pa_lock(&state.lock);
+	struct pa_job *job = state.count ? state.queue[0] : NULL;
+	state.starved =
+		job && !pa_client_budget_take(PA_CLIENT_BUDGET_JOBS, PA_RENDER_THREAD_BYTES);
+	if (state.starved)
+		job = NULL;
+	if (job) {
+		job->buffer = pa_map(PA_RENDER_THREAD_BYTES);
+		if (job->buffer)
+			job->buffer_bytes = PA_RENDER_THREAD_BYTES;
+		else
+			pa_client_budget_give(PA_CLIENT_BUDGET_JOBS, PA_RENDER_THREAD_BYTES);
+		pa_store_release(&job->begun, 1);
+	}
+	pa_unlock(&state.lock);
+	if (job)
+		bump_word(&job->to_worker);
+	return job;
+}
+
+void pa_render_thread_idle(int64_t (*idle)(void))
+{
+	state.idle = idle;
+}
+
+bool pa_render_thread_claim(void)
+{
+	uint32_t nobody = 0;
+	return pa_cas_acq_rel(&state.claimed, &nobody, 1);
+}
+
+void pa_render_thread_disclaim(void)
+{
+	pa_store_release(&state.claimed, 0);
+}
+
+/* False: jobs are queued, which only the claimed thread runs. */
+static bool give_up_claim(void)
+{
+	pa_lock(&state.lock);
+	bool empty = state.count == 0;
+	if (empty)
+		pa_store_release(&state.claimed, 0);
+	pa_unlock(&state.lock);
+	return empty;
+}
+
+void pa_render_thread_wake(void)
+{
+	bump_word(&state.changes);
+}
+
+void pa_render_thread_run(bool (*is_over)(void))
+{
+	for (;;) {
+		uint32_t before = pa_load_acquire(&state.changes);
+		int64_t wait_ns = state.idle ? state.idle() : -1;
+		struct pa_job *job = begin_first();
+		if (job)
+			work_on(job);
+		else if (is_over && is_over() && give_up_claim())
+			return;
+		else
+			pa_futex_wait(&state.changes, before, wait_ns);
+	}
+}
+
+static bool at_once(void)
+{
+	return true;
+}
+
+int64_t pa_render_thread_run_idle(void)
+{
+	if (!pa_render_thread_claim())
+		return -1;
+	int64_t wait_ns = state.idle ? state.idle() : -1;
+	pa_render_thread_run(at_once);
+	return wait_ns;
+}

@@ -1,0 +1,451 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "stack_table.h"
+
+#include <errno.h>
+#include <string.h>
+
+#include "../base/lock.h"
+#include "../base/arena.h"
+#include "../base/atomic.h"
+#include "../base/hash_table.h"
+
+#define LOC_CHUNK 1024
+#define LOC_CHUNKS 1024
+#define FIRST_LOC_SLOTS 1024
+#define FIRST_STACK_SLOTS 1024
+#define MEMO_SLOTS 4096
+#define MEMO_SHIFT 52
+
+enum { PSEUDO_COUNT = PA_PSEUDO_LIMIT - 1 };
+
+_Static_assert(LOC_CHUNK *LOC_CHUNKS < PA_HASH_TABLE_NUMBERS, "an id is a number of a slot");
+
+static struct {
+	struct pa_arena arena; /* stacks and chunks of locations */
+	size_t max_bytes;
+	size_t table_bytes;                /* slots of both tables */
+	struct pa_loc *chunks[LOC_CHUNKS]; /* constant once their ids are returned, unless
+					    * stack_table.h has a guard */
+	PA_ATOMIC(uint32_t) loc_count;     /* release in add_location, acquire in loc_count */
+	uint32_t unplaced;                 /* locations in the table without a module */
+	PA_ATOMIC(bool) has_code;          /* one is in code made at run time; relaxed */
+	uint16_t code_version;             /* of locations interned now */
+	uint32_t renewals;                 /* locations retired by renew_code */
+	struct pa_hash_table locs;         /* ids by raw pc */
+	struct pa_hash_table stacks;       /* pointers by location ids */
+	const struct pa_stack *overflow;
+	/* By hash of the pcs: recent stacks are found without a lookup of each location. */
+	const struct pa_stack *memo[MEMO_SLOTS];
+	uint64_t overflowed;
+} state;
+
+static struct pa_loc *loc_at(uint32_t id)
+{
+	PA_ASSERT(id / LOC_CHUNK < LOC_CHUNKS && state.chunks[id / LOC_CHUNK]);
+	return &state.chunks[id / LOC_CHUNK][id % LOC_CHUNK];
+}
+
+/* For the collector, the only writer. */
+static uint32_t loc_count(void)
+{
+	return pa_load_relaxed(&state.loc_count);
+}
+
+/* The arena's cap is the budget without the tables. */
+static void *map_table(size_t bytes)
+{
+	PA_ASSERT(state.table_bytes + state.arena.mapped_bytes <= state.max_bytes);
+	if (state.table_bytes + state.arena.mapped_bytes + bytes > state.max_bytes)
+		return NULL;
+	void *table = pa_map(bytes);
+	if (table)
+		state.table_bytes += bytes;
+	state.arena.cap_bytes = state.max_bytes - state.table_bytes;
+	return table;
+}
+
+static void unmap_table(void *table, size_t bytes)
+{
+	PA_ASSERT(bytes <= state.table_bytes);
+	pa_unmap(table, bytes);
+	state.table_bytes -= bytes;
+	state.arena.cap_bytes = state.max_bytes - state.table_bytes;
+}
+
+/*
+ * Room for one more: up to 3/4 full, and to 15/16 when the table cannot grow.
+ */
+PA_INLINE bool make_table_room(const struct pa_hash_table_kind *kind, struct pa_hash_table *table,
+	uint32_t first)
+{
+	if (pa_hash_table_is_full(table)) {
+		size_t old_bytes = table->capacity * kind->slot_bytes;
+		size_t bytes = pa_hash_table_next_bytes(kind, table, first);
+		void *slots = map_table(bytes);
+		if (slots)
+			unmap_table(pa_hash_table_move(kind, table, slots,
+					    (uint32_t)(bytes / kind->slot_bytes)),
+				old_bytes);
+	}
+	return table->used < table->capacity - table->capacity / 16;
+}
+
+/* ---- locations ---- */
+
+struct wanted_loc {
+	uintptr_t raw_pc;
+	uint64_t hash;
+	bool leaf;
+};
+
+static uint64_t hash_loc(uintptr_t raw_pc)
+{
+	return pa_hash_table_mix(0, raw_pc);
+}
+
+PA_INLINE const struct pa_loc *loc_of_slot(const void *slot)
+{
+	return loc_at(pa_hash_table_number(*(const uint32_t *)slot));
+}
+
+PA_INLINE bool is_wanted_loc(const struct pa_hash_table *unused, const void *slot, const void *key)
+{
+	const struct wanted_loc *wanted = key;
+	(void)unused;
+	return pa_hash_table_tag_fits(*(const uint32_t *)slot, wanted->hash) &&
+		loc_of_slot(slot)->raw_pc == wanted->raw_pc &&
+		loc_of_slot(slot)->leaf == wanted->leaf;
+}
+
+static uint64_t hash_of_loc(const struct pa_hash_table *unused, const void *slot)
+{
+	(void)unused;
+	return hash_loc(loc_of_slot(slot)->raw_pc);
+}
+
+static const struct pa_hash_table_kind loc_kind = {
+	.slot_bytes = sizeof(uint32_t),
+	.has_key = is_wanted_loc,
+	.hash = hash_of_loc,
+};
+
+PA_INLINE uint32_t loc_slot(uintptr_t raw_pc, bool leaf)
+{
+	const struct wanted_loc wanted = { raw_pc, hash_loc(raw_pc), leaf };
+	return pa_hash_table_find(&loc_kind, &state.locs, wanted.hash, &wanted);
+}
+
+/* A new location, not in the table yet. NULL when full. */
+static struct pa_loc *add_location(uintptr_t pc, uintptr_t raw_pc, struct pa_module *module)
+{
+	uint32_t id = loc_count();
+	if (id >= LOC_CHUNK * LOC_CHUNKS)
+		return NULL;
+	struct pa_loc **chunk = &state.chunks[id / LOC_CHUNK];
+	if (!*chunk)
+		*chunk = pa_arena_alloc(&state.arena, LOC_CHUNK * sizeof(**chunk));
+	if (!*chunk)
+		return NULL;
+	struct pa_loc *loc = loc_at(id);
+	*loc = (struct pa_loc){ .pc = pc, .raw_pc = raw_pc, .module = module };
+	pa_store_release(&state.loc_count, id + 1);
+	return loc;
+}
+
+static bool intern_loc(uintptr_t raw_pc, bool leaf, uint32_t *id)
+{
+	uint32_t known =
+		*(uint32_t *)pa_hash_table_at(&loc_kind, &state.locs, loc_slot(raw_pc, leaf));
+	if (known) {
+		*id = pa_hash_table_number(known);
+		return true;
+	}
+	uintptr_t pc = leaf ? raw_pc : raw_pc - 1;
+	if (pc < PA_PSEUDO_LIMIT)
+		pc = PA_PSEUDO_LIMIT; /* no code there, and it must not look like a pseudo pc */
+	/* First: may refresh the maps and retire locations. */
+	struct pa_module *module = pa_modules_find(pc);
+	struct pa_loc *loc = make_table_room(&loc_kind, &state.locs, 0) ?
+		add_location(pc, raw_pc, module) :
+		NULL;
+	if (!loc)
+		return false;
+	loc->leaf = leaf;
+	if (module && pa_maps_is_loose(module)) {
+		loc->code_version = state.code_version;
+		pa_store_relaxed(&state.has_code, true);
+	}
+	*id = loc_count() - 1;
+	uint64_t hash = hash_loc(raw_pc);
+	*(uint32_t *)pa_hash_table_add(&loc_kind, &state.locs, hash) =
+		pa_hash_table_tagged(hash, *id);
+	state.unplaced += !module;
+	return true;
+}
+
+/* Stacks recorded with it keep it; the next stack gets a new location. */
+static void retire_location(uint32_t id)
+{
+	struct pa_loc *loc = loc_at(id);
+	PA_ASSERT(!loc->retired);
+	pa_hash_table_remove(&loc_kind, &state.locs, loc_slot(loc->raw_pc, loc->leaf));
+	loc->retired = true;
+	state.unplaced -= !loc->module;
+}
+
+static void forget_module(const struct pa_module *module)
+{
+	for (uint32_t id = 0; id < loc_count(); id++) {
+		const struct pa_loc *loc = loc_at(id);
+		if (!loc->retired && loc->module == module)
+			retire_location(id);
+	}
+}
+
+static void place_again(void)
+{
+	for (uint32_t id = 0; state.unplaced && id < loc_count(); id++) {
+		const struct pa_loc *loc = loc_at(id);
+		if (!loc->retired && !loc->module && pa_maps_find(loc->pc))
+			retire_location(id);
+	}
+}
+
+bool pa_stack_table_has_code_unlocked(void)
+{
+	return pa_load_relaxed(&state.has_code);
+}
+
+static bool is_in_ranges(uintptr_t pc, const struct pa_stack_table_code *ranges, size_t count)
+{
+	size_t low = 0, high = count;
+	while (low < high) {
+		size_t middle = low + (high - low) / 2;
+		if (ranges[middle].limit <= pc)
+			low = middle + 1;
+		else
+			high = middle;
+	}
+	return low < count && ranges[low].start <= pc;
+}
+
+bool pa_stack_table_renew_code_locked(const struct pa_stack_table_code *ranges, size_t count,
+	uint32_t offset)
+{
+	PA_ASSERT_HELD(PA_LOCK_TABLES);
+	PA_ASSERT(offset);
+	if (state.code_version == UINT16_MAX || state.renewals >= PA_STACK_TABLE_RENEWALS)
+		return false;
+	state.code_version++;
+	for (uint32_t id = 0; id < loc_count(); id++) {
+		struct pa_loc *loc = loc_at(id);
+		if (loc->retired || !loc->module || !pa_maps_is_loose(loc->module) ||
+			!is_in_ranges(loc->pc, ranges, count))
+			continue;
+		retire_location(id);
+		pa_store_relaxed(&loc->code_until, offset);
+		state.renewals++;
+	}
+	return true;
+}
+
+const struct pa_modules_listener pa_stack_table_listener = {
+	.forgotten = forget_module,
+	.added = place_again,
+};
+
+const struct pa_loc *pa_stack_table_loc(uint32_t id)
+{
+	PA_ASSERT(id < pa_stack_table_loc_count());
+	return loc_at(id);
+}
+
+uint32_t pa_stack_table_loc_count(void)
+{
+	return pa_load_acquire(&state.loc_count);
+}
+
+/* ---- stacks ---- */
+
+struct wanted_stack {
+	const uint32_t *ids;
+	uint32_t depth;
+	uint64_t hash;
+};
+
+static uint64_t hash_ids(const uint32_t *ids, uint32_t depth)
+{
+	uint64_t hash = depth + 1;
+	for (uint32_t i = 0; i < depth; i++)
+		hash = pa_hash_table_mix(hash, ids[i]);
+	return hash;
+}
+
+PA_INLINE bool is_wanted_stack(const struct pa_hash_table *unused, const void *slot,
+	const void *key)
+{
+	const struct pa_stack *stack = *(const struct pa_stack *const *)slot;
+	const struct wanted_stack *wanted = key;
+	(void)unused;
+	return stack->hash == wanted->hash && stack->depth == wanted->depth &&
+		memcmp(stack->locs, wanted->ids, wanted->depth * sizeof(*wanted->ids)) == 0;
+}
+
+static uint64_t hash_of_stack(const struct pa_hash_table *unused, const void *slot)
+{
+	(void)unused;
+	return (*(const struct pa_stack *const *)slot)->hash;
+}
+
+static const struct pa_hash_table_kind stack_kind = {
+	.slot_bytes = sizeof(const struct pa_stack *),
+	.has_key = is_wanted_stack,
+	.hash = hash_of_stack,
+};
+
+static const struct pa_stack *find_stack(struct wanted_stack wanted)
+{
+	uint32_t i = pa_hash_table_find(&stack_kind, &state.stacks, wanted.hash, &wanted);
+	return *(const struct pa_stack **)pa_hash_table_at(&stack_kind, &state.stacks, i);
+}
+
+static const struct pa_stack *intern_ids(const uint32_t *ids, uint32_t depth)
+{
+	const uint64_t hash = hash_ids(ids, depth);
+	const struct pa_stack *known = find_stack((struct wanted_stack){ ids, depth, hash });
+	if (known)
+		return known;
+	struct pa_stack *stack = NULL;
+	if (make_table_room(&stack_kind, &state.stacks, 0))
+		stack = pa_arena_alloc(&state.arena, sizeof(*stack) + depth * sizeof(*ids));
+	if (!stack)
+		return NULL;
+	*stack = (struct pa_stack){
+		.id = state.stacks.used, .depth = (uint16_t)depth, .hash = hash
+	};
+	memcpy(stack->locs, ids, depth * sizeof(*ids));
+	*(const struct pa_stack **)pa_hash_table_add(&stack_kind, &state.stacks, hash) = stack;
+	return stack;
+}
+
+static const struct pa_stack *intern_pcs(const uintptr_t *pcs, uint32_t depth, bool leaf,
+	enum pa_pseudo_pc tail)
+{
+	uint32_t ids[PA_STACK_TABLE_DEPTH + 1];
+	for (uint32_t i = 0; i < depth; i++) {
+		if (!intern_loc(pcs[i], leaf && i == 0, &ids[i]))
+			return NULL;
+	}
+	if (tail != PA_PSEUDO_NONE)
+		ids[depth++] = tail - 1;
+	return intern_ids(ids, depth);
+}
+
+static const struct pa_stack **memo_of(const uintptr_t *pcs, uint32_t depth, bool leaf,
+	enum pa_pseudo_pc tail)
+{
+	uint64_t hash = (uint64_t)depth << 8 | (uint64_t)tail << 1 | leaf;
+	for (uint32_t i = 0; i < depth; i++)
+		hash = pa_hash_table_mix(hash, pcs[i]);
+	return &state.memo[hash >> MEMO_SHIFT];
+}
+
+/* True when interning these pcs yields stack. */
+static bool is_memo(const struct pa_stack *stack, const uintptr_t *pcs, uint32_t depth, bool leaf,
+	enum pa_pseudo_pc tail)
+{
+	if (stack->depth != depth + (tail != PA_PSEUDO_NONE))
+		return false;
+	for (uint32_t i = 0; i < depth; i++) {
+		const struct pa_loc *loc = loc_at(stack->locs[i]);
+		bool is_leaf = leaf && i == 0;
+		if (loc->raw_pc != pcs[i] || loc->leaf != is_leaf || loc->retired)
+			return false;
+	}
+	return tail == PA_PSEUDO_NONE || stack->locs[depth] == (uint32_t)tail - 1;
+}
+
+const struct pa_stack *pa_stack_table_intern_locked(const uintptr_t *pcs, uint32_t depth, bool leaf,
+	enum pa_pseudo_pc tail)
+{
+	PA_ASSERT_HELD(PA_LOCK_TABLES);
+	PA_ASSERT(pcs || !depth);
+	if (depth > PA_STACK_TABLE_DEPTH) {
+		depth = PA_STACK_TABLE_DEPTH;
+		tail = PA_PSEUDO_CUT;
+	}
+	const struct pa_stack **memo = memo_of(pcs, depth, leaf, tail);
+	if (*memo && is_memo(*memo, pcs, depth, leaf, tail))
+		return *memo;
+	const struct pa_stack *stack = intern_pcs(pcs, depth, leaf, tail);
+	if (!stack) {
+		state.overflowed++;
+		return state.overflow;
+	}
+	*memo = stack;
+	return stack;
+}
+
+const struct pa_stack *pa_stack_table_intern_exit_locked(uintptr_t start_routine)
+{
+	PA_ASSERT_HELD(PA_LOCK_TABLES);
+	uint32_t ids[2] = { PA_PSEUDO_EXIT - 1 };
+	/* A function's address is no return address: symbolized as a leaf. */
+	const struct pa_stack *stack =
+		intern_loc(start_routine, true, &ids[1]) ? intern_ids(ids, 2) : NULL;
+	if (stack)
+		return stack;
+	state.overflowed++;
+	return state.overflow;
+}
+
+const struct pa_stack *pa_stack_table_overflow(void)
+{
+	return state.overflow;
+}
+
+/* ---- life ---- */
+
+/* Their ids are their pseudo pcs - 1. */
+static bool add_pseudos(void)
+{
+	for (uintptr_t pc = 1; pc < PA_PSEUDO_LIMIT; pc++) {
+		struct pa_loc *loc = add_location(pc, pc, NULL);
+		if (!loc)
+			return false;
+		loc->retired = true;
+	}
+	return true;
+}
+
+int pa_stack_table_init(size_t max_bytes)
+{
+	memset(&state, 0, sizeof(state));
+	state.arena = (struct pa_arena)PA_ARENA_INIT("stacks", max_bytes);
+	state.max_bytes = max_bytes;
+	if (make_table_room(&loc_kind, &state.locs, FIRST_LOC_SLOTS) &&
+		make_table_room(&stack_kind, &state.stacks, FIRST_STACK_SLOTS) && add_pseudos())
+		state.overflow = intern_ids(&(uint32_t){ PA_PSEUDO_LOST - 1 }, 1);
+	if (state.overflow)
+		return 0;
+	pa_arena_free(&state.arena);
+	pa_hash_table_free(&loc_kind, &state.locs);
+	pa_hash_table_free(&stack_kind, &state.stacks);
+	memset(&state, 0, sizeof(state));
+	return -ENOMEM;
+}
+
+struct pa_stack_table_stats pa_stack_table_stats(void)
+{
+	return (struct pa_stack_table_stats){
+		.stacks = state.stacks.used,
+		.locs = loc_count(),
+		.bytes = state.arena.mapped_bytes + state.table_bytes,
+		.overflowed = state.overflowed,
+	};
+}
+
+void pa_stack_table_reset(void)
+{
+	memset(&state, 0, sizeof(state));
+}

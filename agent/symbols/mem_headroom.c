@@ -1,0 +1,158 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "mem_headroom.h"
+
+#include <stdio.h>
+#include <string.h>
+#include <sys/resource.h>
+#include <sys/sysinfo.h>
+#include <time.h>
+
+#include "../arch/arch.h"
+#include "../profile/proc_files.h"
+
+/* Divisor: part of the room that one allocation may take. */
+#define ROOM_PART 4
+/*
+ * The same for resident pages, and the part of a mapping assumed resident: a response without names
+ * needs no more. Small containers must be profiled too; names are loaded only if
+ * pa_mem_headroom_for allows it.
+ */
+#define PAGES_PART 2
+#define PAGES_USED 4
+/* Below this no limit is checked. */
+#define SMALL_BYTES ((uint64_t)256 << 10)
+#define TEXT_BYTES 8192
+/* A first profile of a large program costs a second or two of CPU time for its symbols. */
+#define TIME_LEFT_S 5
+
+/* Fields of memory.stat in cgroup v2 and v1. */
+#define CACHE_UNIFIED "inactive_file "
+#define CACHE_OLD "total_inactive_file "
+
+static uint64_t memory_group_room(const char *limit_text, const char *usage_text, uint64_t cache)
+{
+	uint64_t limit = pa_proc_files_number(limit_text, UINT64_MAX);
+	uint64_t usage = pa_proc_files_number(usage_text, 0);
+
+	if (limit == UINT64_MAX)
+		return UINT64_MAX;
+	/* Inactive file pages are reclaimed before the OOM killer acts. */
+	usage -= cache < usage ? cache : usage;
+	return usage < limit ? limit - usage : 0;
+}
+
+PA_AGENT uint64_t pa_mem_headroom_of_group(const char *limit, const char *usage, const char *stat)
+{
+	uint64_t cache = pa_proc_files_number_behind(stat, CACHE_UNIFIED);
+
+	return memory_group_room(limit, usage,
+		cache ? cache : pa_proc_files_number_behind(stat, CACHE_OLD));
+}
+
+static bool read_of(const struct pa_proc_files_group *group, const char *file, char *text,
+	size_t size)
+{
+	char path[PA_PROC_FILES_PATH_BYTES];
+
+	snprintf(path, sizeof(path), "%s/%s", group->folder, file);
+	return pa_proc_files_text(path, text, size);
+}
+
+static uint64_t room_in(const struct pa_proc_files_group *group)
+{
+	const bool unified = group->unified;
+	char limit[64], usage[64], stat[TEXT_BYTES];
+
+	if (!read_of(group, unified ? "memory.max" : "memory.limit_in_bytes", limit,
+		    sizeof(limit)) ||
+		!read_of(group, unified ? "memory.current" : "memory.usage_in_bytes", usage,
+			sizeof(usage)))
+		return UINT64_MAX;
+	read_of(group, "memory.stat", stat, sizeof(stat));
+	return memory_group_room(limit, usage,
+		pa_proc_files_number_behind(stat, unified ? CACHE_UNIFIED : CACHE_OLD));
+}
+
+/* What a resource limit leaves if pages are used; UINT64_MAX pages = unknown: 0 under a limit. */
+static uint64_t limit_room(int resource, uint64_t pages)
+{
+	struct rlimit limit;
+
+	if (getrlimit(resource, &limit) != 0 || limit.rlim_cur == RLIM_INFINITY)
+		return UINT64_MAX;
+	uint64_t left = limit.rlim_cur / PA_PAGE_BYTES;
+	return pages < left ? (left - pages) * PA_PAGE_BYTES : 0;
+}
+
+static uint64_t limits_room(void)
+{
+	char text[TEXT_BYTES];
+	const char *at = text;
+	uint64_t all, data;
+
+	/* On failure (a jail without /proc) text is empty and the numbers are unknown. */
+	pa_proc_files_text("/proc/thread-self/statm", text, sizeof(text));
+	/* statm: size resident shared text lib data (proc(5)) */
+	for (int field = 1; field < 6 && *at; field++) {
+		at += strcspn(at, " ");
+		at += *at == ' ';
+	}
+	all = limit_room(RLIMIT_AS, pa_proc_files_number(text, UINT64_MAX));
+	data = limit_room(RLIMIT_DATA, pa_proc_files_number(at, UINT64_MAX));
+	return all < data ? all : data;
+}
+
+/* Without /proc: below MemAvailable, because reclaimable file pages are not included. */
+static uint64_t free_bytes(void)
+{
+	struct sysinfo info;
+
+	return sysinfo(&info) == 0 ? (uint64_t)info.freeram * info.mem_unit : 0;
+}
+
+/* Room that the machine and the control groups leave for resident pages. */
+static uint64_t pages_room(void)
+{
+	char text[TEXT_BYTES];
+	uint64_t groups = pa_proc_files_groups("memory", room_in), machine;
+
+	if (pa_proc_files_text("/proc/meminfo", text, sizeof(text)))
+		machine = pa_proc_files_number_behind(text, "MemAvailable:") * 1024;
+	else
+		machine = free_bytes();
+	return groups < machine ? groups : machine;
+}
+
+PA_AGENT uint64_t pa_mem_headroom_bytes(void)
+{
+	uint64_t limits = limits_room(), pages = pages_room();
+
+	return limits < pages ? limits : pages;
+}
+
+/* At RLIMIT_CPU the kernel sends SIGXCPU to the process (setrlimit(2)): the rest is left to the
+ * program. */
+static bool lacks_time(void)
+{
+	struct rlimit limit;
+	struct timespec used;
+
+	if (getrlimit(RLIMIT_CPU, &limit) != 0 || limit.rlim_cur == RLIM_INFINITY)
+		return false;
+	clock_gettime(CLOCK_PROCESS_CPUTIME_ID, &used);
+	return (rlim_t)used.tv_sec + TIME_LEFT_S >= limit.rlim_cur;
+}
+
+PA_API const char *pa_mem_headroom_lacks(uint64_t bytes)
+{
+	if (lacks_time())
+		return "RLIMIT_CPU";
+	if (bytes > limits_room() / ROOM_PART)
+		return "RLIMIT_AS or RLIMIT_DATA";
+	return bytes / PAGES_USED > pages_room() / PAGES_PART ? "memory" : NULL;
+}
+
+PA_AGENT bool pa_mem_headroom_for(uint64_t bytes)
+{
+	return bytes <= SMALL_BYTES || bytes <= pa_mem_headroom_bytes() / ROOM_PART;
+}

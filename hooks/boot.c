@@ -1,0 +1,77 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Boot of the hooks: real functions, clock, memory, switches; and dlopen of the core. */
+#include <dlfcn.h>
+#include <gnu/lib-names.h>
+#include <gnu/libc-version.h>
+
+#include "../agent/core/bridge.h"
+#include "../agent/base/clock.h"
+#include "../agent/record/process.h"
+#include "own_malloc.h"
+#include "real.h"
+
+#include "../agent/base/banned.h"
+
+/* True when bound is libc's own function. */
+static bool is_of_libc(void *bound)
+{
+	Dl_info seen, libc;
+	return bound && dladdr(bound, &seen) && dladdr((void *)gnu_get_libc_version, &libc) &&
+		seen.dli_fbase == libc.dli_fbase;
+}
+
+/* Not the next definition: libfaketime is after the agent. dlopen of libc costs memory that is
+ * never freed, so only where its own function is hidden. */
+static void find_clock(void)
+{
+	int (*own)(clockid_t, struct timespec *) = NULL;
+	if (is_of_libc(dlsym(RTLD_DEFAULT, "clock_gettime")))
+		return;
+	void *libc = PA_REAL(dlopen)(LIBC_SO, RTLD_LAZY | RTLD_NOLOAD);
+	if (libc)
+		*(void **)&own = dlsym(libc, "clock_gettime");
+	if (own)
+		pa_clock_use(own);
+}
+
+/* In an address sanitizer build of the agent, where libasan precedes it: memory of its own. */
+static struct pa_bridge_malloc choose_memory(void)
+{
+	struct pa_bridge_malloc memory = pa_own_malloc;
+#ifdef __SANITIZE_ADDRESS__
+#define FIND(name) *(void **)&memory.name = dlsym(RTLD_DEFAULT, #name)
+	FIND(malloc);
+	FIND(calloc);
+	FIND(realloc);
+	FIND(free);
+	FIND(posix_memalign);
+	FIND(aligned_alloc);
+#undef FIND
+#endif
+	return memory;
+}
+
+/* ASan aborts on RTLD_DEEPBIND. A sanitizer build of the agent bypasses its dlopen. */
+void *pa_hooks_open_core(const char *path)
+{
+	const int flags = RTLD_NOW | RTLD_LOCAL;
+#ifdef __SANITIZE_ADDRESS__
+	return PA_REAL(dlopen)(path, flags | RTLD_DEEPBIND);
+#else
+	return dlopen(path, flags | RTLD_DEEPBIND);
+#endif
+}
+
+void pa_hooks_boot(struct pa_bridge *bridge)
+{
+	pa_real_resolve();
+	pa_real_find_allocator();
+	find_clock();
+	bridge->memory = choose_memory();
+	bridge->program_malloc = pa_real.malloc;
+	bridge->sigaction = pa_real.sigaction;
+	bridge->pthread_sigmask = pa_real.pthread_sigmask;
+	pa_hooks_key_boot();
+	pa_hooks_syscall_boot();
+	pa_hooks_watch(false);
+}

@@ -1,0 +1,28 @@
+# SPDX-License-Identifier: Apache-2.0
+# Programs of `make bench`; included by the Makefile at the top, which has its variables.
+
+##@ Check, show, measure
+.PHONY: bench
+BENCH := $(patsubst test/bench/%.c,$(B)/bench/%,$(sort $(wildcard test/bench/b_*.c)))
+BENCH_SO := $(patsubst test/bench/%.c,$(B)/bench/%.so,$(sort $(wildcard test/bench/p_*.c)))
+
+$(B)/bench/%.so: test/bench/%.c Makefile | setup_test
+	$(say) BENCH $<
+	$(Q)mkdir -p $(@D)
+	$(Q)$(CC) -std=gnu11 $(VICTIM_FLAGS) -fPIC -shared -o $@ $<
+
+# Measures our own code from within and is linked with it; the others are programs.
+$(B)/bench/b_walk: test/bench/b_walk.c $(B)/libunits.a Makefile | setup_test
+	$(say) BENCH $<
+	$(Q)mkdir -p $(@D)
+	$(Q)$(CC) $(ALL_CFLAGS) -I. -pthread -o $@ $< -Wl,--no-as-needed -lc $(B)/libunits.a \
+		$(UNIT_LIBS)
+
+$(B)/bench/%: test/bench/%.c Makefile | setup_test
+	$(say) BENCH $<
+	$(Q)mkdir -p $(@D)
+	$(Q)$(CC) -std=gnu11 $(VICTIM_FLAGS) -o $@ $< -ldl -lm
+
+## what the agent costs, against the bare program
+bench: all $(BENCH) $(BENCH_SO)
+	$(Q)B=$(B) $(PYTHON) scripts/bench $(BENCH_ARGS)

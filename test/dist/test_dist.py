@@ -1,0 +1,140 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The archive of `make dist`, unpacked in minimal systems that have nothing else of ours.
+
+`make dist-test` makes these systems (scripts/dist_chroots) and runs this, as root. The programs run
+in a chroot and are asked from outside.
+"""
+import os
+import re
+import shutil
+import subprocess
+import tarfile
+from pathlib import Path
+
+import pytest
+
+from lib.harness import BUILD, ROOT, Target, free_port, until
+from lib.profiles import contention, cpu, heap
+
+CHROOTS = Path(os.environ.get("DIST_CHROOTS", BUILD / "chroots"))
+SUITES = os.environ.get("DIST_SUITES", "bullseye bookworm trixie").split()
+OLDEST = "bullseye"
+ENTER = ('mount -t proc proc "$1/proc" && mount --bind /dev "$1/dev" && root=$1 && shift && '
+         'exec chroot "$root" "$@"')
+PYTHON_WORK = ("import sys,threading\n"
+               "kept,end=[],threading.Event()\n"
+               "def work():\n"
+               "    while not end.is_set():\n"
+               "        kept.append(str(sum(range(20000)))*100)\n"
+               "        del kept[:-500]\n"
+               "ts=[threading.Thread(target=work) for _ in range(2)]\n"
+               "[t.start() for t in ts]\n"
+               "print('ready',flush=True)\n"
+               "sys.stdin.read(); end.set(); [t.join() for t in ts]; print('ok')\n")
+
+
+def inside(suite, *argv):
+    return ["unshare", "--mount", "sh", "-c", ENTER, "sh", str(CHROOTS / suite),
+            "/usr/bin/env", "-i", "PATH=/usr/sbin:/usr/bin:/sbin:/bin", *argv]
+
+
+@pytest.fixture(scope="session")
+def archive():
+    found = [path for path in BUILD.glob("pprofagent-*.tar.gz") if "-debug" not in path.name]
+    assert len(found) == 1, f"{found}: more than one version, or none"
+    return found[0]
+
+
+@pytest.fixture(scope="session", params=SUITES)
+def suite(request, archive):
+    """The name of a system in which the archive is unpacked as /opt/pprofagent."""
+    place = CHROOTS / request.param / "opt"
+    shutil.rmtree(place / "pprofagent", ignore_errors=True)
+    with tarfile.open(archive) as tar:
+        tar.extractall(place)
+    (place / archive.name.removesuffix(".tar.gz")).rename(place / "pprofagent")
+    return request.param
+
+
+@pytest.fixture(scope="session")
+def cxx_program(tmp_path_factory):
+    """Compiled in the oldest system, so that it runs in all of them."""
+    source = CHROOTS / OLDEST / "tmp/cxx.cpp"
+    shutil.copy(ROOT / "test/dist/program.cpp", source)
+    subprocess.run(inside(OLDEST, "g++", "-O1", "-g", "-o", "/tmp/cxx", "/tmp/cxx.cpp",
+                          "-pthread", "-ldl"), check=True)
+    kept = tmp_path_factory.mktemp("cxx") / "cxx"
+    shutil.copy(CHROOTS / OLDEST / "tmp/cxx", kept)
+    return kept
+
+
+@pytest.fixture
+def begin(suite):
+    """begin(argv...) -> a Target under the agent, in the system; it must end well by itself."""
+    targets = []
+
+    def start(*argv):
+        port = free_port()
+        target = Target(inside(
+            suite, "LD_PRELOAD=/opt/pprofagent/lib/pprofagent/libpprofagent.so",
+            f"PPROFAGENT_ADDRESS=localhost:{port}", "PPROFAGENT_HEAP_RATE=4096", *argv),
+            dict(os.environ), port)
+        targets.append(target)
+        return target.answers()
+
+    yield start
+    for target in targets:
+        target.kill()
+
+
+def check(target, name):
+    """Each kind of profile has the function in it."""
+    until(f"{name} has memory", lambda: any(one.has(name) for one in heap(target).samples))
+    assert any(sample.has(name) for sample in cpu(target).samples)
+    dump = target.get("/goroutine?debug=2")
+    assert dump.status == 200 and re.search(rf"^{name}\(", dump.text, re.M)
+    assert target.get("/mutex?seconds=1").status == 200
+    page = target.get("/agent").text
+    assert "glibc: " in page
+    return page
+
+
+def test_cxx(begin, suite, cxx_program):
+    shutil.copy(cxx_program, CHROOTS / suite / "tmp/cxx.run")
+    target = begin("/tmp/cxx.run")
+    target.expect("ready")
+    check(target, r"work(\(\))?")
+    assert any(one.has(r"keep_memory(\(\))?") for one in contention(target, "mutex", 1).samples)
+    status = target.finish()
+    assert (status, target.out, target.err) == (0, "ready\nok caught\n", "")
+
+
+def test_python(begin):
+    target = begin("python3", "-c", PYTHON_WORK)
+    target.expect("ready")
+    check(target, "_PyEval_EvalFrameDefault")
+    status = target.finish()
+    assert (status, target.out, target.err) == (0, "ready\nok\n", "")
+
+
+def test_redis(begin, suite):
+    port = free_port()
+    target = begin("redis-server", "--port", str(port), "--save", "", "--daemonize", "no")
+    load = subprocess.Popen(inside(suite, "redis-benchmark", "-p", str(port), "-q", "-l", "-t",
+                                   "set,lpush", "-r", "100000"), stdout=subprocess.DEVNULL)
+    try:
+        check(target, "main")
+    finally:
+        load.kill()
+        load.wait()
+    done = subprocess.run(inside(suite, "redis-cli", "-p", str(port), "shutdown", "nosave"),
+                          check=False)
+    assert done.returncode == 0
+    assert (target.finish(), target.err) == (0, "")
+
+
+def test_old_names_are_missing_there(begin, suite):
+    """What the page says of libc is so: Debian 11 has glibc 2.31, the others all functions."""
+    page = begin("python3", "-c", "input()").get("/agent").text
+    missing = "strerrordesc_np mallinfo2 _dl_find_object" if suite == "bullseye" else "nothing"
+    assert f"missing_in_glibc: {missing}\n" in page

@@ -1,0 +1,159 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Stacks of programs whose unwind information is elsewhere than usual, or that have deep frames."""
+import pytest
+
+from lib.compiled import compiled
+from lib.harness import until
+from lib.profiles import counts, cpu
+
+# No frame pointers; main does not return, so that its instructions do not show its frame.
+LEVELS = r"""
+#include <stdio.h>
+#include <stdlib.h>
+#define NOINLINE __attribute__((noinline))
+volatile unsigned sink;
+NOINLINE int leaf(int i)
+{
+	for (int k = 0; k < 1000; k++)
+		sink += k ^ i;
+	return i;
+}
+NOINLINE int level3(int i)
+{
+	char b[200 + i % 3];
+	b[i % 9] = 1;
+	__asm__ volatile("" : : "r"(b) : "memory");
+	return leaf(i) + 3 + b[i % 9];
+}
+NOINLINE int level2(int i) { volatile int k = i; return level3(k) + 2 * k; }
+NOINLINE int level1(int i) { volatile int k = i; return level2(k) + 1 + k; }
+int main(void)
+{
+	int sum = 0;
+	puts("ready");
+	fflush(stdout);
+	for (;;)
+		for (int i = 0; i < 100; i++)
+			sum += level1(i);
+	return sum;
+}
+"""
+
+NO_TABLES = ("-fno-asynchronous-unwind-tables", "-fno-unwind-tables")
+
+# Functions that only burn, each with hundreds of instructions, below frames of 40 KiB.
+DEEP = r"""
+#include <stdio.h>
+#define NOINLINE __attribute__((noinline))
+volatile unsigned sink;
+#define STEP sink = sink * 3 + 1; sink ^= sink >> 5;
+#define STEPS STEP STEP STEP STEP STEP STEP STEP STEP STEP STEP STEP STEP STEP STEP STEP STEP
+NOINLINE void burn(void) { STEPS STEPS STEPS STEPS STEPS STEPS STEPS STEPS STEPS STEPS }
+NOINLINE void below(void)
+{
+	volatile char room[40 << 10];
+	room[0] = 1;
+	for (int i = 0; i < 100; i++)
+		burn();
+	room[1] = room[0];
+}
+NOINLINE void below_that(void) { volatile char room[50 << 10]; room[0] = 1; below(); room[1] = 2; }
+int main(void)
+{
+	puts("ready");
+	fflush(stdout);
+	for (;;)
+		below_that();
+}
+"""
+
+
+def complete(profile):
+    """Share of the samples whose stack begins where the process does."""
+    return profile.complete_share(r"_start")
+
+
+@pytest.mark.parametrize("flags", [
+    ("-Wl,--no-eh-frame-hdr",), NO_TABLES, (*NO_TABLES, "-gz=zlib"),
+    (*NO_TABLES, "-gdwarf-4", "-no-pie"), (*NO_TABLES, "-gdwarf-3"),
+], ids=["no_eh_frame_hdr", "debug_frame", "compressed", "not_pie", "dwarf3"])
+def test_tables_that_are_only_in_the_file_are_used(start, tmp_path, flags):
+    program = compiled(tmp_path, "gcc", "-O2", "-g", "-fomit-frame-pointer", *flags, source=LEVELS,
+                       name="levels")
+    target = start([program])
+    target.expect("ready")
+    cpu(target, 1)  # rules are learnt
+    profile = cpu(target, 1)
+    assert complete(profile) == 1.0, profile.samples
+    for sample in profile.samples:
+        if "leaf" in sample.names:
+            at = sample.names.index("leaf")
+            assert sample.names[at:at + 5] == ["leaf", "level3", "level2", "level1", "main"]
+    assert profile.total("samples", "leaf") > 0
+
+
+def test_frames_larger_than_a_copy_are_passed(start, tmp_path):
+    """Each instruction of burn is met for the first time once; copies follow what is needed."""
+    program = compiled(tmp_path, "gcc", "-O2", "-g", "-fomit-frame-pointer", source=DEEP,
+                       name="deep")
+    target = start([program], cpu_hz=1000)
+    target.expect("ready")
+    cpu(target, 1)  # the first copies are too short
+    profile = cpu(target, 1)
+    assert profile.total("samples", "burn") > 0
+    assert complete(profile) == 1.0, profile.samples
+
+
+# Threads that sleep below buffers of some KiB each.
+SLEEPERS = r"""
+#include <pthread.h>
+#include <stdio.h>
+#include <sys/socket.h>
+#include <unistd.h>
+static int sockets[2], pipes[2];
+static void keep(char *b, long n) { __asm__ volatile("" : : "r"(b), "r"(n) : "memory"); }
+#define LEVEL(kib)                                                   \
+	__attribute__((noinline)) static long recv_##kib(void)        \
+	{                                                            \
+		char buffer[kib << 10];                              \
+		long n = recv(sockets[0], buffer, sizeof(buffer), 0); \
+		keep(buffer, n);                                     \
+		return n + buffer[0];                                \
+	}                                                            \
+	__attribute__((noinline)) static void *outer_##kib(void *arg) \
+	{                                                            \
+		keep(arg, recv_##kib());                             \
+		return arg;                                          \
+	}
+LEVEL(4) LEVEL(32) LEVEL(64) LEVEL(256) LEVEL(1024) LEVEL(4096)
+int main(void)
+{
+	pthread_t thread;
+	void *(*const starts[])(void *) = { outer_4, outer_32, outer_64, outer_256, outer_1024,
+		outer_4096 };
+	socketpair(AF_UNIX, SOCK_DGRAM, 0, sockets);
+	for (int i = 0; i < 6; i++)
+		pthread_create(&thread, NULL, starts[i], NULL);
+	puts("ready");
+	fflush(stdout);
+	return getchar() == 'x';
+}
+"""
+
+
+@pytest.mark.parametrize("frames", ["-fomit-frame-pointer", "-fno-omit-frame-pointer"])
+def test_sleepers_below_large_buffers_are_followed_to_their_start(start, tmp_path, frames):
+    program = compiled(tmp_path, "gcc", "-O2", "-g", frames, source=SLEEPERS, name="sleepers")
+    target = start([program])
+    target.expect("ready")
+    levels = {f"recv_{kib}" for kib in (4, 32, 64, 256, 1024, 4096)}
+
+    def dump():
+        return {name: s for s in counts(target, "goroutine").samples for name in s.names
+                if name in levels}
+    # A thread that has just been created may not have come to its call yet.
+    found = until("all threads sleep", lambda: found if (found := dump()).keys() == levels else {})
+    for name, sample in found.items():
+        at = sample.names.index(name)
+        outer = name.replace("recv", "outer")
+        assert sample.names[at:] == [name, outer, "start_thread", "clone3"], sample
