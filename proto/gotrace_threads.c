@@ -141,12 +141,27 @@ struct pa_gotrace_thread *pa_gotrace_threads_running(struct pa_gotrace_threads *
 	return thread && pa_gotrace_threads_run(threads, thread) ? thread : NULL;
 }
 
+/* The thread leaves its row. */
+static void preempt_thread(struct pa_gotrace_threads *threads, struct pa_gotrace_thread *thread)
+{
+	pa_gotrace_threads_event(threads, thread->row, PA_GOTRACE_GO_PREEMPT,
+		PA_GOTRACE_ARGS(thread->stack));
+	pa_gotrace_rows_leave(&threads->rows, thread->row);
+	thread->state = PA_GOTRACE_RUNNABLE;
+}
+
 void pa_gotrace_threads_name(struct pa_gotrace_threads *threads, struct pa_gotrace_thread *thread,
 	const char name[PA_EVENT_NAME_BYTES])
 {
 	char text[PA_THREAD_NAMES_BYTES];
-	if (pa_thread_names_clean(text, sizeof(text), name))
-		thread->name = pa_gotrace_tables_text(threads->tables, text);
+	if (!pa_thread_names_clean(text, sizeof(text), name))
+		return;
+	uint64_t before = thread->name;
+	thread->name = pa_gotrace_tables_text(threads->tables, text);
+	if (thread->name == before || thread->state != PA_GOTRACE_RUNNING)
+		return;
+	preempt_thread(threads, thread);
+	start_thread(threads, thread);
 }
 
 bool pa_gotrace_threads_call(struct pa_gotrace_threads *threads, struct pa_gotrace_thread *thread,
@@ -226,12 +241,8 @@ void pa_gotrace_threads_stop_all(struct pa_gotrace_threads *threads)
 {
 	for (uint32_t i = 0; i < threads->count; i++) {
 		struct pa_gotrace_thread *thread = thread_at(threads, i);
-		if (thread->state != PA_GOTRACE_RUNNING)
-			continue;
-		pa_gotrace_threads_event(threads, thread->row, PA_GOTRACE_GO_PREEMPT,
-			PA_GOTRACE_ARGS(thread->stack));
-		pa_gotrace_rows_leave(&threads->rows, thread->row);
-		thread->state = PA_GOTRACE_RUNNABLE;
+		if (thread->state == PA_GOTRACE_RUNNING)
+			preempt_thread(threads, thread);
 	}
 	pa_gotrace_rows_stop_all(&threads->rows, threads->ts);
 }

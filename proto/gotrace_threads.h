@@ -91,6 +91,8 @@ PA_AGENT bool pa_gotrace_threads_run(struct pa_gotrace_threads *threads,
 PA_AGENT struct pa_gotrace_thread *pa_gotrace_threads_running(struct pa_gotrace_threads *threads,
 	int32_t tid, const struct pa_stack *stack);
 
+/* Only the start of a thread says its name in the format, so a running thread that has another name
+ * than before stops and starts at once: one that never waits would have none. */
 PA_AGENT void pa_gotrace_threads_name(struct pa_gotrace_threads *threads,
 	struct pa_gotrace_thread *thread, const char name[PA_EVENT_NAME_BYTES]);
 

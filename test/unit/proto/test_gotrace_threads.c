@@ -208,6 +208,44 @@ static void name_is_the_label_of_later_starts(void **unused)
 	assert_int_equal(trace.counts[TRACE_GO_START], 1);
 }
 
+/* Also of a thread that never waits; the name of a thread that is given again changes nothing. */
+static void name_is_the_label_from_then_on(void **unused)
+{
+	static const char *const lives[] = { "GoCreate GoStart GoPreempt GoStartLabel GoEnd",
+		"GoCreate GoStart GoPreempt GoStartLabel GoPreempt GoStartLabel GoEnd" };
+	static const char first[PA_EVENT_NAME_BYTES] = "first",
+			  second[PA_EVENT_NAME_BYTES] = "second";
+
+	(void)unused;
+	for (int32_t tid = 5; tid < 7; tid++) {
+		pa_gotrace_threads_name(&threads, running(tid), first);
+		pa_gotrace_threads_name(&threads, running(tid), first);
+		if (tid == 6)
+			pa_gotrace_threads_name(&threads, running(tid), second);
+		pa_gotrace_threads_end(&threads, running(tid));
+	}
+	finish();
+	assert_string_equal(trace_life(&trace, 5), lives[0]);
+	assert_string_equal(trace_life(&trace, 6), lives[1]);
+	const struct trace_event *start = trace_event_of(&trace, 6, TRACE_GO_START_LABEL, 1);
+	assert_string_equal(trace_string(&trace, start->args[2]), "second");
+}
+
+/* A thread that waits is called by it when it starts again. */
+static void name_of_a_waiting_thread_does_not_end_its_wait(void **unused)
+{
+	static const char name[PA_EVENT_NAME_BYTES] = "anna";
+
+	(void)unused;
+	block(5, PA_TRACE_EVENTS_IN_SLEEP);
+	pa_gotrace_threads_name(&threads, pa_gotrace_threads_find(&threads, PA_GOTRACE_BY_TID, 5),
+		name);
+	running(5);
+	finish();
+	assert_string_equal(trace_life(&trace, 5),
+		"GoCreate GoStart GoSleep GoUnblock GoStartLabel GoPreempt");
+}
+
 static void start_routine_is_known_or_taken_from_the_first_stack(void **unused)
 {
 	(void)unused;
@@ -272,6 +310,8 @@ int main(void)
 		TEST(no_other_thread_is_woken),
 		TEST(ended_thread_does_not_come_back),
 		TEST(name_is_the_label_of_later_starts),
+		TEST(name_is_the_label_from_then_on),
+		TEST(name_of_a_waiting_thread_does_not_end_its_wait),
 		TEST(start_routine_is_known_or_taken_from_the_first_stack),
 		TEST(threads_that_wait_at_the_end_stay_so),
 		TEST(threads_above_the_limit_are_not_in_the_trace),
