@@ -259,15 +259,12 @@ static void begin_relay(struct pa_http *http, struct relay *relay)
 
 static void relay_body(struct pa_http *http, struct relay *relay)
 {
-	switch (relay->body->state) {
-	case PA_BODY_WHOLE:
+	if (relay->body->state == PA_BODY_WHOLE) {
 		pa_buffer_format(&relay->header, "Content-Length: %zu\r\n\r\n", relay->body->count);
 		begin_relay(http, relay);
 		return;
-	case PA_BODY_TOO_LONG: pa_reply_error(http, 413, "the body is longer than 1 MiB"); break;
-	case PA_BODY_MORE: pa_reply_error(http, 408, "the body did not arrive in time"); break;
-	default: pa_reply_error(http, 400, "the body ended early, or is not in chunks");
 	}
+	pa_reply_no_body(http, relay->body->state);
 	end_relay(relay);
 }
 

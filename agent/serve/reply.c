@@ -41,6 +41,17 @@ void pa_reply_overloaded(struct pa_http *http)
 	pa_reply_error(http, 503, "too many profiles are being taken; try again");
 }
 
+void pa_reply_no_body(struct pa_http *http, enum pa_body_state state)
+{
+	PA_ASSERT(state != PA_BODY_WHOLE);
+	if (state == PA_BODY_TOO_LONG)
+		pa_reply_error(http, 413, "the body is longer than 1 MiB");
+	else if (state == PA_BODY_MORE)
+		pa_reply_error(http, 408, "the body did not arrive in time");
+	else
+		pa_reply_error(http, 400, "the body ended early, or is not in chunks");
+}
+
 void pa_reply_method(struct pa_http *http, bool post)
 {
 	const struct pa_http_head head = {

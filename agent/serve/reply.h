@@ -9,8 +9,9 @@
 #ifndef PA_REPLY_H
 #define PA_REPLY_H
 
-#include "render_thread.h"
+#include "body.h"
 #include "http.h"
+#include "render_thread.h"
 
 #define PA_REPLY_TEXT "text/plain; charset=utf-8"
 #define PA_REPLY_HTML "text/html; charset=utf-8"
@@ -22,6 +23,9 @@ PA_AGENT void pa_reply_error(struct pa_http *http, int status, const char *text)
 
 /* 503: too many long requests. */
 PA_AGENT void pa_reply_overloaded(struct pa_http *http);
+
+/* 413, 408 or 400, as the state of a body that is not PA_BODY_WHOLE demands. */
+PA_AGENT void pa_reply_no_body(struct pa_http *http, enum pa_body_state state);
 
 /* 405; post: the path takes POST as well. */
 PA_AGENT void pa_reply_method(struct pa_http *http, bool post);

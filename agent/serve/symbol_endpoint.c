@@ -231,16 +231,12 @@ static void look_up_body(struct pa_http *http, struct task *task)
 
 static void go_on_with_body(struct pa_http *http, struct task *task)
 {
-	switch (task->body->state) {
-	case PA_BODY_WHOLE: look_up_body(http, task); break;
-	case PA_BODY_TOO_LONG:
-		refuse_symbols(http, task, 413, "the body is longer than 1 MiB");
-		break;
-	case PA_BODY_MORE:
-		refuse_symbols(http, task, 408, "the body did not arrive in time");
-		break;
-	default: refuse_symbols(http, task, 400, "the body ended early, or is not in chunks");
+	if (task->body->state == PA_BODY_WHOLE) {
+		look_up_body(http, task);
+		return;
 	}
+	pa_reply_no_body(http, task->body->state);
+	drop_symbols(task);
 }
 
 static void resume_body(struct pa_http *http, bool there, void *arg)
