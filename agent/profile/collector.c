@@ -93,7 +93,7 @@ static uint32_t collect_pcs(const struct pa_event *event, enum pa_pseudo_pc *tai
 	if (result.stack_bytes)
 		pa_copy_size_learn(pa_core_bridge->copy_sizes, pa_event_deferred(event)->own_stack,
 			result.stack_bytes);
-	*tail = tail_of(result.cut, !result.complete);
+	*tail = result.is_short ? PA_PSEUDO_SHORT : tail_of(result.cut, !result.complete);
 	return result.depth < DEPTH_LIMIT ? result.depth : DEPTH_LIMIT;
 }
 
@@ -171,7 +171,7 @@ static const struct pa_stack *stack_of(const struct pa_event *event)
 		depth = cut_ours(state.pcs, depth, &leaf);
 	if (event->kind == PA_EVENT_ALLOC && event->object & PA_INNER_ALLOC_MARK)
 		depth = cut_inner(depth);
-	if (tail == PA_PSEUDO_BROKEN)
+	if (tail == PA_PSEUDO_BROKEN || tail == PA_PSEUDO_SHORT)
 		pa_add_relaxed(&pa_core_bridge->counters->broken_stacks, 1);
 	if (tail == PA_PSEUDO_CUT)
 		pa_add_relaxed(&pa_core_bridge->counters->cut_stacks, 1);

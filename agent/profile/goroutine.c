@@ -16,6 +16,9 @@
 
 _Static_assert(PA_THREAD_DUMP_NAME_BYTES == PA_EVENT_NAME_BYTES, "one way to clean them");
 
+/* Each time a stack comes at least one frame further, see is_short(). */
+#define DUMPS_MAX 4
+
 struct answer {
 	const struct pa_stack *stack; /* NULL: no answer */
 	const struct pa_labels *labels;
@@ -32,7 +35,9 @@ static struct {
 	/* The thread dump in progress; generation 0: none. */
 	struct pa_thread_dump dump;
 	const struct pa_thread_info *details;
-	struct answer *answers; /* by index of the entry */
+	struct answer *answers;    /* by index of the entry */
+	PA_ATOMIC(bool) has_short; /* of the last dump; relaxed: asked for behind the collector's
+				    * answer */
 
 	/* Of the thread that takes the dump. */
 	struct pa_lock lock;
@@ -64,18 +69,32 @@ int pa_goroutine_begin_locked(const struct pa_thread_dump *dump,
 	}
 	state.dump = *dump;
 	state.details = details;
+	pa_store_relaxed(&state.has_short, false);
 	return 0;
+}
+
+/*
+ * The stack ended where its copied part ended. The collector has learnt the rule of that frame and
+ * the size of its stack by now, so that the thread itself comes further the next time.
+ */
+static bool is_short(const struct pa_stack *stack)
+{
+	return stack->depth &&
+		pa_stack_table_loc(stack->locs[stack->depth - 1])->pc == PA_PSEUDO_SHORT;
 }
 
 void pa_goroutine_answer_locked(uint32_t generation, uint32_t index, const struct pa_stack *stack,
 	uint32_t labels)
 {
 	PA_ASSERT_HELD(PA_LOCK_TABLES);
-	if (generation && generation == state.dump.generation && index < state.dump.count)
-		state.answers[index] = (struct answer){
-			.stack = stack,
-			.labels = labels ? pa_core_bridge->labels(labels) : NULL,
-		};
+	if (!generation || generation != state.dump.generation || index >= state.dump.count)
+		return;
+	state.answers[index] = (struct answer){
+		.stack = stack,
+		.labels = labels ? pa_core_bridge->labels(labels) : NULL,
+	};
+	if (is_short(stack))
+		pa_store_relaxed(&state.has_short, true);
 }
 
 static bool is_shown(const struct pa_thread_dump_entry *entry)
@@ -280,14 +299,25 @@ static struct pa_snapshot *take_call(struct call *call, bool detail)
 	return snapshot;
 }
 
-struct pa_snapshot *pa_goroutine_take(bool detail)
+static struct pa_snapshot *take_once(bool detail)
 {
+	PA_ASSERT_HELD(PA_LOCK_DUMP);
 	struct pa_snapshot *snapshot = NULL;
-	pa_lock(&state.lock);
 	struct call *call = end_call() ? new_call() : NULL;
 	if (call)
 		snapshot = take_call(call, detail);
 	end_call();
+	return snapshot;
+}
+
+struct pa_snapshot *pa_goroutine_take(bool detail)
+{
+	pa_lock(&state.lock);
+	struct pa_snapshot *snapshot = take_once(detail);
+	for (int i = 1; snapshot && i < DUMPS_MAX && pa_load_relaxed(&state.has_short); i++) {
+		pa_snapshot_free(snapshot);
+		snapshot = take_once(detail);
+	}
 	pa_unlock(&state.lock);
 	return snapshot;
 }

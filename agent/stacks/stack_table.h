@@ -22,6 +22,7 @@ enum pa_pseudo_pc {
 	PA_PSEUDO_NONE,
 	PA_PSEUDO_LOST,      /* "pprofagent.lostEvents": events that were dropped */
 	PA_PSEUDO_BROKEN,    /* "[no unwind information]": outermost location of a broken stack */
+	PA_PSEUDO_SHORT,     /* "[stack copy limit]": the same, where the copied part ended */
 	PA_PSEUDO_CUT,       /* "[stack depth limit]": outermost location of a cut stack */
 	PA_PSEUDO_NO_ANSWER, /* "[no answer]": a thread that did not write its stack */
 	PA_PSEUDO_EXIT,      /* "[thread exit]": CPU time known only at the thread's end */

@@ -52,6 +52,7 @@ static struct pa_function pseudo_functions[PA_PSEUDO_LIMIT] = {
 	}
 	[PA_PSEUDO_LOST] = PSEUDO("pprofagent.lostEvents"),
 	[PA_PSEUDO_BROKEN] = PSEUDO("[no unwind information]"),
+	[PA_PSEUDO_SHORT] = PSEUDO("[stack copy limit]"),
 	[PA_PSEUDO_CUT] = PSEUDO("[stack depth limit]"),
 	[PA_PSEUDO_NO_ANSWER] = PSEUDO("[no answer]"),
 	[PA_PSEUDO_EXIT] = PSEUDO("[thread exit]"),

@@ -35,6 +35,7 @@ struct pa_unwind_result {
 	uint32_t depth; /* all pcs, those of the event included */
 	bool complete;  /* reached the outermost frame */
 	bool cut;       /* depth limit reached */
+	bool is_short;  /* the copied part of the stack ended before the outermost frame */
 	/* Bytes of the copied stack that the walk has read, or would have, had the copy been
 	 * longer. 0: unknown. */
 	uint64_t stack_bytes;

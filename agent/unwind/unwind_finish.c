@@ -416,6 +416,8 @@ static void finish_copy(const struct pa_event *event, struct pa_frame_cache *fra
 	bool is_useless = !pa_event_deferred(event)->few_regs &&
 		walk.needed > 4 * (uint64_t)PA_COPY_SIZE_MAX_BYTES;
 	result->stack_bytes = is_useless ? 0 : walk.needed;
+	result->is_short = !result->complete && !result->cut &&
+		walk.needed > pa_event_deferred(event)->stack_bytes;
 }
 
 struct pa_unwind_result pa_unwind_finish(const struct pa_event *event,

@@ -11,7 +11,7 @@ from lib.profiles import counts
 
 CALLS = {"pause", "poll", "ppoll", "select", "pselect", "epoll_wait", "sleep", "usleep",
          "nanosleep", "clock_nanosleep", "sem_timedwait", "cond_timedwait", "sigsuspend",
-         "sigtimedwait", "read", "deep_pause"}
+         "sigtimedwait", "read", "deep_read", "deep_pause"}
 COMPILERS = {
     "gcc": ["gcc", "-O0"],
     "gcc-O2": ["gcc", "-O2", "-fno-omit-frame-pointer"],

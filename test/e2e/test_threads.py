@@ -167,7 +167,8 @@ HEAD = re.compile(r'goroutine (\d+) \[([^\]]+)\](?: \{thread: "([^"]*)"\})?:')
 FRAME = re.compile(r"(\S.*)\(\.\.\.\)\n\t(.+):(\d+) \+0x[0-9a-f]+\n")
 
 
-PSEUDO = ("no answer", "no unwind information", "stack depth limit")
+PSEUDO = ("no answer", "no unwind information", "stack depth limit",
+          "stack copy limit")
 
 
 def dump(target):

@@ -4,7 +4,7 @@
     make truth TRUTH_ARGS='--only stacks'
     PYTHONPATH=test PPROFAGENT_BUILD=build python3 -m truth.stacks [--ends] [NAME ...]
 
-A stack is complete when it ends neither in "[no unwind information]" nor at the depth limit.
+A stack is complete when it ends neither in "[no unwind information]" nor at a limit.
 Programs that are not installed are left out. JITs have code without unwind information: their
 share is shown, and has no limit. --ends: the places where stacks end early.
 """
@@ -27,7 +27,7 @@ LEAST = 0.99
 LESS = {"ffmpeg encodes x264": 0.95}
 JITS = ("luajit", "java")
 STEPS = 1_000_000
-BROKEN = ("[no unwind information]", "[stack depth limit]")
+BROKEN = ("[no unwind information]", "[stack depth limit]", "[stack copy limit]")
 
 
 def picture(folder):

@@ -141,6 +141,15 @@ static void in_read(void)
 		return;
 }
 
+/* Signalled as well; its caller is farther away than is copied of a stack at first. */
+static void in_deep_read(void)
+{
+	char room[128 << 10];
+
+	if (read(fds[0], room, sizeof(room)) < 0)
+		return;
+}
+
 /* Frames of other shapes on the way: arguments on the stack, a large room, a loop, a switch. */
 static int with_many(int a, int b, int c, int d, int e, int f, int g, int h)
 {
@@ -179,7 +188,8 @@ static struct sleeper {
 	_Atomic int tid;
 } sleepers[] = { ROW(pause), ROW(poll), ROW(ppoll), ROW(select), ROW(pselect), ROW(epoll_wait),
 	ROW(sleep), ROW(usleep), ROW(nanosleep), ROW(clock_nanosleep), ROW(sem_timedwait),
-	ROW(cond_timedwait), ROW(sigsuspend), ROW(sigtimedwait), ROW(read), ROW(deep_pause) };
+	ROW(cond_timedwait), ROW(sigsuspend), ROW(sigtimedwait), ROW(read), ROW(deep_read),
+	ROW(deep_pause) };
 
 #define SLEEPERS (sizeof(sleepers) / sizeof(sleepers[0]))
 

@@ -128,6 +128,7 @@ static void deferred_stacks_may_stay_broken_or_be_cut(void **unused)
 	struct deferred_record record = deferred_record(PC(33), OBJECT(33));
 	uintptr_t broken[] = { PC(33), PC(31), PC(32), PA_PSEUDO_BROKEN };
 	uintptr_t cut[] = { PC(34), PC(31), PC(32), PA_PSEUDO_CUT };
+	uintptr_t copied[] = { PC(35), PC(31), PC(32), PA_PSEUDO_SHORT };
 	(void)unused;
 	finish_with(false, false);
 	send_bytes(&record, sizeof(record));
@@ -136,6 +137,11 @@ static void deferred_stacks_may_stay_broken_or_be_cut(void **unused)
 	finish_with(false, true);
 	send_bytes(&record, sizeof(record));
 	assert_stack(cut, 4);
+	record = deferred_record(PC(35), OBJECT(35));
+	finish_with(false, false);
+	fake_unwind.result.is_short = true;
+	send_bytes(&record, sizeof(record));
+	assert_stack(copied, 4);
 }
 
 static void stacks_in_code_mapped_since_are_finished_again(void **unused)

@@ -293,6 +293,7 @@ static void pseudo_locations_have_constant_names(void **unused)
 	static const char *const names[PA_PSEUDO_LIMIT] = {
 		[PA_PSEUDO_LOST] = "pprofagent.lostEvents",
 		[PA_PSEUDO_BROKEN] = "[no unwind information]",
+		[PA_PSEUDO_SHORT] = "[stack copy limit]",
 		[PA_PSEUDO_CUT] = "[stack depth limit]",
 		[PA_PSEUDO_NO_ANSWER] = "[no answer]",
 		[PA_PSEUDO_EXIT] = "[thread exit]",

@@ -336,6 +336,7 @@ static void frame_outside_the_copy_ends_the_stack(void **arg)
 	finish_made_up((uintptr_t)frame_nap_called, words, PA_COUNT(words));
 	assert_int_equal(run.result.depth, 1);
 	assert_false(run.result.complete);
+	assert_true(run.result.is_short);
 }
 
 /* With bp they would all come to the null behind it. */
