@@ -378,6 +378,18 @@ def test_delicate_programs_live_through_many_thread_dumps(start, case):
     assert says in target.out and target.err == ""
 
 
+def test_handler_needs_less_stack_than_it_makes_sure_of(start):
+    """HANDLER_BYTES of record/signal.c, with a quarter to spare."""
+    target = start([victim("v_handler_stack")], heap_rate=1, **CONTENTION)
+    for path in ("/profile?seconds=1", "/trace?seconds=1"):
+        assert target.get(path).status == 200
+        for _ in range(10):
+            assert dump(target)
+    assert target.finish() == 0
+    own, most = map(int, target.out.split("used ")[1].split())
+    assert own + 500 < most < own + 1536, (own, most)
+
+
 def test_churn_of_threads_does_not_grow_the_agent(start):
     target = start([victim("v_threads"), "20000"], wait=False, **CONTENTION)
     assert target.finish(60) == 0
