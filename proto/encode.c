@@ -480,7 +480,7 @@ PA_AGENT int pa_encode_profile(const struct pa_snapshot *snapshot, const struct 
 	if (enc.gzip) {
 		error = pa_gzip_close(enc.gzip);
 		/* A failure of zlib has looked like a disconnected client until here. */
-		if (error == -EIO || !enc.error)
+		if ((error && error != -ECANCELED) || !enc.error)
 			enc.error = error;
 	}
 	free_tables(&enc);

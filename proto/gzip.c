@@ -4,10 +4,20 @@
 #include <errno.h>
 #include <limits.h>
 #include <stdlib.h>
+#include <string.h>
 #include <zlib.h>
 
 #define LEVEL 1
-#define WINDOW_BITS (15 + 16) /* + 16: gzip's header and trailer instead of zlib's */
+#define GZIP_FORMAT 16 /* on top of the window's bits: gzip's header and trailer, not zlib's */
+/*
+ * A stream that ends within SMALL_BYTES gets a deflate state that covers just that: zlib writes to
+ * all of its window and hash table first, 128 KiB of the large one, which costs more than to
+ * compress a small profile.
+ */
+#define SMALL_BYTES ((size_t)1 << SMALL_WINDOW_BITS)
+#define SMALL_WINDOW_BITS 13
+#define SMALL_MEMORY_LEVEL 5
+#define WINDOW_BITS 15
 #define MEMORY_LEVEL 8
 /* Bytes passed on at once; small, so that the first bytes of a profile leave early. */
 #define OUT_BYTES ((size_t)16 << 10)
@@ -15,7 +25,10 @@
 struct pa_gzip {
 	z_stream stream;
 	struct pa_sink to;
-	int error; /* the first error: nothing is written after it */
+	int error;    /* the first error: nothing is written after it */
+	bool begun;   /* stream is in use */
+	size_t count; /* bytes in first, until then */
+	unsigned char first[SMALL_BYTES];
 	unsigned char out[OUT_BYTES];
 };
 
@@ -25,15 +38,10 @@ PA_AGENT struct pa_gzip *pa_gzip_open(const struct pa_sink *to)
 
 	if (!gzip)
 		return NULL;
-	/* Without an allocator of its own zlib calls malloc, which libc_malloc.c replaces. */
-	gzip->stream = (z_stream){ .next_out = gzip->out, .avail_out = sizeof(gzip->out) };
 	gzip->to = *to;
 	gzip->error = 0;
-	if (deflateInit2(&gzip->stream, LEVEL, Z_DEFLATED, WINDOW_BITS, MEMORY_LEVEL,
-		    Z_DEFAULT_STRATEGY) != Z_OK) {
-		free(gzip);
-		return NULL;
-	}
+	gzip->begun = false;
+	gzip->count = 0;
 	return gzip;
 }
 
@@ -70,10 +78,8 @@ static bool run_deflate(struct pa_gzip *gzip, int flush)
 	return true;
 }
 
-PA_AGENT bool pa_gzip_write(struct pa_gzip *gzip, const void *bytes, size_t count)
+static void deflate_bytes(struct pa_gzip *gzip, const unsigned char *next, size_t count)
 {
-	const unsigned char *next = bytes;
-
 	while (count && !gzip->error) {
 		uInt part = count < UINT_MAX ? (uInt)count : UINT_MAX;
 
@@ -84,6 +90,33 @@ PA_AGENT bool pa_gzip_write(struct pa_gzip *gzip, const void *bytes, size_t coun
 		next += part;
 		count -= part;
 	}
+}
+
+/* Begins the stream with the bytes held back. small: nothing follows. */
+static bool begin_stream(struct pa_gzip *gzip, bool small)
+{
+	/* Without an allocator of its own zlib calls malloc, which libc_malloc.c replaces. */
+	gzip->stream = (z_stream){ .next_out = gzip->out, .avail_out = sizeof(gzip->out) };
+	if (deflateInit2(&gzip->stream, LEVEL, Z_DEFLATED,
+		    GZIP_FORMAT + (small ? SMALL_WINDOW_BITS : WINDOW_BITS),
+		    small ? SMALL_MEMORY_LEVEL : MEMORY_LEVEL, Z_DEFAULT_STRATEGY) != Z_OK)
+		return fail_gzip(gzip, -ENOMEM);
+	gzip->begun = true;
+	deflate_bytes(gzip, gzip->first, gzip->count);
+	return !gzip->error;
+}
+
+PA_AGENT bool pa_gzip_write(struct pa_gzip *gzip, const void *bytes, size_t count)
+{
+	if (gzip->error)
+		return false;
+	if (!gzip->begun && count <= sizeof(gzip->first) - gzip->count) {
+		memcpy(gzip->first + gzip->count, bytes, count);
+		gzip->count += count;
+		return true;
+	}
+	if (gzip->begun || begin_stream(gzip, false))
+		deflate_bytes(gzip, bytes, count);
 	return !gzip->error;
 }
 
@@ -91,11 +124,14 @@ PA_AGENT int pa_gzip_close(struct pa_gzip *gzip)
 {
 	int error;
 
+	if (!gzip->begun && !gzip->error)
+		begin_stream(gzip, true);
 	gzip->stream.avail_in = 0;
 	if (!gzip->error && run_deflate(gzip, Z_FINISH))
 		hand_on(gzip);
 	error = gzip->error;
-	deflateEnd(&gzip->stream);
+	if (gzip->begun)
+		deflateEnd(&gzip->stream);
 	free(gzip);
 	return error;
 }

@@ -3,8 +3,9 @@
  * How much memory the agent may use for a while without driving the program into a memory limit:
  * debug information is read into memory, and must not get the program killed.
  *
- * Context: PA_AGENT, any thread. No lock, no memory. Each call reads several files of /proc and
- * /sys: call it once per large allocation.
+ * Context: PA_AGENT, any thread. No lock, no memory. A call reads several files of /proc and /sys,
+ * unless much more room than is asked for was found in the last second: call it once per large
+ * allocation.
  */
 #ifndef PA_MEM_HEADROOM_H
 #define PA_MEM_HEADROOM_H

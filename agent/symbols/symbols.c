@@ -190,14 +190,7 @@ PA_AGENT uint32_t pa_symbols_lookup(const struct pa_loc *loc, struct pa_frame *f
 /* The program's own code first: its lines are the most important. */
 static uint32_t module_rank(const struct pa_module *module)
 {
-	static const char *const of_system[] = { "/lib/", "/lib64/", "/usr/lib/", "/usr/lib64/",
-		"[" };
-
-	for (size_t i = 0; i < PA_COUNT(of_system) && !module->is_main; i++) {
-		if (strncmp(module->path, of_system[i], strlen(of_system[i])) == 0)
-			return 2;
-	}
-	return !module->is_main;
+	return module->is_main ? 0 : pa_symbols_load_is_of_system(module) ? 2 : 1;
 }
 
 static int by_place(const void *left, const void *right)

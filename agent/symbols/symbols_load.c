@@ -3,6 +3,7 @@
 
 #include <errno.h>
 #include <stdio.h>
+#include <string.h>
 
 #include "../arch/arch.h"
 #include "symbols_files.h"
@@ -100,13 +101,34 @@ static struct pa_symbols_dwarf *open_with_shared(struct pa_symbols_elf *file,
 	return pa_symbols_dwarf_open(file, is_shared ? &shared : NULL, known, error);
 }
 
+PA_AGENT bool pa_symbols_load_is_of_system(const struct pa_module *module)
+{
+	static const char *const searched[] = { "/usr/lib64/", "/usr/lib/", "/lib64/", "/lib/" };
+	static const char machine[] = "-linux-gnu/";
+
+	for (size_t i = 0; i < PA_COUNT(searched) && !module->is_main; i++) {
+		size_t length = strlen(searched[i]);
+		if (strncmp(module->path, searched[i], length) != 0)
+			continue;
+		const char *name = module->path + length, *slash = strchr(name, '/');
+		size_t folder = slash ? (size_t)(slash - name) + 1 : 0;
+		if (folder >= sizeof(machine) &&
+			strncmp(name + folder - (sizeof(machine) - 1), machine,
+				sizeof(machine) - 1) == 0)
+			slash = strchr(slash + 1, '/');
+		return !slash;
+	}
+	return module->path[0] == '[' && !module->is_main;
+}
+
 static struct pa_symbols_dwarf *open_separate(const struct pa_module *module,
 	const struct pa_symbols_elf *file, struct pa_symbols_known *known, int *error)
 {
 	struct pa_symbols_elf debug;
 
 	*error = -ENODATA;
-	if (pa_symbols_files_debug(module, file, &debug) != 0)
+	if (pa_symbols_load_is_of_system(module) ||
+		pa_symbols_files_debug(module, file, &debug) != 0)
 		return NULL;
 	return open_with_shared(&debug, known, error);
 }

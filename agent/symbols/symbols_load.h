@@ -33,7 +33,14 @@ struct pa_symbols {
 /* Loads the table if necessary. It may stay empty. */
 PA_AGENT void pa_symbols_load_table(const struct pa_module *module, struct pa_symbols *symbols);
 
-/* Opens the debug information if necessary. True: it is open. */
+/* True for a library in a folder that the loader searches: not code of the program. */
+PA_AGENT bool pa_symbols_load_is_of_system(const struct pa_module *module);
+
+/*
+ * Opens the debug information if necessary: of the file itself, or of its separate debug file.
+ * True: it is open. Separate debug files of system libraries are not used: to inflate that of libc
+ * for the lines of a few frames costs 70 ms of CPU time in each process.
+ */
 PA_AGENT bool pa_symbols_load_debug(const struct pa_module *module, struct pa_symbols *symbols);
 
 /* Writes the name of the PLT stub at pc, and its start to entry. False: there is none. */

@@ -2,7 +2,7 @@
 # Programs of `make bench`; included by the Makefile at the top, which has its variables.
 
 ##@ Check, show, measure
-.PHONY: bench
+.PHONY: bench bench-fleet
 BENCH := $(patsubst test/bench/%.c,$(B)/bench/%,$(sort $(wildcard test/bench/b_*.c)))
 BENCH_SO := $(patsubst test/bench/%.c,$(B)/bench/%.so,$(sort $(wildcard test/bench/p_*.c)))
 
@@ -26,3 +26,18 @@ $(B)/bench/%: test/bench/%.c Makefile | setup_test
 ## what the agent costs, against the bare program
 bench: all $(BENCH) $(BENCH_SO)
 	$(Q)B=$(B) $(PYTHON) scripts/bench $(BENCH_ARGS)
+
+# Debian's go, or a newer one on PATH: the standard library is all that it needs.
+$(B)/bench/fleet_go: test/bench/fleet.go Makefile | setup_test
+	$(say) GO $<
+	$(Q)mkdir -p $(@D)
+	$(Q)GOFLAGS=-mod=mod GOTOOLCHAIN=local go build -o $@ $<
+
+N      ?= 200
+ROUNDS ?= 3
+LOADS  ?= 2,40
+## what scrapes of a fleet cost, and whether all are answered, beside as many
+## Go programs; N=20 ROUNDS=2 LOADS=0,40: smaller
+bench-fleet: all $(B)/bench/b_fleet $(B)/bench/fleet_go
+	$(Q)B=$(B) $(PYTHON) scripts/bench_fleet --programs $(N) --rounds $(ROUNDS) --loads $(LOADS) \
+		$(FLEET_ARGS)

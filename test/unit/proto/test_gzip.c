@@ -82,6 +82,36 @@ static void output_inflates_to_the_input(void **unused)
 	assert_memory_equal(state.back, state.in, INPUT_BYTES);
 }
 
+/* A short stream is held back and gets a small deflate state; one byte more gets the large one. */
+static void streams_around_the_small_size_are_whole(void **unused)
+{
+	(void)unused;
+	for (size_t count = 8191; count <= 8194; count++) {
+		struct pa_gzip *gzip = pa_gzip_open(&sink);
+
+		state.out_bytes = 0;
+		assert_true(pa_gzip_write(gzip, state.in, 8000));
+		assert_true(pa_gzip_write(gzip, state.in + 8000, count - 8000));
+		assert_true(pa_gzip_write(gzip, state.in, 0));
+		assert_int_equal(pa_gzip_close(gzip), 0);
+		assert_int_equal(inflate_out(), count);
+		assert_memory_equal(state.back, state.in, count);
+	}
+}
+
+/* The window of the small state covers all of the stream. */
+static void small_stream_repeats_its_begin_cheaply(void **unused)
+{
+	struct pa_gzip *gzip = pa_gzip_open(&sink);
+
+	(void)unused;
+	assert_true(pa_gzip_write(gzip, state.in, 4000));
+	assert_true(pa_gzip_write(gzip, state.in, 4000));
+	assert_int_equal(pa_gzip_close(gzip), 0);
+	assert_int_equal(inflate_out(), 8000);
+	assert_true(state.out_bytes < 4500);
+}
+
 static void empty_stream_is_a_whole_file(void **unused)
 {
 	struct pa_gzip *gzip = pa_gzip_open(&sink);
@@ -139,6 +169,8 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test_setup(output_inflates_to_the_input, reset),
+		cmocka_unit_test_setup(streams_around_the_small_size_are_whole, reset),
+		cmocka_unit_test_setup(small_stream_repeats_its_begin_cheaply, reset),
 		cmocka_unit_test_setup(empty_stream_is_a_whole_file, reset),
 		cmocka_unit_test_setup(header_says_fastest_and_no_time, reset),
 		cmocka_unit_test_setup(first_bytes_leave_before_the_last_come, reset),

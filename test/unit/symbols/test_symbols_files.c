@@ -10,6 +10,7 @@
 #include <sys/wait.h>
 
 #include "agent/symbols/symbols_files.h"
+#include "agent/symbols/symbols_load.h"
 #include "test/lib/c/symbols_fixture.h"
 
 static struct pa_frame frames[PA_SYMBOLS_INLINE_MAX];
@@ -71,6 +72,29 @@ static void the_debug_file_is_found_by_build_id(void **unused)
 	split("by_id");
 	move_by_build_id("by_id");
 	assert_fully_known(open_library("by_id"));
+}
+
+/* Its names are used, its lines would cost too much. */
+static void the_debug_file_of_a_system_library_gives_names_alone(void **unused)
+{
+	struct pa_symbols symbols = { 0 };
+	struct pa_symbols_match match;
+
+	(void)unused;
+	build_library("of_system", library_source, library_flags);
+	split("of_system");
+	move_by_build_id("of_system");
+	void *(*address_of_quiet)(void) =
+		(void *(*)(void))symbol_in(open_library("of_system"), "address_of_quiet");
+	uintptr_t quiet = (uintptr_t)address_of_quiet();
+	struct pa_module copy = *pa_maps_find(quiet);
+	copy.path = (char *)"/usr/lib/of_system.so";
+	pa_symbols_load_table(&copy, &symbols);
+	assert_true(pa_symbols_table_find(&symbols.table, quiet - symbols.bias, &match));
+	assert_string_equal(match.name, "quiet");
+	assert_false(pa_symbols_load_debug(&copy, &symbols));
+	assert_int_equal(symbols.debug, PA_SYMBOLS_DEBUG_NONE);
+	pa_symbols_load_drop_table(&symbols);
 }
 
 static void a_debug_file_of_another_build_is_refused(void **unused)
@@ -431,6 +455,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(a_stripped_library_without_debug_file_has_its_exports),
 		cmocka_unit_test(the_debug_file_is_found_by_build_id),
+		cmocka_unit_test(the_debug_file_of_a_system_library_gives_names_alone),
 		cmocka_unit_test(a_debug_file_of_another_build_is_refused),
 		cmocka_unit_test(the_debug_file_is_found_by_link_in_all_places),
 		cmocka_unit_test(a_linked_file_with_another_checksum_is_refused),

@@ -197,6 +197,30 @@ static void debug_information_that_is_not_there_is_asked_for_once(void **unused)
 	assert_int_equal(symbols.debug, PA_SYMBOLS_DEBUG_NONE);
 }
 
+static void libraries_in_folders_of_the_loader_are_of_the_system(void **unused)
+{
+	static const char *const of_system[] = { "/lib/x86_64-linux-gnu/libc.so.6",
+		"/usr/lib/x86_64-linux-gnu/libz.so.1.2.13", "/usr/lib64/libm.so.6",
+		"/lib64/ld-linux-x86-64.so.2", "/usr/lib/libfoo.so", "[vdso]" };
+	static const char *const of_program[] = { "/usr/lib/postgresql/15/lib/plpgsql.so",
+		"/usr/lib/x86_64-linux-gnu/perl/5.36/auto/Socket/Socket.so", "/opt/lib/libfoo.so",
+		"/usr/lib/jvm/libjvm.so", "/usr/libexec/foo.so", "/usr/local/lib/libfoo.so", "" };
+	struct pa_module module = { 0 };
+
+	(void)unused;
+	for (size_t i = 0; i < PA_COUNT(of_system); i++) {
+		module.path = (char *)of_system[i];
+		assert_true(pa_symbols_load_is_of_system(&module));
+	}
+	for (size_t i = 0; i < PA_COUNT(of_program); i++) {
+		module.path = (char *)of_program[i];
+		assert_false(pa_symbols_load_is_of_system(&module));
+	}
+	module.path = (char *)of_system[0];
+	module.is_main = true;
+	assert_false(pa_symbols_load_is_of_system(&module));
+}
+
 /* Linkers can leave the header out of what is mapped: then the file tells. */
 static void without_a_header_in_memory_the_file_gives_the_bias(void **unused)
 {
@@ -232,6 +256,7 @@ int main(void)
 		cmocka_unit_test(time_is_shared_by_all_modules_of_a_request),
 		cmocka_unit_test(what_was_dropped_is_read_again),
 		cmocka_unit_test(debug_information_that_is_not_there_is_asked_for_once),
+		cmocka_unit_test(libraries_in_folders_of_the_loader_are_of_the_system),
 		cmocka_unit_test(without_a_header_in_memory_the_file_gives_the_bias),
 	};
 
