@@ -50,6 +50,7 @@
  *   PA_SIGFRAME_*           offsets in a ucontext: bp, sp, pc, a word that marks one, the first and
  *                           the third argument of a call
  *   PA_SYSCALL_BYTES, PA_CALL_CODE_BYTES   see pa_arch_pass_syscall, pa_arch_call_number
+ *   PA_CALL_BYTES           see pa_arch_call_target
  *   PA_PLT_BYTES, PA_PLT_ALIGN             see plt.h
  *   PA_SYS_*                system calls that not all machines have; a negative number where not
  *   PA_ARCH_OLD_CALLS(CALL) CALL(name) for each of those in which programs block
@@ -217,6 +218,9 @@ struct pa_call {
  * from the stack.
  */
 PA_INLINE long pa_arch_call_number(const uint8_t *code);
+
+/* Target of the direct call that ends at end; code: a copy of its PA_CALL_BYTES. 0: it is none. */
+PA_INLINE uintptr_t pa_arch_call_target(const uint8_t *code, uintptr_t end);
 
 /*
  * True when the interrupted thread's last system call ended with EINTR right before the signal

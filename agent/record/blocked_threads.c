@@ -14,6 +14,7 @@
 #include "switches.h"
 #include "peek.h"
 #include "registry.h"
+#include "shared_call.h"
 #include "tasks.h"
 
 #include "../base/banned.h"
@@ -130,8 +131,12 @@ static bool ended_call(const ucontext_t *context, struct pa_call *call)
 {
 	uint8_t code[PA_CALL_CODE_BYTES];
 	uintptr_t end;
-	if (!pa_arch_interrupted_call(context, call, &end) ||
-		pa_peek(code, end - sizeof(code), sizeof(code)) < sizeof(code))
+	if (!pa_arch_interrupted_call(context, call, &end))
+		return false;
+	call->number = pa_shared_call_number(context);
+	if (call->number >= 0)
+		return true;
+	if (pa_peek(code, end - sizeof(code), sizeof(code)) < sizeof(code))
 		return false;
 	call->number = pa_arch_call_number(code + sizeof(code));
 	return true;

@@ -36,7 +36,8 @@ enum pa_calls {
 	PA_CALLS_SERVE = 1 << 14, /* the HTTP port */
 	PA_CALLS_DUMP = 1 << 15,  /* thread stacks */
 	PA_CALLS_REACH = 1 << 16, /* other processes: their ports, and their end */
-	PA_CALLS_ALL = (1 << 17) - 1,
+	PA_CALLS_LEARN = 1 << 17, /* how libc makes system calls: see shared_call.h */
+	PA_CALLS_ALL = (1 << 18) - 1,
 	/* Without these the agent cannot work at all. */
 	PA_CALLS_VITAL = PA_CALLS_LIFE | PA_CALLS_MAP | PA_CALLS_WAKE | PA_CALLS_IDENTITY,
 };
@@ -119,7 +120,8 @@ enum pa_calls {
 	X(bind, PA_CALLS_SERVE, true, -1, 0, 0, 0, 0, 0)                                          \
 	X(listen, PA_CALLS_SERVE, true, -1, 128, 0, 0, 0, 0)                                      \
 	X(getsockname, PA_CALLS_SERVE, true, -1, 0, 0, 0, 0, 0)                                   \
-	X(ppoll, PA_CALLS_SERVE, true, 0, 0, 1, 0, 4, 0)                                          \
+	X(ppoll, PA_CALLS_SERVE | PA_CALLS_LEARN, true, 0, 0, 1, 0, 4, 0)                         \
+	X(pselect6, PA_CALLS_LEARN, true, 0, 0, 0, 0, 1, 0)                                       \
 	X(poll, PA_CALLS_SERVE, true, 0, 0, 0, 0, 0, 0)                                           \
 	X(accept4, PA_CALLS_SERVE, true, -1, 0, 0, 0x80000 /* SOCK_CLOEXEC */, 0, 0)              \
 	X(recvfrom, PA_CALLS_SERVE, true, -1, 0, 0, 0, 0, 0)                                      \

@@ -60,12 +60,7 @@ void pa_requeue_unlock(struct pa_latch_hold hold)
 	pa_latch_leave(&state.lock, hold);
 }
 
-/*
- * Queues the signal where it came from. rt_sigqueueinfo(2) lets a thread resend a siginfo of
- * kill(2) only to itself, and only the main thread may do so to the process: another thread sends
- * it anew, with the program as sender when that was the case.
- */
-static void queue_signal(int signal, const siginfo_t *info)
+void pa_requeue_put_back(int signal, const siginfo_t *info)
 {
 	long pid = pa_arch_syscall(SYS_getpid, 0, 0, 0, 0);
 	long tid = pa_arch_syscall(SYS_gettid, 0, 0, 0, 0);
@@ -101,9 +96,9 @@ static void queue_before_others(int signal, uint64_t bit, const siginfo_t *info)
 	struct pa_latch_hold hold = pa_requeue_lock();
 	unsigned count = take_pending_locked(bit);
 	PA_ASSERT(count <= PA_REQUEUE_BEHIND);
-	queue_signal(signal, info);
+	pa_requeue_put_back(signal, info);
 	for (unsigned i = 0; i < count; i++)
-		queue_signal(signal, &state.behind[i]);
+		pa_requeue_put_back(signal, &state.behind[i]);
 	pa_requeue_unlock(hold);
 }
 

@@ -56,6 +56,13 @@ PA_SIGNAL void pa_requeue_unlock(struct pa_latch_hold hold);
 PA_SIGNAL bool pa_requeue_signal(int signal, const siginfo_t *info, ucontext_t *context,
 	bool by_mask);
 
+/*
+ * Queues the signal where it came from. rt_sigqueueinfo(2) lets a thread resend a siginfo of
+ * kill(2) only to itself, and only the main thread may do so to the process: another thread sends
+ * it anew, with the program as sender when that was the case.
+ */
+PA_SIGNAL void pa_requeue_put_back(int signal, const siginfo_t *info);
+
 /* In a forked child: the lock is free. */
 PA_BOOT void pa_requeue_atfork_child(void);
 

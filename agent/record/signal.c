@@ -37,6 +37,7 @@ static struct {
 	bool fast_tls;             /* see pa_arch_has_tls */
 	size_t frame_bytes;        /* upper bound of the kernel's signal frame */
 	unsigned takers;           /* guard: lock */
+	bool learned;              /* handlers->learn has returned true; guard: lock */
 	bool unanswered;           /* a signal of the agent may be pending still; guard: lock */
 	PA_ATOMIC(uint32_t) kept;  /* the default action would end the program; relaxed */
 	PA_ATOMIC(uint32_t) taken; /* the program uses the signal itself; relaxed */
@@ -229,8 +230,10 @@ int pa_signal_take(void)
 		error = state.takers ? 0 : -EADDRINUSE;
 	else if (!state.takers)
 		error = pa_disposition_install();
-	if (!error)
+	if (!error) {
 		state.takers++;
+		state.learned = state.learned || state.handlers->learn();
+	}
 	pa_unlock(&state.lock);
 	return error;
 }
@@ -267,6 +270,7 @@ void pa_signal_atfork_child(void)
 	}
 	pa_reset(&state.kept, 0); /* timers are not inherited by fork (timer_create(2)) */
 	pa_disposition_atfork_child();
+	state.handlers->atfork_child();
 	pa_requeue_atfork_child();
 	pa_altstack_atfork_child();
 }

@@ -30,6 +30,10 @@ struct pa_signal_callbacks {
 	void (*on_timer)(const siginfo_t *info, const ucontext_t *context);
 	/* Any other signal. False: not the agent's, pass it to the program's handler. */
 	bool (*on_queued)(const siginfo_t *info, const ucontext_t *context);
+	/* PA_AGENT: with the handler installed, until it returns true. */
+	bool (*learn)(void);
+	/* PA_BOOT: in a forked child. */
+	void (*atfork_child)(void);
 	/* Last, to hide the interruption from the interrupted thread. */
 	void (*before_return)(ucontext_t *context);
 	/* True when the thread waited with a temporary mask that let the signal through. */

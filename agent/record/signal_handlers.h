@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * The table for signal.h of the three files that handle the agent's signal.
+ * The table for signal.h of the files that handle the agent's signal.
  *
  * Context: PA_SIGNAL, in the agent's handler; see signal.h.
  */

@@ -6,6 +6,7 @@
  */
 #include "libc_shims.h"
 
+#include <limits.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stdio.h>
@@ -77,14 +78,15 @@ int __snprintf_chk(char *to, size_t bytes, int flag, size_t room, const char *fo
 	return length;
 }
 
-/* room limits what is written; a longer result is detected afterwards. */
+/* room limits what is written; a longer result is detected afterwards. An unknown room is SIZE_MAX,
+ * with which vsnprintf of glibc 2.37 and newer writes nothing. */
 int __sprintf_chk(char *to, int flag, size_t room, const char *format, ...)
 {
 	va_list args;
 
 	(void)flag;
 	va_start(args, format);
-	int length = vsnprintf(to, room, format, args);
+	int length = vsnprintf(to, room < INT_MAX ? room : INT_MAX, format, args);
 	va_end(args);
 	if (length >= 0)
 		check_bytes((size_t)length + 1, room);

@@ -14,6 +14,7 @@
 /* Functions may be nested (an entry point in the middle): this many are tried. */
 #define MAX_NESTED 64
 #define MAX_UNDERSCORES 16
+#define MAX_COMPARED 256
 
 /*
  * Preference among several names of one address; larger is better, except that RANK_LOCAL is worse.
@@ -215,31 +216,37 @@ static int by_address(const void *left, const void *right)
 	return a->name < b->name ? -1 : a->name > b->name;
 }
 
-/* Bounded, because the name of a hostile file can have millions and is compared with each symbol of
- * its address. */
-static size_t count_underscores(const char *name)
+/*
+ * How far a name is from the one that programs use: leading underscores; glibc's own aliases of a
+ * function begin with __GI_ or __EI_ and come last. Bounded, because the name of a hostile file can
+ * have millions and is compared with each symbol of its address.
+ */
+static size_t count_reserved(const char *name)
 {
 	size_t count = 0;
 
 	while (count < MAX_UNDERSCORES && name[count] == '_')
 		count++;
-	return count;
+	bool is_alias = strncmp(name, "__GI_", 5) == 0 || strncmp(name, "__EI_", 5) == 0;
+	return is_alias ? MAX_UNDERSCORES + 1 : count;
 }
 
 /* Prefers the usual name of an address: a function over a label, global over local, "read" over
- * "__read". */
+ * "__read", that one over "__GI___read", strong over weak, "stat" over "stat64". */
 static bool is_better(const struct pa_symbols_table *table, const struct pa_symbols_entry *a,
 	const struct pa_symbols_entry *b)
 {
 	unsigned rank_a = a->rank ^ RANK_LOCAL, rank_b = b->rank ^ RANK_LOCAL;
+	const char *name_a = table->names + a->name, *name_b = table->names + b->name;
 
 	if (rank_a != rank_b)
 		return rank_a > rank_b;
-	size_t under_a = count_underscores(table->names + a->name);
-	size_t under_b = count_underscores(table->names + b->name);
-	if (under_a != under_b)
-		return under_a < under_b;
-	return a->weak < b->weak;
+	size_t reserved_a = count_reserved(name_a), reserved_b = count_reserved(name_b);
+	if (reserved_a != reserved_b)
+		return reserved_a < reserved_b;
+	if (a->weak != b->weak)
+		return a->weak < b->weak;
+	return strnlen(name_a, MAX_COMPARED) < strnlen(name_b, MAX_COMPARED);
 }
 
 /* Keeps one entry per address; drops labels inside a function of known size. */

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from lib.harness import CONTENTION, EXACT, Later, pairs, sampling, status_of, until, victim
-from lib.profiles import SOME, Profile, counts, cpu
+from lib.profiles import SOME, THREAD_ROOTS, Profile, counts, cpu
 
 # ------------------------------------------------------------------ threadcreate
 
@@ -215,7 +215,7 @@ def test_dump_says_what_each_thread_waits_for(park, settings):
         assert name == ("v_park" if kind == "main" else kind)
         assert kind == "main" or f"park_{kind}" in functions, (kind, functions)
         if kind != "array":  # see below
-            assert functions[-1] in ("_start", "clone3"), (kind, functions)
+            assert functions[-1] in {"_start", *THREAD_ROOTS}, (kind, functions)
     end(target, len(KINDS))
 
 
@@ -226,7 +226,7 @@ def test_stack_that_cannot_be_followed_from_outside_says_so(park):
     threads = pairs(target.ask("states", "states"))
     names = tids(counts(target, "goroutine"))[threads["array"]].names
     assert "park_array" in names
-    assert names[-1] in ("clone3", "[no unwind information]"), names
+    assert names[-1] in {"[no unwind information]", *THREAD_ROOTS}, names
     end(target, len(KINDS))
 
 

@@ -23,6 +23,8 @@ HEAP_TYPES = ["alloc_objects/count", "alloc_space/bytes", "inuse_objects/count",
               "inuse_space/bytes"]
 CPU_TYPES = ["samples/count", "cpu/nanoseconds"]
 CONTENTION_TYPES = ["contentions/count", "delay/nanoseconds"]
+# Where threads begin: libc of Debian 13 has no other name for it than the second one.
+THREAD_ROOTS = {"clone3", "__clone3"}
 
 
 class Invalid(AssertionError):

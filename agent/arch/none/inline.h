@@ -117,6 +117,13 @@ PA_INLINE long pa_arch_call_number(const uint8_t *code)
 	return -1;
 }
 
+PA_INLINE uintptr_t pa_arch_call_target(const uint8_t *code, uintptr_t end)
+{
+	(void)code;
+	(void)end;
+	return 0;
+}
+
 PA_INLINE bool pa_arch_interrupted_call(const ucontext_t *context, struct pa_call *call,
 	uintptr_t *end)
 {

@@ -45,6 +45,7 @@ enum {
 
 #define PA_SYSCALL_BYTES 4
 #define PA_CALL_CODE_BYTES 4
+#define PA_CALL_BYTES 4
 #define PA_PLT_BYTES 16
 #define PA_PLT_ALIGN 16
 

@@ -49,6 +49,8 @@ enum {
 /* Size of the instruction, and how far before its end to search for the number of the call. */
 #define PA_SYSCALL_BYTES 2
 #define PA_CALL_CODE_BYTES 40
+/* A direct call of a function. */
+#define PA_CALL_BYTES 5
 
 /* A PLT stub has 16 bytes; those of .plt.got may have 8. */
 #define PA_PLT_BYTES 16

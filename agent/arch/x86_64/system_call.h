@@ -66,6 +66,13 @@ PA_INLINE long pa_arch_call_number(const uint8_t *code)
 	return code[-4] | code[-3] << 8 | code[-2] << 16 | (long)code[-1] << 24;
 }
 
+PA_INLINE uintptr_t pa_arch_call_target(const uint8_t *code, uintptr_t end)
+{
+	int32_t distance;
+	__builtin_memcpy(&distance, code + 1, sizeof(distance));
+	return code[0] == 0xe8 ? end + (uintptr_t)(intptr_t)distance : 0;
+}
+
 PA_INLINE bool pa_arch_interrupted_call(const ucontext_t *context, struct pa_call *call,
 	uintptr_t *end)
 {

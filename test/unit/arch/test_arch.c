@@ -85,6 +85,17 @@ static void system_call_is_passed_by_its_code(void **unused)
 	assert_int_equal(regs.gpr[PA_REG_PC], 0x5002);
 }
 
+static void call_leads_where_its_distance_says(void **unused)
+{
+	(void)unused;
+	assert_int_equal(pa_arch_call_target((const uint8_t[]){ 0xe8, 0x10, 0, 0, 0 }, 0x5000),
+		0x5010);
+	assert_int_equal(pa_arch_call_target((const uint8_t[]){ 0xe8, 0xf0, 0xff, 0xff, 0xff },
+				 0x5000),
+		0x4ff0);
+	assert_int_equal(pa_arch_call_target((const uint8_t[]){ 0xe9, 0x10, 0, 0, 0 }, 0x5000), 0);
+}
+
 static void pairs_change_together_or_not_at_all(void **unused)
 {
 	(void)unused;
@@ -226,6 +237,7 @@ int main(void)
 		cmocka_unit_test(other_code_has_no_number),
 		cmocka_unit_test(only_an_interrupted_call_is_one),
 		cmocka_unit_test(system_call_is_passed_by_its_code),
+		cmocka_unit_test(call_leads_where_its_distance_says),
 		cmocka_unit_test(pairs_change_together_or_not_at_all),
 		cmocka_unit_test(cursor_is_the_callers_on_any_stack),
 		cmocka_unit_test(unusual_flags_are_clear_within_and_back_behind),

@@ -120,6 +120,11 @@ static void of_several_names_the_usual_one_is_shown(void **unused)
 		{ "function", 0x3000, 0, STT_FUNC, STB_LOCAL },
 		{ "small", 0x4000, 0, STT_FUNC, STB_GLOBAL },
 		{ "large", 0x4000, 8, STT_FUNC, STB_LOCAL },
+		{ "__GI_clone", 0x5000, 8, STT_FUNC, STB_LOCAL },
+		{ "__GI___clone", 0x5000, 8, STT_FUNC, STB_LOCAL },
+		{ "__clone", 0x5000, 8, STT_FUNC, STB_LOCAL },
+		{ "stat64", 0x6000, 8, STT_FUNC, STB_WEAK },
+		{ "stat", 0x6000, 8, STT_FUNC, STB_WEAK },
 	};
 	struct pa_symbols_table table = make_table(wanted, PA_COUNT(wanted));
 
@@ -128,6 +133,8 @@ static void of_several_names_the_usual_one_is_shown(void **unused)
 	assert_name(&table, 0x2000, "strong");
 	assert_name(&table, 0x3000, "function");
 	assert_name(&table, 0x4000, "large");
+	assert_name(&table, 0x5000, "__clone");
+	assert_name(&table, 0x6000, "stat");
 	pa_symbols_table_free(&table);
 }
 
