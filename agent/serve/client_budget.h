@@ -2,7 +2,7 @@
 /*
  * Memory budget for everything that is kept for clients, so that the agent's memory does not grow
  * with their number: snapshots of delta clients, first snapshots of deltas with ?seconds=N, flight
- * recorder traces, buffers of render jobs.
+ * recorder traces, profiles to be merged, buffers of render jobs.
  *
  * Two shares, so that data kept for long cannot stop responses from being written: render jobs have
  * PA_CLIENT_BUDGET_JOBS_BYTES, everything else together PA_CLIENT_BUDGET_KEPT_BYTES. Sizes are
@@ -24,6 +24,7 @@ enum pa_client_budget_use {
 	PA_CLIENT_BUDGET_DELTAS,  /* last snapshot of each delta client */
 	PA_CLIENT_BUDGET_WAITING, /* first snapshots of deltas with ?seconds=N */
 	PA_CLIENT_BUDGET_FLIGHT,  /* flight recorder traces */
+	PA_CLIENT_BUDGET_TREES,   /* profiles of descendants, to be merged */
 	PA_CLIENT_BUDGET_JOBS,    /* buffers of render jobs */
 	PA_CLIENT_BUDGET_USES
 };

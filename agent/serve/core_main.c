@@ -47,6 +47,7 @@
 #include "delta_endpoint.h"
 #include "symbol_endpoint.h"
 #include "trace_endpoint.h"
+#include "tree_endpoint.h"
 
 /* Starting the server may fail for lack of threads or memory and succeed a moment later. */
 #define START_TRIES 10
@@ -314,6 +315,7 @@ static void forget_parent(const struct pa_bridge *bridge)
 	else
 		pa_render_thread_reset();
 	pa_profile_endpoints_reset();
+	pa_tree_endpoint_reset();
 	pa_symbol_endpoint_reset();
 	pa_delta_clients_reset();
 	pa_client_budget_evict(pa_delta_clients_drop_oldest);

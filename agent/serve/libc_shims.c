@@ -361,9 +361,9 @@ ssize_t recv(int fd, void *bytes, size_t count, int flags)
 {
 	bool first = self.connection != fd + 1;
 
-	self.connection = fd + 1;
-	if (flags) /* not a call of civetweb's */
+	if (flags) /* not a call of civetweb's, and perhaps of another connection than its */
 		return syscall(SYS_recvfrom, fd, bytes, count, flags, NULL, NULL);
+	self.connection = fd + 1;
 	if (pa_waiting_requests_is_due(fd))
 		return receive_waiting(bytes, count);
 	return first ? receive_header(fd, bytes, count) :

@@ -423,6 +423,8 @@ static void add_budget(struct sheet *sheet)
 		budget.used[PA_CLIENT_BUDGET_WAITING]);
 	add_counter(sheet, "flight_bytes", "for the flight recorder's answers, bytes",
 		budget.used[PA_CLIENT_BUDGET_FLIGHT]);
+	add_counter(sheet, "tree_bytes", "for profiles to be merged, bytes",
+		budget.used[PA_CLIENT_BUDGET_TREES]);
 	add_counter(sheet, "job_bytes", "for answers being written, bytes",
 		budget.used[PA_CLIENT_BUDGET_JOBS]);
 	add_counter(sheet, "deltas_dropped", "delta clients that had to begin anew",

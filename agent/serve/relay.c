@@ -27,6 +27,7 @@
 #define PAGE_BYTES 2048
 #define PIECE_BYTES 16384
 #define VALUE_BYTES 32
+#define TEXT_BYTES 128
 
 struct relay {
 	struct pa_relay_target target;
@@ -64,14 +65,19 @@ static void end_relay(struct relay *relay)
 	drop_relay(relay);
 }
 
+static void reply_bad_gateway(struct pa_http *http, pid_t pid, const char *what)
+{
+	char text[TEXT_BYTES];
+
+	snprintf(text, sizeof(text), "process %d %s", pid, what);
+	pa_reply_error(http, 502, text);
+}
+
 /* A response that has begun can only be cut off: the client sees that it is not whole. */
 static void fail_relay(struct pa_http *http, struct relay *relay, const char *what)
 {
-	char text[PA_RELAY_TARGET_WHY_BYTES];
-
-	snprintf(text, sizeof(text), "process %d %s", relay->target.pid, what);
 	if (!relay->begun)
-		pa_reply_error(http, 502, text);
+		reply_bad_gateway(http, relay->target.pid, what);
 	end_relay(relay);
 }
 
@@ -107,17 +113,12 @@ static bool send_to_descendant(int fd, const char *bytes, size_t count, int64_t 
 static bool ask_descendant(struct relay *relay, const struct pa_buffer *header,
 	const struct pa_body *body)
 {
-	const struct sockaddr_in *to = &relay->target.address;
 	int64_t until_ns = pa_clock_mono_ns() + CONNECT_NS;
 
 	close_relay(relay);
-	relay->fd = socket(AF_INET, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
-	if (relay->fd < 0)
-		return false;
-	if (connect(relay->fd, (const struct sockaddr *)to, sizeof(*to)) != 0 &&
-		(errno != EINPROGRESS || !wait_until_ready(relay->fd, POLLOUT, until_ns)))
-		return false;
-	return !header->failed &&
+	relay->fd = pa_relay_target_connect(&relay->target);
+	return relay->fd >= 0 && wait_until_ready(relay->fd, POLLOUT, until_ns) &&
+		!header->failed &&
 		send_to_descendant(relay->fd, header->bytes, header->length, until_ns) &&
 		(!body || send_to_descendant(relay->fd, body->bytes, body->count, until_ns));
 }
@@ -334,7 +335,7 @@ static int64_t parse_pid(const char *text)
 
 bool pa_relay_answer(struct pa_http *http, const struct pa_request *request, const char *value)
 {
-	char why[PA_RELAY_TARGET_WHY_BYTES];
+	const char *why = NULL;
 	struct pa_relay_target target;
 	int64_t pid = parse_pid(value);
 
@@ -344,13 +345,13 @@ bool pa_relay_answer(struct pa_http *http, const struct pa_request *request, con
 	}
 	enum pa_relay_target_verdict verdict = pid > INT_MAX ?
 		PA_RELAY_TARGET_UNKNOWN :
-		pa_relay_target_find((pid_t)pid, &target, why);
+		pa_relay_target_find((pid_t)pid, &target, &why);
 	if (verdict == PA_RELAY_TARGET_SELF)
 		return false;
 	if (verdict == PA_RELAY_TARGET_UNKNOWN)
 		pa_reply_error(http, 404, "Unknown process");
 	else if (verdict == PA_RELAY_TARGET_UNREACHABLE)
-		pa_reply_error(http, 502, why);
+		reply_bad_gateway(http, target.pid, why);
 	else if (pa_headers_has(request, PA_RELAY_REQUEST_MARK))
 		pa_reply_error(http, 502, "a relayed request is not relayed again");
 	else if (!pa_core_bridge->may_reach())

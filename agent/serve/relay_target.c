@@ -1,10 +1,12 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "relay_target.h"
 
+#include <errno.h>
 #include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/socket.h>
 #include <unistd.h>
 
 #include "../profile/proc_files.h"
@@ -101,41 +103,39 @@ static bool find_socket(pid_t pid, const struct pa_proc_process_agent *agent,
 
 /* ---- both ---- */
 
-static enum pa_relay_target_verdict refuse_target(char *why, pid_t pid, const char *what)
+static enum pa_relay_target_verdict refuse_target(const char **why, const char *what)
 {
-	snprintf(why, PA_RELAY_TARGET_WHY_BYTES, "process %d %s", pid, what);
+	*why = what;
 	return PA_RELAY_TARGET_UNREACHABLE;
 }
 
-static enum pa_relay_target_verdict find_server(struct pa_relay_target *target, char *why)
+static enum pa_relay_target_verdict find_server(struct pa_relay_target *target, const char **why)
 {
 	uint64_t age = pa_proc_process_now_ticks() - target->start_ticks;
 	struct pa_proc_process_agent agent = pa_proc_process_find_agent(target->pid, age);
 
 	switch (agent.state) {
 	case PA_PROC_PROCESS_NONE: return PA_RELAY_TARGET_UNKNOWN;
-	case PA_PROC_PROCESS_INERT: return refuse_target(why, target->pid, "does not serve");
-	case PA_PROC_PROCESS_STARTING: return refuse_target(why, target->pid, "does not serve yet");
+	case PA_PROC_PROCESS_INERT: return refuse_target(why, "does not serve");
+	case PA_PROC_PROCESS_STARTING: return refuse_target(why, "does not serve yet");
 	case PA_PROC_PROCESS_SERVING: break;
 	}
 	if (!pa_proc_process_shares_network(target->pid))
-		return refuse_target(why, target->pid, "is in another network namespace");
+		return refuse_target(why, "is in another network namespace");
 	if (!find_socket(target->pid, &agent, &target->address))
-		return refuse_target(why, target->pid, "does not listen on its port");
+		return refuse_target(why, "does not listen on its port");
 	return PA_RELAY_TARGET_FOUND;
 }
 
 enum pa_relay_target_verdict pa_relay_target_find(pid_t pid, struct pa_relay_target *target,
-	char *why)
+	const char **why)
 {
 	struct pa_proc_process process;
 	pid_t self = pa_proc_process_self();
 
 	*target = (struct pa_relay_target){ .pid = pid };
-	if (!self) {
-		snprintf(why, PA_RELAY_TARGET_WHY_BYTES, "/proc does not show the processes");
-		return PA_RELAY_TARGET_UNREACHABLE;
-	}
+	if (!self)
+		return refuse_target(why, "cannot be found: /proc does not show the processes");
 	if (pid == self)
 		return PA_RELAY_TARGET_SELF;
 	if (!pa_proc_process_read(pid, &process) || !descends_from(pid, self) ||
@@ -143,6 +143,20 @@ enum pa_relay_target_verdict pa_relay_target_find(pid_t pid, struct pa_relay_tar
 		return PA_RELAY_TARGET_UNKNOWN;
 	target->start_ticks = process.start_ticks;
 	return find_server(target, why);
+}
+
+int pa_relay_target_connect(const struct pa_relay_target *target)
+{
+	const struct sockaddr_in *to = &target->address;
+	int fd = socket(AF_INET, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
+
+	if (fd < 0)
+		return -errno;
+	if (connect(fd, (const struct sockaddr *)to, sizeof(*to)) == 0 || errno == EINPROGRESS)
+		return fd;
+	int error = errno;
+	close(fd);
+	return -error;
 }
 
 /* Value of a number in JSON that is followed by a comma. False: not there, or not whole. */

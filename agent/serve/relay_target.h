@@ -13,8 +13,6 @@
 
 #include "../base/base.h"
 
-#define PA_RELAY_TARGET_WHY_BYTES 96
-
 struct pa_relay_target {
 	pid_t pid;            /* as in /proc */
 	pid_t inner;          /* as its agent calls itself, in its own pid namespace */
@@ -29,9 +27,13 @@ enum pa_relay_target_verdict {
 	PA_RELAY_TARGET_UNREACHABLE
 };
 
-/* why (PA_RELAY_TARGET_WHY_BYTES): the reason if it is unreachable. */
+/* *why: the reason if it is unreachable, as it follows "process N". */
 PA_AGENT enum pa_relay_target_verdict pa_relay_target_find(pid_t pid,
-	struct pa_relay_target *target, char *why);
+	struct pa_relay_target *target, const char **why);
+
+/* Begins to connect to it. Returns a descriptor, which does not block and can be written to once it
+ * is connected; or -errno. */
+PA_AGENT int pa_relay_target_connect(const struct pa_relay_target *target);
 
 /*
  * Checks the beginning of the response of the agent page as JSON: is it the page of that process?

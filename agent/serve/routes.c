@@ -21,6 +21,7 @@
 #include "delta_endpoint.h"
 #include "symbol_endpoint.h"
 #include "trace_endpoint.h"
+#include "tree_endpoint.h"
 #include "ui_endpoint.h"
 
 #define PREFIX "/debug/pprof/"
@@ -226,7 +227,7 @@ static struct target find_target(const char *path)
 /* Formats the numeric parameters anew: no byte of the request enters a header. */
 static void add_parameters(char *location, size_t size, const char *query)
 {
-	static const char *const names[] = { "debug", "gc", "pid", "seconds" };
+	static const char *const names[] = { "debug", "gc", "pid", "seconds", "tree" };
 	size_t length = strlen(location);
 	char mark = '?', text[32];
 	int64_t value;
@@ -325,9 +326,52 @@ static bool relay_request(struct pa_http *http, struct pa_request *request, cons
 	return false;
 }
 
+/* What the path serves of several processes at once. False: no profile that can be merged. */
+static bool tree_path_of(const struct target *target, struct pa_tree_endpoint_path *path)
+{
+	const struct route *route = target->route;
+
+	*path = (struct pa_tree_endpoint_path){ .prefix = target->delta ? DELTA : "" };
+	if (target->kind)
+		path->name = target->kind->name;
+	else if (route && route->profile)
+		path->name = route->profile;
+	else if (route && route->answer == pa_profile_endpoints_cpu)
+		path->name = "profile";
+	else if (route && route->answer == pa_fgprof_answer)
+		path->name = "fgprof";
+	path->takes_time = route && route->answer;
+	path->shows_changes = !path->takes_time && !target->delta;
+	return path->name != NULL;
+}
+
+/* False: the request is not for a tree of processes. */
+static bool answer_tree(struct pa_http *http, const struct pa_request *request,
+	const struct target *target)
+{
+	const bool is_trace = target->route && target->route->answer == pa_trace_endpoint_answer;
+	struct pa_tree_endpoint_path path;
+
+	if (!pa_tree_endpoint_is_asked(request) || (!tree_path_of(target, &path) && !is_trace))
+		return false;
+	if (is_trace) {
+		pa_reply_error(http, 400,
+			"\"tree\" parameter is not supported for this profile type");
+		return true;
+	}
+	if (pa_tree_endpoint_refuse(http, request))
+		return true;
+	if (request->method == PA_REQUEST_METHOD_HEAD)
+		return false;
+	pa_tree_endpoint_answer(http, request, &path);
+	return true;
+}
+
 static void answer_own(struct pa_http *http, const struct pa_request *request,
 	const struct target *target)
 {
+	if (answer_tree(http, request, target))
+		return;
 	if (target->route)
 		answer_route(http, request, target->route);
 	else if (target->delta)

@@ -19,9 +19,10 @@ RANK = {"agent/base": 0, "agent/arch": 0, "agent/arch/x86_64": 0, "agent/arch/no
 # Who may include a library's headers: one door each.
 DOORS = {
     r"civetweb\.h": ["agent/serve/http.c"],
-    r"zlib\.h": ["proto/gzip.c", "agent/symbols/symbols_files.c",
+    r"zlib\.h": ["proto/gzip.c", "proto/gunzip.c", "agent/symbols/symbols_files.c",
                  "agent/symbols/symbols_inflate.c"],
-    r"(pb(_\w+)?|.*\.pb)\.h": ["proto/encode.c"],
+    r"(pb(_\w+)?|.*\.pb)\.h": ["proto/encode.c", "proto/merge.c",
+                                     "proto/merge_part.c", "proto/merge_message.c"],
     r"libunwind.*\.h": ["agent/unwind/unwind.c"],
     r"lzma\.h": ["agent/symbols/symbols_files.c"],
     r"(elfutils/.*|dwarf|libelf|gelf)\.h": ["agent/symbols/symbols_unit.h",

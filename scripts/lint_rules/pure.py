@@ -14,7 +14,7 @@ ALLOWED = re.compile("|".join((
     r"(__)?(mem(cpy|set|move|cmp|chr)|str(n?len|n?cmp|chr))(_chk)?",
     r"__v?snprintf_chk|v?snprintf|qsort(_r)?|malloc|calloc|realloc|free|explicit_bzero|abort",
     r"__stack_chk_fail|_GLOBAL_OFFSET_TABLE_|__(asan|ubsan|tsan)_\w+",
-    r"deflate\w*|pb_\w+|perftools_profiles_\w+",
+    r"(de|in)flate\w*|pb_\w+|perftools_profiles_\w+",
     r"pa_(map|unmap)|pa_(arena|pair_map|utf8)_\w+",
     r"pa_stack_table_(loc|loc_count)|pa_maps_(count|get)",
     r"pa_symbols_\w+|pa_thread_names_clean|pa_heap_scale_estimate",

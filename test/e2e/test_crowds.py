@@ -90,7 +90,7 @@ class Waiter:
 
 def kept(target):
     counters = agent(target)["kept_for_clients"]
-    uses = ("delta_bytes", "waiting_bytes", "flight_bytes", "job_bytes")
+    uses = ("delta_bytes", "waiting_bytes", "flight_bytes", "tree_bytes", "job_bytes")
     return counters, sum(counters[use] for use in uses)
 
 

@@ -195,6 +195,33 @@ def code(images):
     return [found[".text"][2] for found in map(sections, images) if ".text" in found]
 
 
+def field(number, contents):
+    """Of a protobuf message: bytes, or a number below 128."""
+    if isinstance(contents, int):
+        return bytes([number << 3, contents])
+    return bytes([number << 3 | 2, len(contents)]) + contents
+
+
+def profiles():
+    """One whole profile: types, a sample with two labels, its tables, a comment."""
+    label = field(1, 1) + field(2, 2)
+    sample = (field(1, b"\1\2") + field(2, b"\7\x64") + field(3, label) +
+              field(3, field(1, 9) + field(3, 5)))
+    mapping = field(1, 1) + field(2, 1) + field(3, 99) + field(5, 6) + field(6, 7) + field(7, 1)
+    locations = [field(1, i) + field(2, 1) + field(3, 50 + i) + field(4, field(1, i) + field(2, 3))
+                 for i in (1, 2)]
+    functions = [field(1, i) + field(2, 7 + i) + field(3, 7 + i) + field(4, 6) for i in (1, 2)]
+    texts = (b"", b"samples", b"count", b"cpu", b"ns", b"a comment", b"/bin/x", b"ab12", b"main",
+             b"pid")
+    whole = b"".join([
+        field(1, field(1, 1) + field(2, 2)), field(1, field(1, 3) + field(2, 4)),
+        field(11, field(1, 3) + field(2, 4)), field(12, 10), field(9, 1), field(10, 2),
+        field(13, 5), field(14, 3), field(2, sample), field(3, mapping),
+        *(field(4, one) for one in locations), *(field(5, one) for one in functions),
+        *(field(6, text) for text in texts)])
+    return [whole, whole[:40] + whole[40:] * 2]
+
+
 def all_seeds(folder):
     images = list(libraries(folder))
     symbol = [b"0x1000", b"0x1ABC+4096+0o777+0b11+1_0+zz", b"+" * 20, b"0" * 5000 + b"+0x1000"]
@@ -203,7 +230,8 @@ def all_seeds(folder):
     return {"elf": images, "load": images, "image": map(mapped, images), "query": query,
             "dwarf": map(dwarf, images), "packed": packed(images), "cfi": cfi(images),
             "prologue": code(images), "maps": maps(images), "request": requests(),
-            "settings": settings(), "demangle": names(), "text": texts(), "symbol": symbol}
+            "settings": settings(), "demangle": names(), "text": texts(), "symbol": symbol,
+            "merge": profiles()}
 
 
 def main():

@@ -50,7 +50,6 @@ def unzip(body):
 def check_strings(p):
     need(p.string_table and p.string_table[0] == "", "string_table[0] is not empty")
     size = len(p.string_table)
-    need(len(set(p.string_table)) == size, "a string stands twice in the string table")
     used = [p.drop_frames, p.keep_frames, p.default_sample_type, p.doc_url, *p.comment,
             p.period_type.type, p.period_type.unit]
     for t in p.sample_type:
@@ -73,6 +72,12 @@ def check_tables(p):
         ids = [entry.id for entry in getattr(p, what)]
         need(ids == list(range(1, len(ids) + 1)), f"{what} ids are not 1..n in order: {ids[:20]}")
     need(all(p.string_table[f.name] for f in p.function), "a function without a name")
+
+
+def check_doubles(p):
+    """Not of a profile that is merged of several."""
+    need(len(set(p.string_table)) == len(p.string_table),
+         "a string stands twice in the string table")
     # Code made at run time may be written over other code, at the same place.
     made = {m.id for m in p.mapping if p.string_table[m.filename] == "[jit]"}
     places = [(loc.mapping_id, loc.address) for loc in p.location
@@ -143,13 +148,15 @@ class Sample:
 class Profile:
     """A decoded profile that passed every check."""
 
-    def __init__(self, body):
+    def __init__(self, body, merged=False):
         self.raw = unzip(body)
         self.proto = p = profile_pb2.Profile()
         p.ParseFromString(self.raw)  # also checks that texts are UTF-8
         for check in (check_strings, check_tables, check_mappings, check_locations,
                       check_samples, check_times):
             check(p)
+        if not merged:
+            check_doubles(p)
         self.types = [self._type(t) for t in p.sample_type]
         self.period_type = self._type(p.period_type)
         self.default_type = self.text(p.default_sample_type)

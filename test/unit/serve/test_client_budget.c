@@ -72,7 +72,7 @@ static void what_is_kept_has_one_limit_for_all_its_uses(void **unused)
 	assert_true(pa_client_budget_take(PA_CLIENT_BUDGET_FLIGHT, PAGE));
 	for (enum pa_client_budget_use use = 0; use < PA_CLIENT_BUDGET_JOBS; use++)
 		assert_false(pa_client_budget_take(use, 1));
-	assert_int_equal(pa_client_budget_stats().refused, before + 3);
+	assert_int_equal(pa_client_budget_stats().refused, before + 4);
 	assert_int_equal(used(PA_CLIENT_BUDGET_DELTAS), KEPT - 2 * PAGE);
 	pa_client_budget_give(PA_CLIENT_BUDGET_FLIGHT, PAGE);
 	assert_true(pa_client_budget_take(PA_CLIENT_BUDGET_WAITING, 1));

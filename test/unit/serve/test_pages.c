@@ -206,22 +206,24 @@ static void agent_page_shows_what_is_kept_for_clients(void **unused)
 	assert_true(pa_client_budget_take(PA_CLIENT_BUDGET_DELTAS, PA_PAGE_BYTES));
 	assert_true(pa_client_budget_take(PA_CLIENT_BUDGET_WAITING, 2 * PA_PAGE_BYTES));
 	assert_true(pa_client_budget_take(PA_CLIENT_BUDGET_FLIGHT, 3 * PA_PAGE_BYTES));
+	assert_true(pa_client_budget_take(PA_CLIENT_BUDGET_TREES, 4 * PA_PAGE_BYTES));
 	assert_true(pa_client_budget_take(PA_CLIENT_BUDGET_JOBS, PA_CLIENT_BUDGET_JOBS_BYTES));
 	pa_pages_agent(&page, &listener, false);
 	pa_pages_agent(&page, &listener, true);
 	for (enum pa_client_budget_use use = 0; use < PA_CLIENT_BUDGET_USES; use++)
 		pa_client_budget_forget(use);
 	shows("\nkept_for_clients:\n  bytes, at most: 16777216\n"
-	      "  bytes, the most so far: 6316032\n"
+	      "  bytes, the most so far: 6332416\n"
 	      "  for delta clients, bytes: 4096\n"
 	      "  for deltas with seconds, bytes: 8192\n"
 	      "  for the flight recorder's answers, bytes: 12288\n"
+	      "  for profiles to be merged, bytes: 16384\n"
 	      "  for answers being written, bytes: 6291456\n"
 	      "  delta clients that had to begin anew: 0\n"
 	      "  times that there was no room: 0\n");
-	shows("\"kept_for_clients\":{\"limit_bytes\":16777216,\"peak_bytes\":6316032,"
+	shows("\"kept_for_clients\":{\"limit_bytes\":16777216,\"peak_bytes\":6332416,"
 	      "\"delta_bytes\":4096,\"waiting_bytes\":8192,\"flight_bytes\":12288,"
-	      "\"job_bytes\":6291456,\"deltas_dropped\":0,\"refused\":0}");
+	      "\"tree_bytes\":16384,\"job_bytes\":6291456,\"deltas_dropped\":0,\"refused\":0}");
 }
 
 static void losses_are_told_from_what_was_seen(void **unused)
@@ -306,7 +308,7 @@ static const char json_keys[] =
 	"memory: record_bytes core_bytes table_bytes\n"
 	"recording: block_rate_ns mutex_fraction\n"
 	"kept_for_clients: limit_bytes peak_bytes delta_bytes waiting_bytes "
-	"flight_bytes job_bytes deltas_dropped refused\n"
+	"flight_bytes tree_bytes job_bytes deltas_dropped refused\n"
 	"hooks: active inactive\n"
 	"hooks_inactive: free\n"
 	"allocators:\n"; /* paths of modules */

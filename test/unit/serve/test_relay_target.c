@@ -11,7 +11,7 @@
 
 static const struct pa_relay_target target = { .pid = 42, .inner = 7, .start_ticks = 1234 };
 static struct pa_relay_target found;
-static char why[PA_RELAY_TARGET_WHY_BYTES];
+static const char *why;
 
 static void page_confirms_pid_and_start(void **unused)
 {
@@ -44,10 +44,10 @@ static void cut_pages_need_more(void **unused)
 static void processes_above_are_unknown(void **unused)
 {
 	(void)unused;
-	assert_int_equal(pa_relay_target_find(getpid(), &found, why), PA_RELAY_TARGET_SELF);
-	assert_int_equal(pa_relay_target_find(getppid(), &found, why), PA_RELAY_TARGET_UNKNOWN);
-	assert_int_equal(pa_relay_target_find(1, &found, why), PA_RELAY_TARGET_UNKNOWN);
-	assert_int_equal(pa_relay_target_find(INT32_MAX, &found, why), PA_RELAY_TARGET_UNKNOWN);
+	assert_int_equal(pa_relay_target_find(getpid(), &found, &why), PA_RELAY_TARGET_SELF);
+	assert_int_equal(pa_relay_target_find(getppid(), &found, &why), PA_RELAY_TARGET_UNKNOWN);
+	assert_int_equal(pa_relay_target_find(1, &found, &why), PA_RELAY_TARGET_UNKNOWN);
+	assert_int_equal(pa_relay_target_find(INT32_MAX, &found, &why), PA_RELAY_TARGET_UNKNOWN);
 }
 
 int main(void)

@@ -242,6 +242,42 @@ static void only_numbers_of_the_query_move_along(void **unused)
 		"seconds=9223372036854775807");
 }
 
+static void gets_400(const char *target, const char *text)
+{
+	assert_int_equal(get(target), 400);
+	assert_true(http.head.pprof_error);
+	assert_string_equal(http.bytes, text);
+}
+
+static void trees_are_of_protos_only(void **unused)
+{
+	static const char with_debug[] = "tree and debug params are incompatible\n",
+			  with_format[] = "tree and format params are incompatible\n";
+	(void)unused;
+	gets_400("/debug/pprof/heap?tree=1&debug=1", with_debug);
+	gets_400("/debug/pprof/profile?debug=1&tree=2", with_debug);
+	gets_400("/pprof/growth?tree=1&debug=-1", with_debug);
+	gets_400("/debug/pprof/delta_heap?tree=1&debug=1", with_debug);
+	gets_400("/debug/pprof/goroutine?tree=1&format=top", with_format);
+	gets_400("/debug/fgprof?tree=1&format=folded", with_format);
+	gets_400("/debug/pprof/trace?tree=1",
+		"\"tree\" parameter is not supported for this profile type\n");
+	assert_int_equal(ask(PA_REQUEST_METHOD_HEAD, "/debug/pprof/heap?tree=1&debug=1"), 400);
+}
+
+static void paths_without_trees_ignore_the_parameter(void **unused)
+{
+	static const char *const paths[] = { "/debug/pprof/heap?debug=1&tree=0",
+		"/debug/pprof/heap?debug=1&tree=x", "/debug/pprof/cmdline?tree=1",
+		"/debug/pprof/?tree=1", "/debug/pprof/symbol?tree=1" };
+	(void)unused;
+	for (size_t i = 0; i < PA_COUNT(paths); i++)
+		assert_int_equal(get(paths[i]), 200);
+	assert_int_equal(get("/debug/pprof/nothing?tree=1"), 404);
+	assert_int_equal(ask(PA_REQUEST_METHOD_HEAD, "/debug/pprof/heap?tree=1"), 200);
+	assert_string_equal(http.disposition, "attachment; filename=\"heap\"");
+}
+
 static void bad_escapes_are_400(void **unused)
 {
 	(void)unused;
@@ -354,6 +390,8 @@ int main(void)
 		TEST(unknown_paths_are_unknown_profiles),
 		TEST(unclean_paths_move_to_clean_ones),
 		TEST(only_numbers_of_the_query_move_along),
+		TEST(trees_are_of_protos_only),
+		TEST(paths_without_trees_ignore_the_parameter),
 		TEST(bad_escapes_are_400),
 		TEST(post_is_for_symbol_only),
 		TEST(other_methods_are_405),
