@@ -150,10 +150,13 @@ LIBS_CORE := $(THIRD_PARTY) -l:libprotobuf-nanopb.a -l:libz.a -l:libiberty.a
 
 # ---------------------------------------------------------------- the two objects
 
+include command/command.mk
+
 .PHONY: all debug compile_commands setup setup_test third_party clean install uninstall dist
 ##@ Build
-## build/libpprofagent.so and build/libpprofagent-core.so (the default)
-all: $(LIB_AGENT) $(LIB_CORE)
+## build/libpprofagent.so, build/libpprofagent-core.so and the command
+## build/pprofagent (the default)
+all: $(LIB_AGENT) $(LIB_CORE) $(COMMAND)
 
 ## the same in build/debug, with asserts: -O1 -g -DPA_DEBUG
 debug: setup
@@ -446,9 +449,9 @@ endif
 LIBDIR ?= $(PREFIX)/lib
 TO = $(DESTDIR)$(LIBDIR)
 LINKS = libpprofagent.so libpprofagent-core.so
-## the two objects (lib/pprofagent/, links in lib/) and pprofagent.h, to
-## PREFIX=/usr/local, below DESTDIR=
-install: all
+## the two objects (lib/pprofagent/, links in lib/), pprofagent.h, and the
+## command with its pages, to PREFIX=/usr/local, below DESTDIR=
+install: all install_command
 	$(Q)install -d $(TO)/pprofagent $(DESTDIR)$(PREFIX)/include
 	install -m 644 $(LIB_AGENT) $(LIB_CORE) $(TO)/pprofagent/
 	ln -sf $(LINKS:%=pprofagent/%) $(TO)/
@@ -456,7 +459,7 @@ install: all
 	$(Q)scripts/install_note '$(DESTDIR)' '$(LIBDIR)' libpprofagent.so
 
 ## removes what `make install` has put there, with the same PREFIX=
-uninstall:
+uninstall: uninstall_command
 	rm -f $(LINKS:%=$(TO)/%) $(LINKS:%=$(TO)/pprofagent/%) \
 		$(DESTDIR)$(PREFIX)/include/pprofagent.h
 	$(Q)rmdir $(TO)/pprofagent 2>/dev/null || true

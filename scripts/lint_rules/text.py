@@ -14,6 +14,7 @@ FORBIDDEN_PRODUCT = [r"/tmp/(?!pprofagent)", r"\bbrief\b", r"\bthe lead\b"]
 def check_text():
     everything = (PRODUCT + sources("test", suffixes=(".c", ".h", ".cpp", ".rs", ".py"))
                   + sources("agent/ui", suffixes=(".js", ".css", ".html"))
+                  + sources("command", suffixes=(".sh", ".mk", ".bash", ".zsh", ".1", ".7"))
                   + sources("scripts", ".ci", suffixes=("", ".txt", ".py")) + [Path("Makefile")])
     for path in everything:
         lines = path.read_text(encoding="utf-8").split("\n")

@@ -5,7 +5,7 @@ import shutil
 import subprocess
 from pathlib import Path
 
-from lint_rules.common import PRODUCT, complain, sources
+from lint_rules.common import PRODUCT, B, complain, sources
 
 
 def run_tool(name, *arguments):
@@ -23,6 +23,7 @@ def check_shell():
     scripts = [p for p in [*Path("scripts").iterdir(), *Path(".ci").iterdir()]
                if p.is_file() and re.match(r"#!.*\b(ba)?sh$", p.open(encoding="utf-8").readline()
                                            .strip())]
+    scripts += [B / "pprofagent", Path("command/completion.bash")]  # made of command/*.sh
     run_tool("shellcheck", *sorted(scripts))
 
 

@@ -109,6 +109,22 @@ def test_cxx(begin, suite, cxx_program):
     assert (status, target.out, target.err) == (0, "ready\nok caught\n", "")
 
 
+def test_command(begin, suite):
+    """All that it needs is in the archive and in the system: run, list, check and a profile."""
+    command = "/opt/pprofagent/bin/pprofagent"
+    target = begin("python3", "-c", PYTHON_WORK)
+    target.expect("ready")
+    for words, text in ((["--lib"], "/opt/pprofagent/lib/pprofagent/libpprofagent.so\n"),
+                        (["check", "python3"], "It works.\n"),
+                        (["run", "--address", "off", "echo", "yes"], "yes\n"),
+                        (["help", "run"], "127 there is no CMD.\n")):
+        done = subprocess.run(inside(suite, command, *words), capture_output=True, text=True,
+                              check=False)
+        assert done.returncode == 0 and done.stdout.endswith(text), (words, done)
+    for page in ("man1/pprofagent.1", "man7/libpprofagent.7"):
+        assert (CHROOTS / suite / "opt/pprofagent/share/man" / page).is_file()
+
+
 def test_python(begin):
     target = begin("python3", "-c", PYTHON_WORK)
     target.expect("ready")

@@ -4,6 +4,7 @@ import subprocess
 
 import pytest
 
+from lib.command import command
 from lib.harness import BUILD, ROOT, environment, run, until
 from lib.profiles import Profile, heap
 
@@ -25,10 +26,25 @@ def test_install_and_uninstall_leave_what_they_say(tmp_path):
     assert "ldconfig was not run, because of DESTDIR" in told
     assert files_below(tmp_path) == {
         "usr/lib/pprofagent/libpprofagent.so", "usr/lib/pprofagent/libpprofagent-core.so",
-        "usr/lib/libpprofagent.so", "usr/lib/libpprofagent-core.so", "usr/include/pprofagent.h"}
+        "usr/lib/libpprofagent.so", "usr/lib/libpprofagent-core.so", "usr/include/pprofagent.h",
+        "usr/bin/pprofagent", "usr/share/man/man1/pprofagent.1",
+        "usr/share/man/man7/libpprofagent.7",
+        "usr/share/bash-completion/completions/pprofagent",
+        "usr/share/zsh/site-functions/_pprofagent"}
+    for path in ("usr/bin/pprofagent", "usr/link"):
+        if path == "usr/link":
+            (tmp_path / path).symlink_to("bin/pprofagent")
+        assert command("--lib", path=tmp_path / path).out == \
+            f"{tmp_path}/usr/lib/pprofagent/libpprofagent.so\n"
+    (tmp_path / "usr/link").unlink()
     make("uninstall", f"DESTDIR={tmp_path}", "PREFIX=/usr")
     assert files_below(tmp_path) == set()
     assert not (tmp_path / "usr/lib/pprofagent").exists()
+
+
+def test_installed_command_knows_a_folder_of_its_own_for_the_library(tmp_path):
+    make("install", f"DESTDIR={tmp_path}", "PREFIX=/usr", "LIBDIR=/usr/lib/machine")
+    assert "\ninstalled='/usr/lib/machine'\n" in (tmp_path / "usr/bin/pprofagent").read_text()
 
 
 def test_objects_work_by_bare_name_where_the_loader_searches(start, tmp_path):

@@ -1,0 +1,68 @@
+# SPDX-License-Identifier: Apache-2.0
+# shellcheck shell=bash
+# Completion of pprofagent for bash.
+
+_pprofagent_targets() {
+	pprofagent list 2>/dev/null | awk 'NR > 1 { print $1; print $2 }'
+}
+
+_pprofagent() {
+	local word=${COMP_WORDS[COMP_CWORD]} before=${COMP_WORDS[COMP_CWORD - 1]}
+	local command=${COMP_WORDS[1]-} words='' place=1 i
+	local commands='run list get top flame folded threads web check targets env help'
+	COMPREPLY=()
+	if ((COMP_CWORD == 1)); then
+		mapfile -t COMPREPLY < <(compgen -W "$commands --version --lib --help" -- "$word")
+		return
+	fi
+	case $command:$before in
+	run:--* | env:--*)
+		[[ $before == --no-children || $before == --block || $before == --mutex ||
+			$before == -- ]] || return
+		;;
+	*:-o | *:--output)
+		mapfile -t COMPREPLY < <(compgen -f -- "$word")
+		return
+		;;
+	*:-[snt] | *:--seconds | *:--rows | *:--type | *:--watch) return ;;
+	esac
+	for ((i = 2; i < COMP_CWORD; i++)); do
+		case ${COMP_WORDS[i]} in
+		-[sont] | --seconds | --output | --rows | --type) ((i++)) ;;
+		-*) ;;
+		*) ((place++)) ;;
+		esac
+	done
+	case $command in
+	run) words='--address --block --mutex --heap-rate --only --no-children --' ;;
+	env) words='--address --block --mutex --heap-rate --only --no-children' ;;
+	list) words='--json --all' ;;
+	get) words='-s -o --tree' ;;
+	flame) words='-s -o -t --tree' ;;
+	top) words='-s -n -t --tree' ;;
+	folded) words='-s -t --tree' ;;
+	targets) words='-o --watch' ;;
+	help) words=$commands ;;
+	esac
+	case $command:$word in
+	*:-*) ;;
+	run:*)
+		mapfile -t COMPREPLY < <(compgen -c -- "$word")
+		return
+		;;
+	check:*)
+		mapfile -t COMPREPLY < <(compgen -c -W "$(_pprofagent_targets)" -- "$word")
+		return
+		;;
+	get:* | top:* | flame:* | folded:* | threads:* | web:*)
+		if ((place == 1)); then
+			words=$(_pprofagent_targets)
+		elif ((place == 2)) && [[ $command != threads && $command != web ]]; then
+			words='heap allocs profile block mutex goroutine threadcreate fgprof trace'
+		fi
+		;;
+	esac
+	mapfile -t COMPREPLY < <(compgen -W "$words" -- "$word")
+}
+
+complete -F _pprofagent pprofagent

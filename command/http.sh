@@ -1,0 +1,126 @@
+# SPDX-License-Identifier: Apache-2.0
+# Requests, by curl or wget. A token never stands on a command line, which all users may see.
+
+enter=   # the command that enters the network namespace of the process; empty: it is in ours
+outside= # the address may be behind a proxy
+token=${PPROFAGENT_TOKEN-}
+
+set_client() {
+	if command -v curl >/dev/null; then
+		client=curl
+	elif ! command -v wget >/dev/null; then
+		fail "neither curl nor wget is here"
+	elif wget --version 2>/dev/null | grep -q GNU; then
+		client=wget
+	else
+		client=small_wget
+		[ -z "$token" ] || fail "this wget cannot be given a token in secret: install curl"
+	fi
+	! has_line_break "$token" || fail "PPROFAGENT_TOKEN has a line break"
+}
+
+quote_for_curl() {
+	printf '%s\n' "$1" | sed 's/[\\"]/\\&/g; s/^/"/; s/$/"/'
+}
+
+curl_config() {
+	printf 'url = %s\n' "$(quote_for_curl "$1")"
+	[ -z "$token" ] || printf 'header = %s\n' "$(quote_for_curl "Authorization: Bearer $token")"
+	[ -n "$outside" ] || printf 'noproxy = "*"\n'
+}
+
+# What the clients answer: the body in FILE; on stdout the status, or a line that says what failed.
+# $enter is a list of words. URL FILE SECONDS, the longest silence.
+# shellcheck disable=SC2086
+request_curl() {
+	curl_config "$1" | $enter curl -q -sS -g --connect-timeout 5 --speed-limit 1 \
+		--speed-time "$3" -o "$2" -w '%{http_code}' -K - 2>&1
+}
+
+# shellcheck disable=SC2086
+request_wget() {
+	{
+		[ -z "$token" ] || printf 'header = Authorization: Bearer %s\n' "$token"
+		[ -n "$outside" ] || printf 'use_proxy = off\n'
+	} >"$2.wgetrc"
+	said=$(printf '%s\n' "$1" | $enter wget -nv -t 1 --connect-timeout=5 --read-timeout="$3" \
+		--content-on-error --config="$2.wgetrc" -i - -O "$2" 2>&1)
+	wget_status $?
+}
+
+# busybox 1.35 crashes with -T.
+# shellcheck disable=SC2086
+request_small_wget() {
+	said=$($enter timeout "$(($3 * 10))" wget -q -O "$2" "$1" 2>&1)
+	wget_status $?
+}
+
+# In the words of GNU's and of busybox's: "ERROR 404: Not Found", "HTTP/1.1 404 Not Found".
+wget_status() {
+	code=$(printf '%s\n' "$said" |
+		sed -n 's/.*\(ERROR\|HTTP\/1\.[01]\) \([1-5][0-9][0-9]\).*/\2/p')
+	if [ "$1" = 0 ]; then
+		printf 200
+	elif [ "$1" = 6 ] && [ "$client" = wget ]; then
+		printf 401
+	elif [ -n "$code" ]; then
+		printf '%s' "${code%%
+*}"
+	else
+		printf '%s' "$said"
+	fi
+}
+
+# fetch URL FILE SECONDS, of the longest silence: the body in FILE, which is in $work; false: the
+# reason in FILE.error.
+fetch() {
+	answer=$("request_$client" "$1" "$2" "$3")
+	case $answer in
+	200) return 0 ;;
+	[1-5][0-9][0-9])
+		text=$(head -c 300 "$2" 2>/dev/null | tr -d '\000' | head -n 1 | printable_lines)
+		case $answer$text in
+		401) text='the token is missing or wrong' ;; # for wget an answer without text
+		esac
+		printf '%s\n' "${text:+$answer: }${text:-status $answer}" >"$2.error"
+		;;
+	*) printf '%s\n' "${answer%000}" | printable_lines | sed '/^$/d' | tail -n 1 >"$2.error" ;;
+	esac
+	return 1
+}
+
+# fetch_shown WHAT TOTAL_SECONDS URL FILE: the same; a line on a terminal shows how far it is.
+fetch_shown() {
+	what=$1 total=$2
+	shift 2
+	set -- "$@" $((total + 60))
+	if ! [ -t 2 ] || [ "$total" = 0 ]; then
+		fetch "$@"
+		return
+	fi
+	fetch "$@" &
+	waited=$!
+	began=$(seconds_now)
+	while kill -0 "$waited" 2>/dev/null; do
+		show_progress "$what" "$(($(seconds_now) - began))" "$total"
+		sleep 0.2 2>/dev/null || sleep 1
+	done
+	printf '\r\033[K' >&2
+	wait "$waited"
+	set -- $?
+	waited=
+	return "$1"
+}
+
+seconds_now() {
+	read -r up _ </proc/uptime
+	printf '%s' "${up%.*}"
+}
+
+show_progress() {
+	if [ "$2" -lt "$3" ]; then
+		printf '\r\033[K%s: %s of %s s' "$1" "$2" "$3" >&2
+	else
+		printf '\r\033[K%s: waiting for the answer, %s s' "$1" "$2" >&2
+	fi
+}

@@ -1,0 +1,155 @@
+# SPDX-License-Identifier: Apache-2.0
+# Processes under the agent: found by the name of the thread that serves, pprof:PORT. Any program
+# can name a thread so: the port counts if a socket of the process' user, or of root, listens on it.
+
+# Lines "PID PORT"; PORT is empty where an agent runs and serves nothing. It never runs in the first
+# thread of a program, which may have the name of this script.
+find_agents() {
+	printf '%s\n' /proc/[0-9]*/task/[0-9]*/comm |
+		xargs grep -sE '^pprof(:[1-9][0-9]*|agent)$' /dev/null |
+		sed -n '/^\/proc\/\([0-9]*\)\/task\/\1\//d
+			s|^/proc/\([0-9]*\)/task/[0-9]*/comm:pprof\(agent\)*:*|\1 |p' | sort -u
+}
+
+# shellcheck disable=SC2016 # of awk
+process_functions='
+function first_line(path,    line) {
+	line = ""
+	if ((getline line < path) < 0)
+		line = ""
+	close(path)
+	return line
+}
+# The kernel writes a line break as \n, and most kernels a backslash twice.
+function unescaped(s,    out, at, next_byte) {
+	while ((at = index(s, "\\")) > 0) {
+		next_byte = substr(s, at + 1, 1)
+		out = out substr(s, 1, at - 1) (next_byte == "n" ? "\n" : "\\")
+		s = substr(s, at + (next_byte == "n" || next_byte == "\\" ? 2 : 1))
+	}
+	return out s
+}
+function read_stat(pid,    line, fields) {
+	line = first_line("/proc/" pid "/stat")
+	if (!match(line, /.*\)/))
+		return 0
+	program[pid] = unescaped(substr(line, index(line, "(") + 1, RLENGTH - index(line, "(") - 1))
+	split(substr(line, RLENGTH + 2), fields, " ")
+	parent[pid] = fields[2]
+	started[pid] = fields[20]
+	pages[pid] = fields[22]
+	return 1
+}
+function read_user(pid,    path, line, fields) {
+	path = "/proc/" pid "/status"
+	while ((getline line < path) > 0)
+		if (split(line, fields, "[ \t]+") > 2 && fields[1] == "Uid:")
+			user[pid] = fields[3]
+	close(path)
+}
+# The nearest ancestor that is in the list, or 0.
+function listed_ancestor(pid) {
+	while ((pid = parent[pid]) > 1)
+		if (pid in wanted)
+			return pid
+		else if (!(pid in parent) && !read_stat(pid))
+			return 0
+	return 0
+}
+function hex(s,    i, n) {
+	n = 0
+	for (i = 1; i <= length(s); i++)
+		n = n * 16 + index("0123456789ABCDEF", substr(s, i, 1)) - 1
+	return n
+}
+# Words of the machine, as the kernel prints them: little endian.
+function host_v4(s) {
+	if (s == "00000000")
+		return "127.0.0.1"
+	return hex(substr(s, 7, 2)) "." hex(substr(s, 5, 2)) "." hex(substr(s, 3, 2)) "." \
+		hex(substr(s, 1, 2))
+}
+function host_v6(s,    i, word, out) {
+	if (s == "00000000000000000000000000000000")
+		return "[::1]"
+	for (i = 0; i < 4; i++) {
+		word = substr(s, i * 8 + 1, 8)
+		out = out ":" tolower(substr(word, 7, 2) substr(word, 5, 2) ":" substr(word, 3, 2) \
+			substr(word, 1, 2))
+	}
+	return "[" substr(out, 2) "]"
+}
+function listener(table, port, uid, is_v6,    line, row, at, found) {
+	found = ""
+	while (!found && (getline line < table) > 0) {
+		split(line, row, " ")
+		at = index(row[2], ":")
+		if (row[4] == "0A" && (row[8] == uid || row[8] == 0) &&
+			hex(substr(row[2], at + 1)) == port)
+			found = substr(row[2], 1, at - 1)
+	}
+	close(table)
+	return found == "" ? "" : (is_v6 ? host_v6(found) : host_v4(found)) ":" port
+}
+function address_in(folder, port, uid,    found) {
+	found = listener(folder "/net/tcp", port, uid, 0)
+	return found != "" ? found : listener(folder "/net/tcp6", port, uid, 1)
+}
+function network_of(pid,    command, link) {
+	command = "readlink /proc/" pid "/ns/net 2>/dev/null"
+	link = ""
+	if ((command | getline link) < 0)
+		link = ""
+	close(command)
+	return link
+}
+# network[pid]: empty when it is ours. Of processes of other users it may be secret: then the socket
+# tells.
+function place(pid) {
+	network[pid] = network_of(pid)
+	address[pid] = address_in("/proc/" (network[pid] == "" ? "self" : pid), port[pid],
+		user[pid])
+	if (network[pid] == "" && address[pid] == "") {
+		address[pid] = address_in("/proc/" pid, port[pid], user[pid])
+		network[pid] = address[pid] == "" ? "" : "unknown"
+	} else if (network[pid] == own_network)
+		network[pid] = ""
+}
+function look_at(pid) {
+	if (!read_stat(pid))
+		return 0
+	read_user(pid)
+	return only_user == "" || user[pid] == only_user
+}
+function emit(pid, depth,    i) {
+	# Empty columns would vanish where the shell reads them.
+	printf "%d\t%d\t%d\t%s\t%s\t%s\t%.0f\t%.0f\t%s\n", pid, parent[pid], depth, user[pid],
+		address[pid] == "" ? "-" : address[pid], network[pid] == "" ? "-" : network[pid],
+		int(uptime - started[pid] / ticks), pages[pid] * page_bytes, printable(program[pid])
+	for (i = 1; i <= count; i++)
+		if (above[order[i]] == pid)
+			emit(order[i], depth + 1)
+}
+'
+
+# Lines of tabs: PID PPID DEPTH UID ADDRESS NETWORK UPTIME RSS NAME, as a tree of processes with an
+# agent. ADDRESS is "-" if it serves nothing, NETWORK if it is ours. $1: only those of this user id.
+describe_agents() {
+	find_agents | sort -n | c_awk -v only_user="$1" -v ticks="$(getconf CLK_TCK 2>/dev/null ||
+		echo 100)" -v page_bytes="$(getconf PAGESIZE 2>/dev/null || echo 4096)" \
+		"$text_functions$process_functions"'
+		{ port[$1] = $2 == "" ? port[$1] : $2 }
+		!($1 in wanted) && look_at($1) { wanted[$1] = 1; order[++count] = $1 }
+		END {
+			uptime = first_line("/proc/uptime") + 0
+			own_network = network_of("self")
+			for (i = 1; i <= count; i++) {
+				above[order[i]] = listed_ancestor(order[i])
+				if (port[order[i]] != "")
+					place(order[i])
+			}
+			for (i = 1; i <= count; i++)
+				if (!above[order[i]])
+					emit(order[i], 0)
+		}'
+}
