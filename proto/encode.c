@@ -5,11 +5,11 @@
 #include <pb_encode.h>
 #include <string.h>
 
-#include "../agent/profile/heap_scale.h"
 #include "gzip.h"
 #include "mappings.h"
 #include "look_up.h"
 #include "profile.pb.h"
+#include "sample_values.h"
 #include "strtab.h"
 #include "tags.h"
 #include "../agent/base/utf8.h"
@@ -264,12 +264,6 @@ static bool number_locations(struct encoder *enc, const struct pa_stack *stack)
 	return true;
 }
 
-/* Scales two values of a heap sample: objects and bytes, allocated or in use. */
-static void scale_pair(const struct pa_snapshot *snapshot, int64_t *pair)
-{
-	pa_heap_scale_estimate(pair[0], pair[1], snapshot->period, &pair[0], &pair[1]);
-}
-
 /* Returns the number of labels. */
 static size_t fill_labels(struct encoder *enc, const struct pa_sample *sample, pb_label *labels)
 {
@@ -303,11 +297,7 @@ static bool put_sample(struct encoder *enc, const struct pa_sample *sample)
 	if (!number_locations(enc, sample->stack))
 		return false;
 	ids.ids = pa_id_table_ids(&enc->numbering);
-	memcpy(values, sample->values, sizeof(values));
-	if (snapshot->kind->scaled) {
-		scale_pair(snapshot, &values[0]);
-		scale_pair(snapshot, &values[2]);
-	}
+	pa_sample_values_of(snapshot, sample, values);
 	labels.count = fill_labels(enc, sample, list);
 	return put_message(enc, perftools_profiles_Profile_sample_tag,
 		perftools_profiles_Sample_fields, &message);

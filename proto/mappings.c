@@ -40,8 +40,8 @@ PA_AGENT void pa_mappings_refer(struct pa_mappings *mappings, const struct pa_lo
 		ref->referred = true;
 }
 
-/* Build-id in hexadecimal. */
-static void build_id_text(const struct pa_module *module, char *out)
+PA_AGENT void pa_mappings_build_id(const struct pa_module *module,
+	char out[PA_MAPPINGS_BUILD_ID_BYTES])
 {
 	static const char digits[] = "0123456789abcdef";
 	uint32_t i, count = module->build_id_bytes;
@@ -66,7 +66,7 @@ static bool add_segments(struct pa_mappings *mappings, const struct pa_module *m
 	for (i = 0; i < module->segment_count; i++) {
 		list[count + i].module = module;
 		list[count + i].segment = &module->segments[i];
-		build_id_text(module, list[count + i].build_id);
+		pa_mappings_build_id(module, list[count + i].build_id);
 	}
 	mappings->count += module->segment_count;
 	return true;

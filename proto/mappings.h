@@ -14,6 +14,8 @@
 #include "../agent/symbols/symbols.h"
 #include "scratch.h"
 
+#define PA_MAPPINGS_BUILD_ID_BYTES (2 * PA_BUILD_ID_BYTES + 1)
+
 struct pa_mapping {
 	const struct pa_module *module;
 	const struct pa_segment *segment;
@@ -22,7 +24,7 @@ struct pa_mapping {
 	bool without_file; /* a frame has no file */
 	bool without_line;
 	bool inlined; /* a location has more than one frame */
-	char build_id[2 * PA_BUILD_ID_BYTES + 1];
+	char build_id[PA_MAPPINGS_BUILD_ID_BYTES];
 };
 
 struct pa_mappings {
@@ -49,5 +51,9 @@ PA_AGENT uint32_t pa_mappings_id(const struct pa_mappings *mappings, const struc
 /* Updates the flags of mapping id (0: ignored) with the frames of one location. */
 PA_AGENT void pa_mappings_named(struct pa_mappings *mappings, uint32_t id,
 	const struct pa_frame *frames, uint32_t count);
+
+/* Writes the build-id of a module in hexadecimal; "" if it has none. */
+PA_AGENT void pa_mappings_build_id(const struct pa_module *module,
+	char out[PA_MAPPINGS_BUILD_ID_BYTES]);
 
 #endif

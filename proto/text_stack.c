@@ -64,6 +64,14 @@ PA_AGENT bool pa_text_stack_frames(struct pa_text_stack *stacks, uint32_t loc_id
 	return true;
 }
 
+PA_AGENT const char *pa_text_stack_file(const struct pa_loc *loc)
+{
+	const char *path = loc->module ? loc->module->path : NULL;
+	const char *slash = path ? strrchr(path, '/') : NULL;
+
+	return slash ? slash + 1 : path;
+}
+
 /* ---------------------------------------------------------------- columns */
 
 static size_t hex_width(uintptr_t number)

@@ -46,4 +46,8 @@ struct pa_text_frames {
 PA_AGENT bool pa_text_stack_frames(struct pa_text_stack *stacks, uint32_t loc_id,
 	struct pa_text_frames *out);
 
+/* Name of the file that contains a location, without its folders, which stands for a function
+ * without a name; NULL: it is in no file. */
+PA_AGENT const char *pa_text_stack_file(const struct pa_loc *loc);
+
 #endif

@@ -20,6 +20,12 @@ enum pa_env_peers { PA_ENV_PEERS_DEFAULT, PA_ENV_PEERS_USER, PA_ENV_PEERS_ALL };
 /* When the hooks of an allocator inside the program are used: never, while a profile of N seconds
  * is taken, or always. */
 enum pa_env_hooks { PA_ENV_HOOKS_OFF, PA_ENV_HOOKS_SECONDS, PA_ENV_HOOKS_ON };
+/* The label "thread" of samples: the name, the name without its numbers, none. */
+enum pa_env_thread_label {
+	PA_ENV_THREAD_LABEL_NAME,
+	PA_ENV_THREAD_LABEL_POOL,
+	PA_ENV_THREAD_LABEL_OFF
+};
 enum pa_env_log { PA_ENV_LOG_OFF, PA_ENV_LOG_ERROR, PA_ENV_LOG_INFO };
 
 #define PA_ENV_TEXT_BYTES 256
@@ -46,7 +52,8 @@ struct pa_settings {
 	enum pa_env_log log;
 	enum pa_env_symbols symbols;
 	enum pa_env_unnamed unnamed; /* names for functions of stripped files */
-	uint64_t heap_rate_bytes;    /* mean bytes between heap samples; 1 = all, 0 = off */
+	enum pa_env_thread_label thread_label;
+	uint64_t heap_rate_bytes; /* mean bytes between heap samples; 1 = all, 0 = off */
 	enum pa_env_hooks allocator_hooks;
 	/* pprofagent.h changes them while the program runs; relaxed. Mean ns of waiting per
 	 * recorded wait; one in so many contended critical sections. 1 = all, 0 = off. */

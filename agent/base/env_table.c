@@ -166,10 +166,9 @@ static PA_AGENT void show_word(const struct pa_env_table_row *row,
 
 _Static_assert(sizeof(enum pa_env_hooks) == sizeof(unsigned), "as parse_word writes it");
 _Static_assert(sizeof(enum pa_env_log) == sizeof(unsigned), "as parse_word writes it");
-_Static_assert(sizeof(enum pa_env_unnamed) == sizeof(unsigned), "as parse_word writes it");
 _Static_assert(sizeof(enum pa_env_peers) == sizeof(unsigned), "as parse_word writes it");
-_Static_assert(sizeof(enum pa_env_unnamed) == sizeof(unsigned), "as parse_word writes it");
 _Static_assert(sizeof(enum pa_env_symbols) == sizeof(unsigned), "as parse_word writes it");
+_Static_assert(sizeof(enum pa_env_thread_label) == sizeof(unsigned), "as parse_word writes it");
 _Static_assert(sizeof(enum pa_env_unnamed) == sizeof(unsigned), "as parse_word writes it");
 
 /* ---------------------------------------------------------------- parsers of one row */
@@ -265,6 +264,8 @@ const struct pa_env_table_row pa_env_table[] = {
 		WORDS("lines", "names", "none"), WORD },
 	{ "PPROFAGENT_UNNAMED", "function", "must be function or none", FIELD(unnamed),
 		WORDS("function", "none"), WORD },
+	{ "PPROFAGENT_THREAD_LABEL", "name", "must be name, pool or off", FIELD(thread_label),
+		WORDS("name", "pool", "off"), WORD },
 	{ "PPROFAGENT_PROGRAMS", "", FIELD(programs), TEXT },
 	{ "PPROFAGENT_CHILDREN", "on", ON_OFF, FIELD(children) },
 	{ "PPROFAGENT_HOSTS", "", FIELD(hosts), TEXT },

@@ -34,7 +34,11 @@ static int run_profile(void *arg, const struct pa_sink *sink)
 		task->snapshot = pa_render_take(task->kind, task->debug);
 	if (!task->snapshot)
 		return -ENOMEM;
-	return pa_render_write(task->snapshot, task->debug, sink);
+	const struct pa_render_form form = {
+		.debug = task->debug,
+		.threads = pa_core_bridge->settings->thread_label,
+	};
+	return pa_render_write(task->snapshot, &form, sink);
 }
 
 static void drop_profile(void *arg)

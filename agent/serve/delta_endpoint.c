@@ -10,6 +10,7 @@
 #include "../profile/snapshot_take.h"
 #include "delta_clients.h"
 #include "profile_endpoints.h"
+#include "profile_form.h"
 #include "render.h"
 #include "reply.h"
 #include "worker_wait.h"
@@ -22,6 +23,7 @@ struct task {
 	struct pa_worker_wait wait;
 	const struct pa_profile_ops *kind;
 	struct pa_client client;
+	struct pa_render_form form;
 };
 
 /* In use is no difference: a duration would be read as one that it belongs to. As godeltaprof's
@@ -33,14 +35,14 @@ static void write_no_duration(struct pa_snapshot *delta)
 }
 
 static int write_changes(const struct pa_snapshot *before, const struct pa_snapshot *after,
-	const struct pa_sink *sink)
+	const struct pa_render_form *form, const struct pa_sink *sink)
 {
 	struct pa_snapshot *delta = pa_delta(before, after);
 
 	if (!delta)
 		return PA_PROFILE_ENDPOINTS_NO_DELTA;
 	write_no_duration(delta);
-	int error = pa_render_write(delta, 0, sink);
+	int error = pa_render_write(delta, form, sink);
 	pa_snapshot_free(delta);
 	return error;
 }
@@ -70,7 +72,7 @@ static int run_delta(void *arg, const struct pa_sink *sink)
 	if (!before)
 		before = pa_delta_clients_latest(task->kind);
 	struct pa_snapshot *after = pa_snapshot_take(task->kind, false);
-	int error = after ? write_changes(before ? before : &start, after, sink) :
+	int error = after ? write_changes(before ? before : &start, after, &task->form, sink) :
 			    PA_PROFILE_ENDPOINTS_NONE;
 	if (error) {
 		pa_snapshot_free(after);
@@ -89,9 +91,13 @@ int64_t pa_delta_endpoint_idle(void)
 
 /* ---- on the worker ---- */
 
-static void delta_file_of(const struct pa_profile_ops *kind, char file[FILE_BYTES])
+/* Returns the file name; NULL: the response is shown as text. */
+static const char *delta_file_of(const struct task *task, char file[FILE_BYTES])
 {
-	snprintf(file, FILE_BYTES, "delta_%s", kind->name);
+	if (task->form.format != PA_RENDER_PPROF)
+		return NULL;
+	snprintf(file, FILE_BYTES, "delta_%s", task->kind->name);
+	return file;
 }
 
 static void render_delta(struct pa_http *http, struct pa_worker_wait *wait)
@@ -100,27 +106,13 @@ static void render_delta(struct pa_http *http, struct pa_worker_wait *wait)
 	struct task *task = (struct task *)wait;
 	const struct pa_job_work work = { .run = run_delta, .drop = free, .arg = task };
 
-	delta_file_of(task->kind, file);
-	pa_reply_work(http, &work, PA_RENDER_THREAD_QUEUE_TIMEOUT_NS, file,
+	pa_reply_work(http, &work, PA_RENDER_THREAD_QUEUE_TIMEOUT_NS, delta_file_of(task, file),
 		pa_profile_endpoints_explain);
 }
 
-void pa_delta_endpoint_answer(struct pa_http *http, const struct pa_request *request,
-	const struct pa_profile_ops *kind)
+static struct task task_for(const struct pa_request *request, const struct pa_profile_ops *kind)
 {
-	char file[FILE_BYTES];
-
-	if (request->method == PA_REQUEST_METHOD_HEAD) {
-		delta_file_of(kind, file);
-		pa_reply_no_work(http, file);
-		return;
-	}
-	struct task *task = malloc(sizeof(*task));
-	if (!task) {
-		pa_reply_no_job(http, -ENOMEM);
-		return;
-	}
-	*task = (struct task){
+	return (struct task){
 		.wait = {
 			.go = render_delta,
 			.drop = free,
@@ -129,5 +121,26 @@ void pa_delta_endpoint_answer(struct pa_http *http, const struct pa_request *req
 		.kind = kind,
 		.client = pa_delta_clients_name(request),
 	};
-	pa_worker_wait_begin(http, &task->wait);
+}
+
+void pa_delta_endpoint_answer(struct pa_http *http, const struct pa_request *request,
+	const struct pa_profile_ops *kind)
+{
+	char file[FILE_BYTES], why[PA_PROFILE_FORM_WHY_BYTES];
+	struct task given = task_for(request, kind);
+	const char *wrong = pa_profile_form_read(request->query, kind, &given.form, why);
+
+	if (wrong) {
+		pa_reply_error(http, 400, wrong);
+	} else if (request->method == PA_REQUEST_METHOD_HEAD) {
+		pa_reply_no_work(http, delta_file_of(&given, file));
+	} else {
+		struct task *task = malloc(sizeof(*task));
+		if (!task) {
+			pa_reply_no_job(http, -ENOMEM);
+			return;
+		}
+		*task = given;
+		pa_worker_wait_begin(http, &task->wait);
+	}
 }

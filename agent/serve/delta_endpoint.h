@@ -13,7 +13,8 @@
 #include "../profile/profile_ops.h"
 #include "http.h"
 
-/* Query parameters are ignored. A failed response and HEAD change nothing in the client's state. */
+/* Takes the parameters of profile_form.h, no others. A failed response and HEAD change nothing in
+ * the client's state. */
 PA_AGENT void pa_delta_endpoint_answer(struct pa_http *http, const struct pa_request *request,
 	const struct pa_profile_ops *kind);
 

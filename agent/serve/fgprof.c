@@ -5,10 +5,9 @@
 #include <string.h>
 
 #include "../base/clock.h"
-#include "../symbols/symbols.h"
 #include "../profile/wall.h"
-#include "folded.h"
 #include "profile_endpoints.h"
+#include "profile_form.h"
 #include "query.h"
 #include "reply.h"
 #include "worker_wait.h"
@@ -19,7 +18,7 @@
 struct task {
 	struct pa_worker_wait wait;
 	int64_t seconds;
-	bool folded;
+	struct pa_render_form form;
 	struct pa_snapshot *snapshot;
 };
 
@@ -28,11 +27,8 @@ struct task {
 static int run_fgprof(void *arg, const struct pa_sink *sink)
 {
 	const struct task *task = arg;
-	int error = task->folded ? pa_folded_write(task->snapshot, sink) :
-				   pa_encode_profile(task->snapshot, sink);
 
-	pa_symbols_end_request();
-	return error;
+	return pa_render_write(task->snapshot, &task->form, sink);
 }
 
 static void drop_fgprof(void *arg)
@@ -45,20 +41,17 @@ static void drop_fgprof(void *arg)
 
 /* ---- on the worker ---- */
 
-/* Returns NULL, or the text of the error. */
-static const char *read_fgprof_query(const char *query, struct task *task)
+/* Returns NULL, or the text of the error, which may be in why. */
+static const char *read_fgprof_query(const char *query, struct task *task,
+	char why[PA_PROFILE_FORM_WHY_BYTES])
 {
-	char seconds[VALUE_BYTES], format[VALUE_BYTES];
+	char seconds[VALUE_BYTES];
 
 	task->seconds = SECONDS;
 	pa_query_get(query, "seconds", seconds, sizeof(seconds));
-	pa_query_get(query, "format", format, sizeof(format));
 	if (seconds[0] && (!pa_query_int(seconds, &task->seconds) || task->seconds <= 0))
 		return "bad seconds: must be a positive integer";
-	task->folded = strcmp(format, "folded") == 0;
-	if (format[0] && !task->folded && strcmp(format, "pprof") != 0)
-		return "unknown format: there are pprof and folded";
-	return NULL;
+	return pa_profile_form_read(query, &pa_wall_profile, &task->form, why);
 }
 
 /* Takes thread dumps for ns. The last dump comes after the end, so that it accounts for the whole
@@ -87,7 +80,7 @@ static void refuse_fgprof(struct pa_http *http, struct task *task, const char *w
 /* Returns the file name; NULL: the response is shown as text. */
 static const char *fgprof_file_of(const struct task *task)
 {
-	return task->folded ? NULL : pa_wall_profile.name;
+	return task->form.format == PA_RENDER_PPROF ? pa_wall_profile.name : NULL;
 }
 
 /* Passes the task to the job, or frees it. */
@@ -140,7 +133,8 @@ void pa_fgprof_answer(struct pa_http *http, const struct pa_request *request)
 			.until_ns = pa_clock_mono_ns() + PA_PROFILE_ENDPOINTS_QUEUE_NS,
 		},
 	};
-	const char *wrong = read_fgprof_query(request->query, &given);
+	char why[PA_PROFILE_FORM_WHY_BYTES];
+	const char *wrong = read_fgprof_query(request->query, &given, why);
 
 	if (wrong) {
 		pa_reply_error(http, 400, wrong);

@@ -11,7 +11,7 @@
 
 #include "http.h"
 
-/* ?seconds=N (30); ?format=pprof (default) or folded: text for flame graphs. */
+/* ?seconds=N (30), and the parameters of profile_form.h. */
 PA_AGENT void pa_fgprof_answer(struct pa_http *http, const struct pa_request *request);
 
 #endif

@@ -15,6 +15,7 @@
 #include "../profile/delta.h"
 #include "../profile/snapshot_take.h"
 #include "client_budget.h"
+#include "profile_form.h"
 #include "query.h"
 #include "render.h"
 #include "reply.h"
@@ -37,7 +38,7 @@ void pa_profile_endpoints_reset(void)
 struct task {
 	struct pa_worker_wait wait;
 	const struct pa_profile_ops *kind;
-	int64_t debug;                /* value of ?debug; 0: the proto */
+	struct pa_render_form form;
 	bool trim;                    /* give free memory back first */
 	struct pa_snapshot *before;   /* first snapshot of a delta, or NULL */
 	struct pa_snapshot *snapshot; /* NULL: run takes it */
@@ -100,20 +101,40 @@ static int run_endpoint(void *arg, const struct pa_sink *sink)
 	if (task->trim)
 		give_memory_back(task->kind);
 	if (!task->snapshot)
-		task->snapshot = pa_render_take(task->kind, task->debug);
+		task->snapshot = pa_render_take(task->kind, task->form.debug);
 	if (!task->snapshot)
 		return PA_PROFILE_ENDPOINTS_NONE;
 	if (!task->before)
-		return pa_render_write(task->snapshot, task->debug, sink);
+		return pa_render_write(task->snapshot, &task->form, sink);
 	struct pa_snapshot *delta = pa_delta(task->before, task->snapshot);
 	if (!delta)
 		return PA_PROFILE_ENDPOINTS_NO_DELTA;
-	int error = pa_render_write(delta, task->debug, sink);
+	int error = pa_render_write(delta, &task->form, sink);
 	pa_snapshot_free(delta);
 	return error;
 }
 
 /* ---- answering ---- */
+
+/* A text has no file. */
+static const char *suffix_of(const struct pa_render_form *form, const char *suffix)
+{
+	return form->debug || form->format != PA_RENDER_PPROF ? NULL : suffix;
+}
+
+/* Reads the form of the response. False: refused and answered. */
+static bool read_form(struct pa_http *http, const struct pa_request *request,
+	const struct pa_profile_ops *kind, struct pa_render_form *form)
+{
+	char why[PA_PROFILE_FORM_WHY_BYTES];
+	const char *wrong = pa_profile_form_read(request->query, kind, form, why);
+
+	if (!wrong && form->debug && form->format != PA_RENDER_PPROF)
+		wrong = "format and debug params are incompatible";
+	if (wrong)
+		pa_reply_error(http, 400, wrong);
+	return !wrong;
+}
 
 /* Returns the file name for Content-Disposition; NULL: shown as text. Quotes are replaced: a
  * profile name chosen by the program may contain some. */
@@ -260,9 +281,12 @@ static bool is_shared(const struct pa_request *request)
 void pa_profile_endpoints_cpu(struct pa_http *http, const struct pa_request *request)
 {
 	const unsigned rate_hz = pa_core_bridge->settings->cpu_hz;
-	struct task *task =
-		new_endpoint_task(http, &(struct task){ .kind = &pa_cpu_profile, .suffix = "" });
+	struct task given = { .kind = &pa_cpu_profile };
 
+	if (!read_form(http, request, given.kind, &given.form))
+		return;
+	given.suffix = suffix_of(&given.form, "");
+	struct task *task = new_endpoint_task(http, &given);
 	if (!task)
 		return;
 	int error = is_shared(request) ? pa_cpu_start_shared(rate_hz, &task->kind) :
@@ -332,9 +356,13 @@ static void wait_for_delta(struct pa_http *http, struct task *task, int64_t seco
 
 /* Checks in Go's order. value: text of ?seconds, not empty. */
 static void answer_delta(struct pa_http *http, const struct pa_request *request,
-	const struct pa_profile_ops *kind, const char *value)
+	const struct pa_render_form *form, const struct pa_profile_ops *kind, const char *value)
 {
-	const struct task given = { .kind = kind, .suffix = "-delta" };
+	const struct task given = {
+		.kind = kind,
+		.form = *form,
+		.suffix = suffix_of(form, "-delta"),
+	};
 	int64_t seconds;
 
 	if (!pa_query_int(value, &seconds) || seconds <= 0) {
@@ -347,7 +375,7 @@ static void answer_delta(struct pa_http *http, const struct pa_request *request,
 			"\"seconds\" parameter is not supported for this profile type");
 		return;
 	}
-	if (query_number(request, "debug") != 0) {
+	if (form->debug) {
 		pa_reply_error(http, 400, "seconds and debug params are incompatible");
 		return;
 	}
@@ -370,16 +398,18 @@ void pa_profile_endpoints_named(struct pa_http *http, const struct pa_request *r
 	char seconds[VALUE_BYTES];
 	struct task given = {
 		.kind = kind,
-		.debug = query_number(request, "debug"),
+		.form.debug = query_number(request, "debug"),
 		.trim = kind->trims && query_number(request, "gc") > 0,
 		.queue_ns = PA_RENDER_THREAD_QUEUE_TIMEOUT_NS,
 		.wait.until_ns = pa_clock_mono_ns() + PA_PROFILE_ENDPOINTS_QUEUE_NS,
 	};
 
-	given.suffix = given.debug ? NULL : "";
+	if (!read_form(http, request, kind, &given.form))
+		return;
+	given.suffix = suffix_of(&given.form, "");
 	pa_query_get(request->query, "seconds", seconds, sizeof(seconds));
 	if (seconds[0]) {
-		answer_delta(http, request, kind, seconds);
+		answer_delta(http, request, &given.form, kind, seconds);
 	} else if (request->method == PA_REQUEST_METHOD_HEAD) {
 		answer_head(http, &given);
 	} else {

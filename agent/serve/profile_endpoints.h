@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * Profile endpoints: /debug/pprof/profile and the named profiles, with all parameters of Go's
- * net/http/pprof.
+ * net/http/pprof, and those of profile_form.h.
  *
  * Context: PA_AGENT, the worker of the request. Waiting for ?seconds takes no worker
  * (pa_http_suspend); the encoding is a render job. No lock of its own. First snapshots of deltas

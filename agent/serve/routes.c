@@ -31,8 +31,10 @@
 /* Longer than the longest header that the connection queue accepts. */
 #define PATH_BYTES 8200
 /* A name with each byte escaped, and the parameters. */
-#define LOCATION_BYTES (sizeof(PREFIX) + 3 * PA_CUSTOM_SET_NAME_BYTES + 128)
+#define LOCATION_BYTES (sizeof(PREFIX) + 3 * PA_CUSTOM_SET_NAME_BYTES + 512)
 #define PID_BYTES 32
+#define PARAMETER_BYTES 32
+#define WORD_BYTES 16
 #define ROWS_MAX (32 + PA_CUSTOM_SET_MAX)
 
 typedef void answer_fn(struct pa_http *http, const struct pa_request *request);
@@ -224,21 +226,45 @@ static struct target find_target(const char *path)
 	return target;
 }
 
-/* Formats the numeric parameters anew: no byte of the request enters a header. */
+/* Replaces the value by the number that it is, formatted anew. False: it is none. */
+static bool is_number_parameter(char value[PARAMETER_BYTES])
+{
+	int64_t number;
+
+	if (!pa_query_int(value, &number))
+		return false;
+	snprintf(value, PARAMETER_BYTES, "%lld", (long long)number);
+	return true;
+}
+
+/* A word as formats, labels and sample types are. */
+static bool is_word_parameter(const char *value)
+{
+	size_t length = strspn(value, "abcdefghijklmnopqrstuvwxyz_");
+
+	return length && length < WORD_BYTES && !value[length];
+}
+
+/* Numbers and words only: no byte of the request enters a header that means something there. */
 static void add_parameters(char *location, size_t size, const char *query)
 {
-	static const char *const names[] = { "debug", "gc", "pid", "seconds", "tree" };
+	static const struct {
+		const char *name;
+		bool word;
+	} parameters[] = { { "debug", false }, { "format", true }, { "gc", false }, { "n", false },
+		{ "pid", false }, { "seconds", false }, { "thread", true }, { "tree", false },
+		{ "type", true } };
 	size_t length = strlen(location);
-	char mark = '?', text[32];
-	int64_t value;
+	char mark = '?', value[PARAMETER_BYTES];
 
-	for (size_t i = 0; i < PA_COUNT(names); i++) {
-		bool given = pa_query_get(query, names[i], text, sizeof(text)) &&
-			pa_query_int(text, &value);
-		if (!given || length >= size)
+	for (size_t i = 0; i < PA_COUNT(parameters); i++) {
+		if (!pa_query_get(query, parameters[i].name, value, sizeof(value)) ||
+			!(parameters[i].word ? is_word_parameter(value) :
+					       is_number_parameter(value)) ||
+			length >= size)
 			continue;
-		length += (size_t)snprintf(location + length, size - length, "%c%s=%lld", mark,
-			names[i], (long long)value);
+		length += (size_t)snprintf(location + length, size - length, "%c%s=%s", mark,
+			parameters[i].name, value);
 		mark = '&';
 	}
 }

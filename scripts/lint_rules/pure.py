@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
 """proto/ is pure: a snapshot and a symbolizer in, bytes out.
 
-What its objects leave undefined: of libc memory, texts and sorting; of the libraries zlib and
-nanopb; of ours memory, tables that never change once they are there, and the symbolizer. No file,
-no /proc, no process or thread id, no clock, no state of the agent.
+What its objects leave undefined: of libc memory, texts, sorting and dates in UTC; of the libraries
+zlib and nanopb; of ours memory, tables that never change once they are there, and the symbolizer.
+No file, no /proc, no process or thread id, no clock, no state of the agent.
 """
 import re
 
@@ -11,8 +11,9 @@ from lint_rules.common import B, complain, output, sources
 
 SELF = "scripts/lint_rules/pure.py"
 ALLOWED = re.compile("|".join((
-    r"(__)?(mem(cpy|set|move|cmp|chr)|str(n?len|n?cmp|chr))(_chk)?",
-    r"__v?snprintf_chk|v?snprintf|qsort(_r)?|malloc|calloc|realloc|free|explicit_bzero|abort",
+    r"(__)?(mem(cpy|set|move|cmp|chr)|str(n?len|n?cmp|r?chr|c?spn))(_chk)?",
+    r"__v?snprintf_chk|v?snprintf|gmtime_r|qsort(_r)?",
+    r"malloc|calloc|realloc|free|explicit_bzero|abort",
     r"__stack_chk_fail|_GLOBAL_OFFSET_TABLE_|__(asan|ubsan|tsan)_\w+",
     r"(de|in)flate\w*|pb_\w+|perftools_profiles_\w+",
     r"pa_(map|unmap)|pa_(arena|pair_map|utf8)_\w+",

@@ -97,6 +97,7 @@ METHODS = "GET and HEAD everywhere, POST only on symbol; else 405, Allow, and Go
 REDIRECTS = "/debug/pprof and unclean paths are 301, which Go answered up to 1.21"
 VERSIONS = "Go's own versions differ; the agent does as one of them"
 THREADS = "each thread's name and number are labels besides those of the program"
+FORMATS = "a profile can be read with curl alone, and drawn without pprof"
 THREADCREATE = "threadcreate has the real creators, Go has no stacks there"
 
 DECISIONS = [
@@ -233,6 +234,19 @@ DECISIONS = [
     Decision(THREADS, "row P9, design", [r"P8 .*"],
              {"labels": (["k2", "worker"], ["k2", "thread", "tid", "worker"]),
               "labels are texts": (True, False)}),
+    Decision(FORMATS, "find.md, section 2", [r"Q2 GET .*"],
+             {"Content-Type": ("application/octet-stream", TEXT),
+              "Content-Disposition": (re.compile(r'attachment; filename="(heap|goroutine)"'), None),
+              "body": ("<gzip>", re.compile(
+                  r"File: \w+\n(?s:.*)\nType: inuse_space\n(?s:.*) cum%\n(?s:.*)|(.+ \d+\n)+"))}),
+    Decision("what a parameter of the agent's own cannot mean is refused, as Go refuses seconds",
+             "find.md, section 2", [r"Q3 GET .*"],
+             {"status": (200, 400), "X-Go-Pprof": (None, "1"),
+              "Content-Type": (OneOf("application/octet-stream", TEXT), TEXT),
+              "Content-Disposition": (OneOf('attachment; filename="heap"', None), None),
+              "body": (OneOf("<gzip>", "<heap text>"),
+                       OneOf("unknown format: there are pprof, folded and top\n",
+                             "format and debug params are incompatible\n"))}),
     Decision("a delta of allocs opens on alloc_space, as allocs itself; Go's Merge forgets it",
              "row L1", [r"(D1|D6) GET allocs.*"], {"proto.default": ("", "alloc_space")}),
     Decision("the reader of a body tells its end together with its last bytes, so that a full "

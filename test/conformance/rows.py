@@ -168,6 +168,17 @@ def named():
         yield Row("B1" if name == "block" else "X1", name, lane="quiet")
 
 
+def formats():
+    """Parameters that Go ignores."""
+    for query in ("?format=pprof&n=3&type=alloc_space&thread=name", "?format="):
+        yield Row("Q1", "heap" + query)
+    yield Row("Q2", "heap?format=top")
+    yield Row("Q2", "goroutine?format=folded")
+    yield Row("Q3", "heap?format=svg")
+    yield Row("Q3", "heap?format=top&debug=1")
+    yield Row("Q4", "goroutine?thread=off")
+
+
 def custom():
     for query in ("", "?debug=1", "?debug=2", "?debug=-1", "?gc=1"):
         yield Row("R7" if not query else "U1", CUSTOM + query, lane="custom")
@@ -179,5 +190,5 @@ def custom():
     yield Row("R6", CUSTOM + "/", lane="custom")
 
 
-ROWS = [row for part in (routing, methods, protocol, pages, timed, named, custom)
+ROWS = [row for part in (routing, methods, protocol, pages, timed, named, formats, custom)
         for row in part()]

@@ -349,14 +349,14 @@ def test_threads_that_do_not_answer_count_at_a_place_of_their_own(start):
 
 
 @pytest.mark.alone
-def test_folded_stacks_are_microseconds(parked):
-    answer = parked.get("/debug/fgprof?seconds=1&format=folded")
+def test_folded_stacks_are_nanoseconds(parked):
+    answer = parked.get("/debug/fgprof?seconds=1&format=folded&thread=off")
     assert answer.status == 200
     assert answer.headers["Content-Type"] == "text/plain; charset=utf-8"
     rows = [line.rsplit(" ", 1) for line in answer.text.splitlines()]
-    sleep = [int(us) for stack, us in rows if ";park_nanosleep;" in stack]
-    assert len(sleep) == 1 and 900_000 < sleep[0] < 5_000_000
-    running = sum(int(us) for stack, us in rows if ";park_running" in stack)
+    sleep = [int(ns) for stack, ns in rows if ";park_nanosleep;" in stack]
+    assert len(sleep) == 1 and 900_000_000 < sleep[0] < 5_000_000_000
+    running = sum(int(ns) for stack, ns in rows if ";park_running" in stack)
     assert abs(running - sleep[0]) <= 0.1 * sleep[0]
     main = next(stack for stack, _ in rows if ";main;" in stack)
     assert main.startswith("_start;")

@@ -91,6 +91,8 @@ def test_other_parameters_reach_the_process(family):
                   f"pid={child}&format=json&pid=1"):
         answer = family.get(f"/agent?{query}")
         assert f'"pid":{child},' in answer.text
+    top = family.get(f"/heap?pid={child}&format=top&type=alloc_space")
+    assert "\nType: alloc_space\n" in top.text
 
 
 # ------------------------------------------------------------------ who is asked

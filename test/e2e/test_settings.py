@@ -37,6 +37,7 @@ BAD = [
     ("BUFFER", "32k", "must be a power of two, 64k-1G; using 4M"),
     ("SIGNAL", "KILL", "must be a catchable signal; using SIGRTMAX-3"),
     ("SYMBOLS", "all", "must be lines, names or none; using lines"),
+    ("THREAD_LABEL", "tid", "must be name, pool or off; using name"),
     ("CHILDREN", "maybe", "must be on or off; using on"),
     ("LOG", "loud", "must be off, error or info; using error"),
 ]

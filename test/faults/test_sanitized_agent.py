@@ -39,7 +39,8 @@ SEEDS = [
     *(head(f"GET {PREFIX}/{name}?{query} HTTP/1.1") for name in
       ("heap", "allocs", "block", "mutex", "goroutine", "threadcreate", "profile", "agent",
        "delta_heap", "delta_block", "symbol", "cmdline")
-      for query in ("debug=1", "seconds=1", "debug=0&gc=1", "format=json")),
+      for query in ("debug=1", "seconds=1", "debug=0&gc=1", "format=json",
+                    "format=top&n=0", "format=folded&thread=pool")),
     head("GET /debug/fgprof?seconds=1&format=folded HTTP/1.1"),
     head("GET /pprof/heap HTTP/1.0", "Authorization: Bearer abc", "User-Agent: x"),
     head(f"POST {PREFIX}/symbol HTTP/1.1", "Content-Length: 11") + b"0x1234+0x56",

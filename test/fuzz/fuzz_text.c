@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Feeds the encoders (proto/, agent/base/utf8.c, serve/folded.c) with strings of any bytes: names
+ * Feeds the encoders (proto/, agent/base/utf8.c) with strings of any bytes: names
  * of functions, files, modules, threads, labels, comments; and with any numbers. May not happen: an
  * encoder that fails; a profile that does not unpack or parse, or has a string that is no UTF-8 or
  * too long; a text with bytes that are not UTF-8 or control anything but lines and columns.
@@ -13,20 +13,27 @@
 
 #include "agent/base/utf8.h"
 #include "agent/symbols/symbols_names.h"
-#include "agent/serve/folded.h"
+#include "proto/folded.h"
 #include "proto/text.h"
+#include "proto/top.h"
 
 enum { MODULES = 2, FUNCTIONS = 3, LOCS = 4, SAMPLES = 4, LABELS = 3, COMMENTS = 2 };
 enum { STRING = 6, TEXT_LIMIT_BYTES = 65535 };
 
 /* One of each text, and one without; four values are the most that there are. */
+#define VALUES \
+	.values = { { "a", "count" }, { "b", "nanoseconds" }, { "c", "bytes" }, { "d", "e" } }
 static const struct pa_profile_ops kinds[] = {
-	{ .name = "profile", .value_count = 2, .values = { { "a", "b" }, { "c", "d" } } },
-	{ .name = "heap", .value_count = 4, .scaled = true, .text = PA_PROFILE_OPS_TEXT_HEAP },
-	{ .name = "block", .value_count = 2, .text = PA_PROFILE_OPS_TEXT_BLOCK },
-	{ .name = "mutex", .value_count = 2, .text = PA_PROFILE_OPS_TEXT_MUTEX },
-	{ .name = "threadcreate", .value_count = 1, .text = PA_PROFILE_OPS_TEXT_COUNT },
-	{ .name = "goroutine", .value_count = 1, .text = PA_PROFILE_OPS_TEXT_THREADS },
+	{ .name = "profile", .value_count = 2, VALUES },
+	{ .name = "heap",
+		.value_count = 4,
+		VALUES,
+		.scaled = true,
+		.text = PA_PROFILE_OPS_TEXT_HEAP },
+	{ .name = "block", .value_count = 2, VALUES, .text = PA_PROFILE_OPS_TEXT_BLOCK },
+	{ .name = "mutex", .value_count = 2, VALUES, .text = PA_PROFILE_OPS_TEXT_MUTEX },
+	{ .name = "threadcreate", .value_count = 1, VALUES, .text = PA_PROFILE_OPS_TEXT_COUNT },
+	{ .name = "goroutine", .value_count = 1, VALUES, .text = PA_PROFILE_OPS_TEXT_THREADS },
 };
 
 static struct {
@@ -186,11 +193,12 @@ static void check_forms(const struct pa_snapshot *snapshot)
 		must(pa_text_profile(snapshot, debug, &sink) == 0);
 		check_utf8(out.bytes, out.count, true);
 	}
-	if (snapshot->kind->value_count < 2)
-		return;
-	out.count = 0;
-	must(pa_folded_write(snapshot, &sink) == 0);
-	check_utf8(out.bytes, out.count, true);
+	for (uint32_t value = 0; value < snapshot->kind->value_count; value++) {
+		out.count = 0;
+		must(pa_folded_write(snapshot, value, &sink) == 0);
+		must(pa_top_write(snapshot, value, (uint32_t)snapshot->time_ns % 4, &sink) == 0);
+		check_utf8(out.bytes, out.count, true);
+	}
 }
 
 /* ---- what goes in ---- */

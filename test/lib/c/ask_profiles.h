@@ -82,6 +82,16 @@ static void is_binary(const char *disposition, const char *body)
 	assert_string_equal(http.bytes, body);
 }
 
+static inline void is_text(const char *body)
+{
+	assert_true(http.ended);
+	assert_int_equal(http.head.status, 200);
+	assert_string_equal(http.head.type, "text/plain; charset=utf-8");
+	assert_string_equal(http.disposition, "");
+	assert_false(http.head.pprof_error);
+	assert_string_equal(http.bytes, body);
+}
+
 static void is_error(int status, const char *body)
 {
 	assert_true(http.ended);

@@ -35,12 +35,15 @@ void fake_forget_watches(void)
 	}
 }
 
-#define FAKE_KIND(NAME, ...)                                               \
-	const struct pa_profile_ops pa_##NAME##_profile = { .name = #NAME, \
-		.description = #NAME,                                      \
-		.value_count = 4,                                          \
-		.watch = fake_watch,                                       \
-		__VA_ARGS__ };
+#define FAKE_VALUES                                                               \
+	.value_count = 4,                                                         \
+	.values = { { "one", "count" }, { "two", "count" }, { "three", "count" }, \
+		{ "four", "count" } }
+
+#define FAKE_KIND(NAME, ...)                                                                       \
+	const struct pa_profile_ops pa_##NAME##_profile = {                                        \
+		.name = #NAME, .description = #NAME, FAKE_VALUES, .watch = fake_watch, __VA_ARGS__ \
+	};
 
 FAKE_KIND(allocs, .named = true, .has_seconds = true, .text = PA_PROFILE_OPS_TEXT_HEAP)
 FAKE_KIND(block, .named = true, .has_seconds = true, .has_delta_clients = true,
@@ -53,7 +56,7 @@ FAKE_KIND(mutex, .named = true, .has_seconds = true, .has_delta_clients = true,
 FAKE_KIND(threadcreate, .named = true, .has_seconds = true, .text = PA_PROFILE_OPS_TEXT_COUNT)
 
 const struct pa_profile_ops pa_cpu_profile = {
-	.name = "profile", .description = "profile", .value_count = 4
+	.name = "profile", .description = "profile", FAKE_VALUES
 };
 
 static const struct pa_profile_ops *fake_custom_member(uint32_t id)

@@ -20,7 +20,9 @@
 #include "agent/symbols/symbols.h"
 #include "agent/profile/trace_queue.h"
 #include "agent/serve/render_thread.h"
+#include "proto/folded.h"
 #include "proto/text.h"
+#include "proto/top.h"
 #include "test/lib/c/fake_kinds.h"
 #include "test/lib/c/fake_symbols.h"
 
@@ -52,6 +54,8 @@ static struct {
 	int synced;
 	int watched;       /* snapshots that were taken while their kind was watched */
 	int64_t debug;     /* of the last text */
+	uint32_t value;    /* of the last folded stacks or top, */
+	uint32_t rows;     /* and how many */
 	int64_t in_use;    /* third value of the next snapshots */
 	size_t seen_count; /* samples that were encoded last, and the values of the first */
 	int64_t seen[PA_PROFILE_OPS_VALUES];
@@ -277,6 +281,20 @@ int pa_text_profile(const struct pa_snapshot *snapshot, int64_t debug, const str
 	return fake_write("text", snapshot, sink);
 }
 
+int pa_folded_write(const struct pa_snapshot *snapshot, uint32_t value, const struct pa_sink *sink)
+{
+	fake.value = value;
+	return fake_write("folded", snapshot, sink);
+}
+
+int pa_top_write(const struct pa_snapshot *snapshot, uint32_t value, uint32_t rows,
+	const struct pa_sink *sink)
+{
+	fake.value = value;
+	fake.rows = rows;
+	return fake_write("top", snapshot, sink);
+}
+
 void pa_symbols_end_request(void)
 {
 	fake.rests++;
@@ -335,6 +353,7 @@ static const struct pa_profile_ops *fake_custom_kind(uint32_t id)
 	kinds[id].name = fake.customs[id].name;
 	kinds[id].description = "";
 	kinds[id].value_count = 1;
+	kinds[id].values[0].type = fake.customs[id].name;
 	kinds[id].text = PA_PROFILE_OPS_TEXT_COUNT;
 	kinds[id].named = true;
 	kinds[id].id = id;
@@ -397,6 +416,7 @@ static void fake_reset(void)
 	fake.taken = fake.memory_reads = fake.cpu_running = fake.rests = 0;
 	fake.cpu_shared = fake.cpu_shared_error = 0;
 	fake.settings.cpu_shared = false;
+	fake.settings.thread_label = PA_ENV_THREAD_LABEL_NAME;
 	fake.dumps = fake.details = fake.watched = fake.synced = 0;
 	fake.debug = fake.in_use = 0;
 	fake_forget_watches();

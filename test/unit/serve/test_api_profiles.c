@@ -20,7 +20,9 @@
 #include "agent/serve/render_thread.h"
 #include "agent/serve/api_profiles.h"
 #include "agent/serve/delta_endpoint.h"
+#include "proto/folded.h"
 #include "proto/text.h"
+#include "proto/top.h"
 #include "test/lib/c/fake_kinds.h"
 
 static struct pa_settings settings = { .cpu_hz = 100 };
@@ -103,6 +105,20 @@ int pa_encode_profile(const struct pa_snapshot *snapshot, const struct pa_sink *
 {
 	(void)snapshot;
 	return write_much(sink, 'p');
+}
+
+int pa_folded_write(const struct pa_snapshot *snapshot, uint32_t value, const struct pa_sink *sink)
+{
+	(void)snapshot;
+	(void)value;
+	return write_much(sink, 'f');
+}
+
+int pa_top_write(const struct pa_snapshot *snapshot, uint32_t value, uint32_t rows,
+	const struct pa_sink *sink)
+{
+	(void)rows;
+	return pa_folded_write(snapshot, value, sink);
 }
 
 void pa_symbols_resolve_name_unnamed(bool on)

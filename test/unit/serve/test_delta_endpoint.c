@@ -160,7 +160,7 @@ static void a_kind_is_watched_sampled_while_a_client_is_known(void **unused)
 	assert_int_equal(pa_delta_endpoint_idle(), -1);
 }
 
-static void parameters_are_ignored(void **unused)
+static void parameters_of_go_are_ignored(void **unused)
 {
 	(void)unused;
 	ask_with("heap", "a", PA_REQUEST_METHOD_GET, "debug=1&seconds=5&gc=1");
@@ -169,6 +169,23 @@ static void parameters_are_ignored(void **unused)
 	assert_int_equal(http.waited_ns, 0);
 	ask_with("heap", "a", PA_REQUEST_METHOD_GET, "seconds=x");
 	gives("proto heap 1 duration 0\n");
+}
+
+static void formats_are_texts(void **unused)
+{
+	(void)unused;
+	ask_with("heap", "a", PA_REQUEST_METHOD_GET, "format=top&type=two&n=0");
+	assert_int_equal(http.head.status, 200);
+	assert_string_equal(http.head.type, "text/plain; charset=utf-8");
+	assert_string_equal(http.disposition, "");
+	assert_string_equal(http.bytes, "top heap 1 duration 0\n");
+	assert_int_equal(fake.value, 1);
+	assert_int_equal(fake.rows, 0);
+	ask_with("heap", "a", PA_REQUEST_METHOD_HEAD, "format=folded");
+	assert_string_equal(http.head.type, "text/plain; charset=utf-8");
+	ask_with("heap", "a", PA_REQUEST_METHOD_GET, "format=x");
+	fails_with(400, "unknown format: there are pprof, folded and top\n");
+	assert_int_equal(fake.taken, 1);
 }
 
 static void head_changes_nothing(void **unused)
@@ -244,7 +261,8 @@ int main(void)
 		TEST(what_is_in_use_is_no_difference),
 		TEST(contention_without_change_has_no_samples),
 		TEST(a_kind_is_watched_sampled_while_a_client_is_known),
-		TEST(parameters_are_ignored),
+		TEST(parameters_of_go_are_ignored),
+		TEST(formats_are_texts),
 		TEST(head_changes_nothing),
 		TEST(what_was_not_written_comes_again),
 		TEST(crowds_are_turned_away),

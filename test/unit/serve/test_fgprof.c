@@ -108,14 +108,21 @@ static void thirty_seconds_are_the_default(void **unused)
 	assert_int_equal(waited_ns, 30 * PA_NS_PER_S);
 }
 
-static void folded_is_text(void **unused)
+static void folded_and_top_are_texts(void **unused)
 {
 	(void)unused;
 	ask("format=folded&seconds=1");
 	assert_int_equal(http.head.status, 200);
 	assert_string_equal(http.head.type, "text/plain; charset=utf-8");
 	assert_string_equal(http.disposition, "");
-	assert_string_equal(http.bytes, "app::hot<int>() 1000000\n");
+	char body[64];
+	snprintf(body, sizeof(body), "folded fgprof %d duration 1000000000\n", fake.dumps);
+	assert_string_equal(http.bytes, body);
+	assert_int_equal(fake.value, 1);
+	ask("format=top&seconds=1&type=samples&n=3");
+	assert_string_equal(http.head.type, "text/plain; charset=utf-8");
+	assert_int_equal(fake.value, 0);
+	assert_int_equal(fake.rows, 3);
 }
 
 static void bad_parameters_are_400(void **unused)
@@ -127,7 +134,7 @@ static void bad_parameters_are_400(void **unused)
 		is_error(400, "bad seconds: must be a positive integer\n");
 	}
 	ask("seconds=1&format=svg");
-	is_error(400, "unknown format: there are pprof and folded\n");
+	is_error(400, "unknown format: there are pprof, folded and top\n");
 	assert_int_equal(waits, 0);
 	assert_int_equal(fake.dumps, 0);
 }
@@ -243,7 +250,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		TEST(the_dump_is_called_at_99_hertz_and_at_the_end),
 		TEST(thirty_seconds_are_the_default),
-		TEST(folded_is_text),
+		TEST(folded_and_top_are_texts),
 		TEST(bad_parameters_are_400),
 		TEST(a_client_that_leaves_ends_it),
 		TEST(a_second_one_is_refused),

@@ -45,6 +45,45 @@ static void gc_zero_does_nothing(void **unused)
 	is_binary("attachment; filename=\"heap\"", "proto heap 1 duration 0\n");
 }
 
+static void formats_are_texts(void **unused)
+{
+	(void)unused;
+	named("heap", "format=folded&type=two&gc=1");
+	is_text("folded heap 2 duration 0\n");
+	assert_int_equal(fake.value, 1);
+	again();
+	named("heap", "format=top&n=3&debug=0");
+	is_text("top heap 1 duration 0\n");
+	assert_int_equal(fake.value, 3);
+	assert_int_equal(fake.rows, 3);
+	again();
+	named("heap", "format=top&seconds=2");
+	is_text("top heap 1 duration 1000000000\n");
+	assert_int_equal(fake.rows, 40);
+	again();
+	cpu("format=folded&seconds=1&debug=x");
+	is_text("folded profile 1 duration 0\n");
+	again();
+	named("heap", "format=pprof&debug=1");
+	is_text("text heap 1 duration 0\n");
+}
+
+static void a_bad_form_is_400_before_anything_is_done(void **unused)
+{
+	(void)unused;
+	named("heap", "format=top&debug=1");
+	is_error(400, "format and debug params are incompatible\n");
+	again();
+	named("heap", "format=svg&seconds=x");
+	is_error(400, "unknown format: there are pprof, folded and top\n");
+	again();
+	fake.cpu_rate_hz = 0;
+	cpu("format=svg");
+	is_error(400, "unknown format: there are pprof, folded and top\n");
+	assert_int_equal(fake.cpu_rate_hz, 0);
+	assert_int_equal(fake.taken, 0);
+}
+
 static void delta_subtracts_two_snapshots(void **unused)
 {
 	(void)unused;
@@ -373,6 +412,8 @@ int main(void)
 		TEST(empty_seconds_is_a_snapshot),
 		TEST(gc_drains_before_the_snapshot),
 		TEST(gc_zero_does_nothing),
+		TEST(formats_are_texts),
+		TEST(a_bad_form_is_400_before_anything_is_done),
 		TEST(delta_subtracts_two_snapshots),
 		TEST(delta_ignores_gc),
 		TEST(delta_takes_signs_and_zeros),

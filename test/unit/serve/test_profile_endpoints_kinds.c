@@ -5,16 +5,6 @@
 static const char *const names[] = { "allocs", "block", "goroutine", "heap", "mutex",
 	"threadcreate" };
 
-static void is_text(const char *body)
-{
-	assert_true(http.ended);
-	assert_int_equal(http.head.status, 200);
-	assert_string_equal(http.head.type, "text/plain; charset=utf-8");
-	assert_string_equal(http.disposition, "");
-	assert_false(http.head.pprof_error);
-	assert_string_equal(http.bytes, body);
-}
-
 static const char *line(const char *form, const char *name, long long duration_ns)
 {
 	static char text[128];

@@ -230,12 +230,18 @@ static void unclean_paths_move_to_clean_ones(void **unused)
 	assert_int_equal(get("/debug/pprof//nosuch"), 404);
 }
 
-static void only_numbers_of_the_query_move_along(void **unused)
+static void only_numbers_and_words_of_the_query_move_along(void **unused)
 {
 	(void)unused;
 	moves_to("/debug/pprof//heap?debug=1", "/debug/pprof/heap?debug=1");
 	moves_to("/debug/pprof//heap?x=y&seconds=%2B05&gc=1", "/debug/pprof/heap?gc=1&seconds=5");
 	moves_to("/debug/pprof//heap?debug=1%0d%0aX:y", "/debug/pprof/heap");
+	moves_to("/debug/pprof//heap?type=inuse_space&thread=off&n=%2B7&format=top",
+		"/debug/pprof/heap?format=top&n=7&thread=off&type=inuse_space");
+	moves_to("/debug/pprof//heap?format=top%0d%0aX:y&type=&thread=Off&n=x",
+		"/debug/pprof/heap");
+	moves_to("/debug/pprof//heap?format=abcdefghijklmnop&type=abcdefghijklmno",
+		"/debug/pprof/heap?type=abcdefghijklmno");
 	moves_to("/debug/pprof//heap?debug=9223372036854775807&gc=-9223372036854775808&"
 		 "seconds=9223372036854775807",
 		"/debug/pprof/heap?debug=9223372036854775807&gc=-9223372036854775808&"
@@ -389,7 +395,7 @@ int main(void)
 		TEST(paths_of_gperftools_are_answered_like_ours),
 		TEST(unknown_paths_are_unknown_profiles),
 		TEST(unclean_paths_move_to_clean_ones),
-		TEST(only_numbers_of_the_query_move_along),
+		TEST(only_numbers_and_words_of_the_query_move_along),
 		TEST(trees_are_of_protos_only),
 		TEST(paths_without_trees_ignore_the_parameter),
 		TEST(bad_escapes_are_400),
