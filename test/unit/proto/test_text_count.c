@@ -141,7 +141,7 @@ static void thread_without_an_answer_is_counted(void **unused)
 	print(&goroutine_kind, samples, 2);
 	assert_string_equal(out.text,
 		"goroutine profile: total 2\n"
-		"2 @ 0x4\n#\t0x4\t[no answer]+0x0\t:0\n\n");
+		"2 @ 0x5\n#\t0x5\t[no answer]+0x0\t:0\n\n");
 }
 
 static void creations_are_values_and_not_samples(void **unused)
