@@ -376,6 +376,7 @@ static void fill_bridge(void)
 	bridge->frames = pa_record.frames;
 	bridge->copy_sizes = &pa_record.copy_sizes;
 	bridge->counters = &pa_record.counters;
+	bridge->held_files = &pa_record.held_files;
 	bridge->spawn = pa_agent_thread;
 	bridge->thread_create = pa_agent_thread_joinable;
 	bridge->tick_start = pa_tick_start;

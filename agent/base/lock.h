@@ -28,6 +28,7 @@ enum pa_lock_rank {
 	PA_LOCK_HOOKS, /* profile/allocator_hooks.c: hooks of an allocator, one change at a time */
 	PA_LOCK_ALLOCATORS, /* profile/allocators.c: looking for allocators */
 	PA_LOCK_TABLES,     /* profile/: all tables of the collector; the fork handlers take it */
+	PA_LOCK_FILES,      /* modules/held_files.c: files of libraries kept open */
 	PA_LOCK_CPU,        /* profile/cpu.c: which profiles want ticks */
 	PA_LOCK_CONFIG,     /* record/tick.c: start and stop of CPU ticks */
 	PA_LOCK_SIGNAL,     /* record/signal.c: the signal's disposition */

@@ -42,7 +42,12 @@ struct pa_module {
 	uint64_t device, inode; /* of the file as mapped; 0 for none */
 	int64_t file_time_ns;   /* its modification time if it has no build-id; 0: not known */
 	uint8_t build_id[PA_BUILD_ID_BYTES];
-	uint32_t build_id_bytes;    /* 0: none */
+	uint32_t build_id_bytes; /* 0: none */
+	bool sampled;            /* a location is in it; written by the collector under
+				     * PA_LOCK_TABLES */
+	PA_ATOMIC(bool) over;    /* dead, and no more locations come; release / acquire */
+	uint8_t naming;          /* of symbols_unloaded.c; guard: only the render thread uses it */
+	uint32_t held;           /* of held_files.c; guard: PA_LOCK_FILES */
 	struct pa_symbols *symbols; /* owned by symbols.c; guard: only the render thread uses it */
 };
 

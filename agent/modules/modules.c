@@ -6,6 +6,7 @@
 #include "../base/arena.h"
 #include "../base/clock.h"
 #include "../core/core.h"
+#include "held_files.h"
 
 #define FIRST_KNOWN 512
 
@@ -24,14 +25,16 @@ static struct {
 	struct known *known; /* all modules that are not forgotten */
 	uint32_t count, capacity;
 	uint32_t taken;       /* modules up to this id are, or were, in known */
+	uint32_t at_start;    /* modules up to this id were found by the first refresh */
 	uint32_t dying;       /* number of dying ones in known */
 	uint64_t dying_until; /* position in the ring */
 	int64_t refreshed_ns; /* start of the last successful refresh */
 	int64_t event_ns;     /* timestamp of the current event */
 	int64_t budget_ns;    /* remaining budget at budget_at_ns */
 	int64_t budget_at_ns;
-	bool announced; /* a dlopen has begun, and no refresh has followed */
-	bool again;     /* a refresh failed, or was over budget */
+	bool announced;              /* a dlopen has begun, and no refresh has followed */
+	bool again;                  /* a refresh failed, or was over budget */
+	PA_ATOMIC(uint32_t) unloads; /* modules with locations that are over; release / acquire */
 } state;
 
 static bool has_pc(const struct pa_module *module, uintptr_t pc)
@@ -61,6 +64,15 @@ static bool has_known_room(void)
 	return true;
 }
 
+/* No more locations come for a dead module. */
+static void end_module(struct pa_module *module)
+{
+	state.listener->forgotten(module);
+	pa_store_release(&module->over, true);
+	if (module->sampled || module->held)
+		pa_add_acq_rel(&state.unloads, 1);
+}
+
 /* Without memory a later refresh takes them over; some may be dead by then, also in a forked child
  * that starts from scratch. */
 static bool take_new(void)
@@ -69,7 +81,7 @@ static bool take_new(void)
 	while (state.taken < pa_maps_count() && has_known_room()) {
 		struct pa_module *module = pa_maps_get(++state.taken);
 		if (module->dead)
-			state.listener->forgotten(module);
+			end_module(module);
 		else
 			state.known[state.count++] = (struct known){ module, 0 };
 	}
@@ -124,7 +136,7 @@ static void refresh_on_budget(void)
 /* Moves the last one to known[i]. */
 static void forget_known(uint32_t i)
 {
-	state.listener->forgotten(state.known[i].module);
+	end_module(state.known[i].module);
 	state.known[i] = state.known[--state.count];
 	state.dying--;
 }
@@ -165,6 +177,20 @@ void pa_modules_init(const struct pa_modules_listener *listener)
 	state.budget_ns = REFRESH_MAX_NS;
 	state.budget_at_ns = pa_clock_mono_ns();
 	refresh_maps();
+	state.at_start = state.taken;
+}
+
+void pa_modules_sampled(struct pa_module *module)
+{
+	if (module->sampled)
+		return;
+	module->sampled = true;
+	pa_held_files_hold(module, module->id <= state.at_start);
+}
+
+uint32_t pa_modules_unloads(void)
+{
+	return pa_load_acquire(&state.unloads);
 }
 
 struct pa_module *pa_modules_find(uintptr_t pc)
@@ -205,8 +231,19 @@ void pa_modules_changed(int64_t time_ns)
 	forget_dying(true);
 }
 
+/* Deleted files are found by the modules that are mapped. */
+static void settle_announced(void)
+{
+	int64_t now_ns = pa_clock_mono_ns();
+	if (!pa_held_files_expire(now_ns, false))
+		return;
+	refresh_maps();
+	pa_held_files_expire(now_ns, true);
+}
+
 void pa_modules_batch(void)
 {
+	settle_announced();
 	if (state.again && may_refresh())
 		refresh_on_budget();
 	if (state.dying && pa_ring_passed(pa_core_bridge->ring, state.dying_until))

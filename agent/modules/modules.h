@@ -38,10 +38,16 @@ PA_AGENT void pa_modules_event(int64_t time_ns);
  */
 PA_AGENT struct pa_module *pa_modules_find(uintptr_t pc);
 
+/* A location is in the module: its names will be wanted. */
+PA_AGENT void pa_modules_sampled(struct pa_module *module);
+
+/* Number of modules with locations that are over, so far. Any of the agent's threads, no lock. */
+PA_AGENT uint32_t pa_modules_unloads(void);
+
 /* Processes a PA_EVENT_MODULES with that timestamp. */
 PA_AGENT void pa_modules_changed(int64_t time_ns);
 
-/* At the start of each batch of events. */
+/* At the start of each batch of events, and when the ring is empty. */
 PA_AGENT void pa_modules_batch(void);
 
 /* In a forked child whose tables may be inconsistent. */

@@ -15,6 +15,7 @@
 #include "heap.h"
 #include "jit_code.h"
 #include "last_thread.h"
+#include "../modules/held_files.h"
 #include "../modules/modules.h"
 #include "mailbox.h"
 #include "profile_list.h"
@@ -23,6 +24,7 @@
 #include "tables_lock.h"
 #include "trace_queue.h"
 #include "../symbols/symbols_section.h"
+#include "../symbols/symbols_unloaded.h"
 #include "../unwind/unwind.h"
 
 #define STACK_TABLE_BYTES ((size_t)10 << 20)
@@ -212,6 +214,15 @@ static void handle_for_profiles(const struct pa_event *event)
 		pa_trace_queue_tick(event, stack);
 }
 
+static void handle_modules(const struct pa_event *event)
+{
+	const char *path = (const char *)pa_event_pcs(event);
+	size_t bytes = event->depth * sizeof(uintptr_t);
+	if (bytes && strnlen(path, bytes) < bytes)
+		pa_held_files_announce(path, event->time_ns);
+	pa_modules_changed(event->time_ns);
+}
+
 /* Events about threads: those of our threads and of the parent are ignored. */
 static bool is_to_be_shown(const struct pa_event *event)
 {
@@ -225,7 +236,7 @@ static void handle_event(const struct pa_event *event)
 	PA_ASSERT(event == &record_copy.event);
 	pa_modules_event(event->time_ns);
 	if (event->kind == PA_EVENT_MODULES)
-		pa_modules_changed(event->time_ns);
+		handle_modules(event);
 	else if (!is_to_be_shown(event))
 		return;
 	else if (event->kind == PA_EVENT_TRACE)
@@ -287,6 +298,8 @@ static bool drain_batch(void)
 	for (int i = 0; i < BATCH_EVENTS && more; i++)
 		if (more = drain_one(), pa_clock_mono_ns() >= end_ns)
 			break;
+	if (!more)
+		pa_modules_batch();
 	/* Events still in the ring are older than now, and must come first. */
 	if (!more && pa_trace_queue_is_on())
 		pa_trace_queue_heap(pa_clock_mono_ns(), pa_heap_stats().live_estimate_bytes);
@@ -313,6 +326,7 @@ void pa_collector_run(void)
 			pa_jit_code_look();
 		}
 		pa_last_thread_look();
+		pa_symbols_unloaded_look();
 		pa_ring_wait_data(pa_core_bridge->ring,
 			sleep_ns(pa_mailbox_answer(pa_requests_perform)));
 	}

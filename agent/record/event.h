@@ -22,7 +22,9 @@ enum pa_event_kind {
 	PA_EVENT_REVIVE,  /* object: the free just recorded did not happen (realloc failed) */
 	PA_EVENT_CPU,     /* value[0] = ticks that it represents (1 + overruns), name = thread
 			   * name */
-	PA_EVENT_MODULES, /* dlopen begins, or dlclose has unloaded an object */
+	PA_EVENT_MODULES, /* dlopen begins, or dlclose has unloaded an object; in place of the pcs
+			   * the path of the file that is opened, NUL-padded, if it may go away
+			   * soon */
 	PA_EVENT_BLOCK,   /* end of a wait: value[0] = ns, contentions = number of waits it
 			   * represents (both scaled up when sampled), object = what was waited
 			   * for */

@@ -371,9 +371,8 @@ PA_INLINE bool is_done(const struct pa_ring *ring, uint64_t position)
 	return done >= position || done == pa_load_acquire(&ring->tail);
 }
 
-bool pa_ring_wait_done(struct pa_ring *ring, int64_t timeout_ns)
+bool pa_ring_wait_done(struct pa_ring *ring, uint64_t position, int64_t timeout_ns)
 {
-	uint64_t position = pa_load_acquire(&ring->tail);
 	if (is_done(ring, position))
 		return true;
 	int64_t until_ns = pa_clock_mono_ns() + timeout_ns;

@@ -83,10 +83,10 @@ PA_AGENT bool pa_ring_passed(const struct pa_ring *ring, uint64_t position);
 PA_AGENT void pa_ring_done(struct pa_ring *ring);
 
 /*
- * Waits until all that was reserved before the call is processed, timeout_ns at most; returns at
+ * Waits until all before that position of pa_ring_tail is processed, timeout_ns at most; returns at
  * once without a live reader. True when it is. Not in a signal handler.
  */
-PA_APP bool pa_ring_wait_done(struct pa_ring *ring, int64_t timeout_ns);
+PA_APP bool pa_ring_wait_done(struct pa_ring *ring, uint64_t position, int64_t timeout_ns);
 
 /* alive: the reader runs or is certain to start (writers may wait for it); else it has ended. */
 PA_APP void pa_ring_reader(struct pa_ring *ring, bool alive);

@@ -40,6 +40,8 @@ struct pa_record {
 	struct pa_frame_cache *frames;
 	struct pa_counters counters;
 	struct pa_copy_size_pair copy_sizes;
+	PA_ATOMIC(uint32_t) held_files; /* libraries whose unloading the collector should learn of
+					 * soon; written by the core, relaxed */
 	uint64_t heap_rate_bytes;
 	uint32_t stack_depth; /* maximum number of pcs per event */
 	int signal;           /* number of the agent's signal */

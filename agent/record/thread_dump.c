@@ -293,7 +293,8 @@ int pa_thread_dump_call(struct pa_thread_dump *dump)
 		pa_store_release(&state.generation, dump->generation);
 		signal_threads(dump, PA_THREAD_DUMP_LISTED);
 		for (int turn = 0; turn < ROUNDS_MAX && count_full(dump); turn++) {
-			pa_ring_wait_done(pa_record.ring, PA_THREAD_DUMP_TIMEOUT_NS);
+			pa_ring_wait_done(pa_record.ring, pa_ring_tail(pa_record.ring),
+				PA_THREAD_DUMP_TIMEOUT_NS);
 			signal_threads(dump, PA_THREAD_DUMP_FULL);
 		}
 	}

@@ -63,18 +63,41 @@ static void *run_render(void *unused)
 	return NULL;
 }
 
+static bool is_over_at_once(void)
+{
+	return true;
+}
+
+static void *run_idle_work(void *unused)
+{
+	(void)unused;
+	pa_api_profiles_render(is_over_at_once);
+	return NULL;
+}
+
+static int start_render_thread(void *(*run)(void *))
+{
+	int error = pa_core_bridge->spawn(run, NULL, "pprofagent");
+	if (error)
+		pa_render_thread_disclaim();
+	return error;
+}
+
+void pa_api_profiles_idle_soon(void)
+{
+	if (pa_render_thread_claim())
+		(void)start_render_thread(run_idle_work); /* it is called again */
+	else
+		pa_render_thread_wake();
+}
+
 /* ---- on the program's thread ---- */
 
 /* The server thread becomes the render thread only with the first connection; until then a call of
  * the program starts a render thread. */
 static int have_render_thread(void)
 {
-	if (!pa_render_thread_claim())
-		return 0;
-	int error = pa_core_bridge->spawn(run_render, NULL, "pprofagent");
-	if (error)
-		pa_render_thread_disclaim();
-	return error;
+	return pa_render_thread_claim() ? start_render_thread(run_render) : 0;
 }
 
 static int pass_on_profile(struct pa_job *job, write_fn *write, void *arg)

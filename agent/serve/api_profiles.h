@@ -18,6 +18,9 @@
  * pa_render_thread_run. */
 PA_AGENT void pa_api_profiles_render(bool (*is_over)(void));
 
+/* Makes the render thread, or one that is started for it, do its idle work. Does not wait. */
+PA_AGENT void pa_api_profiles_idle_soon(void);
+
 /* Fills pa_core_bridge->api. */
 PA_AGENT void pa_api_profiles_init(void);
 

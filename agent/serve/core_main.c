@@ -21,10 +21,12 @@
 #include "../core/core.h"
 #include "../profile/allocator_hooks.h"
 #include "../profile/collector.h"
+#include "../modules/held_files.h"
 #include "../modules/maps_jail.h"
 #include "../symbols/perf_map_file.h"
 #include "../symbols/symbols.h"
 #include "../symbols/symbols_resolve.h"
+#include "../symbols/symbols_unloaded.h"
 #include "../symbols/mem_headroom.h"
 #include "../profile/thread_headroom.h"
 #include "client_budget.h"
@@ -181,10 +183,17 @@ static bool wait_for_connection(void)
 	return pa_conn_queue_is_ours();
 }
 
+static bool has_no_jobs(void *unused)
+{
+	(void)unused;
+	return pa_render_thread_jobs() == 0;
+}
+
 /* Idle work of the render thread. A server that is to move stops when it has no connection. */
 static int64_t do_idle_work(void)
 {
-	int64_t next_ns = pa_delta_endpoint_idle();
+	int64_t next_ns =
+		sooner_of(pa_delta_endpoint_idle(), pa_symbols_unloaded_name(has_no_jobs));
 
 	/* Otherwise the server thread looks. */
 	if (!pa_load_acquire(&state.serving) || !pa_takeover_is_wanted())
@@ -304,6 +313,10 @@ static void forget_parent(const struct pa_bridge *bridge)
 	state.listener = (struct pa_listen){ .fd = -1 };
 	pa_store_release(&state.serving, 0);
 	pa_maps_leave_jail();
+	pa_held_files_reset();
+	if (bridge->files_private && bridge->settings->symbols != PA_ENV_SYMBOLS_NONE)
+		pa_held_files_begin(bridge->held_files);
+	pa_symbols_unloaded_begin(pa_api_profiles_idle_soon);
 	pa_core_bridge->settle = pa_restart_settle;
 	pa_core_bridge->jailed = pa_maps_enter_jail;
 	pa_libc_shims_init();

@@ -13,9 +13,7 @@
 #include "../symbols/mem_headroom.h"
 #include "client_budget.h"
 
-/*
- * Places for the running job and waiting jobs; more for jobs of the program's threads (exit files).
- */
+/* Places for the running job and waiting jobs; more for jobs of the program's threads. */
 #define PLACES (1 + PA_RENDER_THREAD_QUEUE)
 #define PLACES_OF_PROGRAM (PLACES + 3)
 /* Including finished jobs that are still being read. */
@@ -205,12 +203,12 @@ bool pa_render_thread_is_full(void)
 	return full;
 }
 
-static bool others_wait(void)
+uint32_t pa_render_thread_jobs(void)
 {
 	pa_lock(&state.lock);
-	bool others = state.count > 1;
+	uint32_t jobs = state.count;
 	pa_unlock(&state.lock);
-	return others;
+	return jobs;
 }
 
 int pa_render_thread_submit(const struct pa_job_work *work, int64_t queue_ns, struct pa_job **out)
@@ -368,7 +366,8 @@ static size_t room_of(struct pa_job *job)
 			return PA_RENDER_THREAD_BYTES - used;
 		bool too_slow = stalled_ns >= PA_RENDER_THREAD_BUSY_STALL_NS ||
 			job->waited_ns >= PA_RENDER_THREAD_BUSY_TOTAL_NS;
-		if (stalled_ns >= PA_RENDER_THREAD_STALL_NS || (too_slow && others_wait()))
+		if (stalled_ns >= PA_RENDER_THREAD_STALL_NS ||
+			(too_slow && pa_render_thread_jobs() > 1))
 			return 0;
 		int64_t start_ns = pa_clock_mono_ns();
 		pa_futex_wait(&job->to_render, before, NAP_NS);

@@ -86,6 +86,9 @@ PA_API void pa_render_thread_leave(struct pa_job *job);
 /* True if jobs wait for buffers held by slow clients, or the queue is full. */
 PA_API bool pa_render_thread_is_full(void);
 
+/* Number of jobs that wait, and the one that runs. */
+PA_API uint32_t pa_render_thread_jobs(void);
+
 /*
  * Registers a function that the render thread calls before each job and while there is none. It
  * returns ns until its next call at the latest; -1: with the next job. Before pa_render_thread_run.

@@ -171,6 +171,8 @@ static bool intern_loc(uintptr_t raw_pc, bool leaf, uint32_t *id)
 	if (!loc)
 		return false;
 	loc->leaf = leaf;
+	if (module)
+		pa_modules_sampled(module);
 	if (module && pa_maps_is_loose(module)) {
 		loc->code_version = state.code_version;
 		pa_store_relaxed(&state.has_code, true);

@@ -14,6 +14,7 @@
 #include "symbols_resolve.h"
 #include "symbols_load.h"
 #include "symbols_names.h"
+#include "symbols_twins.h"
 
 /*
  * CPU time that one request may spend on debug information; after that it gets names without lines.
@@ -135,9 +136,37 @@ static uint32_t find_frames(struct pa_module *module, uintptr_t pc, struct pa_fr
 	return frames->function != NULL;
 }
 
+/* The answer about the same code when it was loaded before. */
+static const struct pa_symbols_answer *recall_twin(const struct pa_loc *loc)
+{
+	const struct pa_module *twin =
+		pa_load_relaxed(&loc->module->dead) ? pa_symbols_twins_of(loc->module) : NULL;
+	struct pa_loc place = *loc;
+	const struct pa_symbols_answer *answer;
+
+	if (!twin)
+		return NULL;
+	place.module = (struct pa_module *)twin;
+	answer = pa_symbols_answers_find(&place, 0);
+	if (answer)
+		pa_symbols_answers_put(loc, answer->frames, answer->count, 0);
+	return answer;
+}
+
 static const struct pa_symbols_answer *recall_answer(const struct pa_loc *loc)
 {
-	return pa_symbols_answers_find(loc, state.request);
+	const struct pa_symbols_answer *answer = pa_symbols_answers_find(loc, state.request);
+
+	return answer ? answer : recall_twin(loc);
+}
+
+/* True when an unloaded module's file cannot be read any more. */
+static bool is_lost(const struct pa_module *module)
+{
+	return pa_load_relaxed(&module->dead) &&
+		(!module->symbols ||
+			(module->symbols->table.count == 0 &&
+				module->symbols->debug != PA_SYMBOLS_DEBUG_OPEN));
 }
 
 static uint32_t lookup_location(const struct pa_loc *loc, struct pa_frame *frames)
@@ -153,6 +182,13 @@ static uint32_t lookup_location(const struct pa_loc *loc, struct pa_frame *frame
 	if (pa_maps_is_loose(loc->module))
 		return 0; /* by pa_symbols_jit_prepare alone: a look-up reads a whole file */
 	count = find_frames(loc->module, loc->pc, frames, &cut);
+	/* What was found earlier without lines is better than nothing. */
+	answer = is_lost(loc->module) ? pa_symbols_answers_earlier(loc) : NULL;
+	if (answer) {
+		count = answer->count;
+		memcpy(frames, answer->frames, count * sizeof(*frames));
+		cut = false;
+	}
 	pa_symbols_answers_put(loc, frames, count, cut ? state.request : 0);
 	return count;
 }
@@ -393,6 +429,7 @@ PA_BOOT void pa_symbols_reset(void)
 	}
 	pa_symbols_names_reset();
 	pa_symbols_answers_reset();
+	pa_symbols_twins_reset();
 	memset(&state, 0, sizeof(state));
 	state.mode = mode;
 	state.request = 1;

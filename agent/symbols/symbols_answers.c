@@ -81,10 +81,15 @@ PA_AGENT void pa_symbols_answers_put(const struct pa_loc *loc, const struct pa_f
 		pa_load_relaxed(&state.lacking) + (cut_in != 0) - was_lacking);
 }
 
+PA_AGENT const struct pa_symbols_answer *pa_symbols_answers_earlier(const struct pa_loc *loc)
+{
+	return state.answers.capacity ? *find_slot(loc) : NULL;
+}
+
 PA_AGENT const struct pa_symbols_answer *pa_symbols_answers_find(const struct pa_loc *loc,
 	uint32_t request)
 {
-	const struct pa_symbols_answer *answer = state.answers.capacity ? *find_slot(loc) : NULL;
+	const struct pa_symbols_answer *answer = pa_symbols_answers_earlier(loc);
 
 	return answer && (answer->cut_in == 0 || answer->cut_in == request) ? answer : NULL;
 }

@@ -24,6 +24,9 @@ struct pa_symbols_answer {
 PA_AGENT const struct pa_symbols_answer *pa_symbols_answers_find(const struct pa_loc *loc,
 	uint32_t request);
 
+/* Returns the location's answer, also an incomplete one of an earlier request; otherwise NULL. */
+PA_AGENT const struct pa_symbols_answer *pa_symbols_answers_earlier(const struct pa_loc *loc);
+
 /* Adds or replaces an answer. */
 PA_AGENT void pa_symbols_answers_put(const struct pa_loc *loc, const struct pa_frame *frames,
 	uint32_t count, uint32_t cut_in);

@@ -8,6 +8,7 @@
 #include <zlib.h>
 
 #include "../base/arena.h"
+#include "../modules/held_files.h"
 #include "../modules/maps_image.h"
 #include "mem_headroom.h"
 
@@ -77,9 +78,11 @@ static bool is_module(const struct pa_symbols_elf *elf, const struct pa_module *
 	return elf->device == module->device || same_headers(elf, module);
 }
 
-static int open_module(struct pa_symbols_elf *elf, const char *path, const struct pa_module *module)
+/* Takes ownership of fd, which may be an error. */
+static int take_module(struct pa_symbols_elf *elf, int fd, const char *path,
+	const struct pa_module *module)
 {
-	int error = open_path(elf, path);
+	int error = fd < 0 ? fd : pa_symbols_elf_open(elf, fd, path);
 
 	if (!error && !is_module(elf, module)) {
 		pa_symbols_elf_close(elf);
@@ -88,11 +91,18 @@ static int open_module(struct pa_symbols_elf *elf, const char *path, const struc
 	return error;
 }
 
+static int open_module(struct pa_symbols_elf *elf, const char *path, const struct pa_module *module)
+{
+	return take_module(elf, pa_maps_open(path), path, module);
+}
+
 PA_AGENT int pa_symbols_files_module(const struct pa_module *module, struct pa_symbols_elf *elf)
 {
 	char path[64];
-	int error = open_module(elf, module->path, module);
+	int error = take_module(elf, pa_held_files_open(module), module->path, module);
 
+	if (error)
+		error = open_module(elf, module->path, module);
 	/* The kernel's own links also open files that have been deleted. */
 	if (error && module->is_main)
 		error = open_module(elf, "/proc/thread-self/exe", module);

@@ -12,7 +12,8 @@
 
 #include "symbols_elf.h"
 
-/* Opens the mapped file. Returns 0 or -errno: it was deleted, or replaced by another one. */
+/* Opens the mapped file, also of an unloaded module. Returns 0 or -errno: it was deleted, or
+ * replaced by another one, and is not held (held_files.h). */
 PA_AGENT int pa_symbols_files_module(const struct pa_module *module, struct pa_symbols_elf *elf);
 
 /* Opens its separate debug file: by build-id, then by the debug link in file (NULL: not available).

@@ -131,12 +131,13 @@ def check_times(p, now=None):
 
 
 class Sample:
-    def __init__(self, names, values, labels, mappings, addresses):
+    def __init__(self, names, values, labels, mappings, addresses, lines):
         self.names = names  # innermost first, inlined frames expanded
         self.values = values
         self.labels = labels
         self.mappings = mappings  # file of each location
         self.addresses = addresses
+        self.lines = lines  # number of each of names' lines; 0: none
 
     def has(self, name):
         return any(re.fullmatch(name, n) for n in self.names)
@@ -171,19 +172,21 @@ class Profile:
         return f"{self.text(t.type)}/{self.text(t.unit)}"
 
     def _sample(self, s):
-        names, mappings, addresses = [], [], []
+        names, mappings, addresses, lines = [], [], [], []
         for i in s.location_id:
             loc = self.proto.location[i - 1]
             addresses.append(loc.address)
             mappings.append(self.mapping_files[loc.mapping_id - 1] if loc.mapping_id else "")
             for line in loc.line:
                 names.append(self.text(self.proto.function[line.function_id - 1].name))
+                lines.append(line.line)
             if not loc.line:
                 names.append(hex(loc.address))
+                lines.append(0)
         values = {name.split("/")[0]: v for name, v in zip(self.types, s.value)}
         labels = {self.text(label.key): self.text(label.str) if label.str else label.num
                   for label in s.label}
-        return Sample(names, values, labels, mappings, addresses)
+        return Sample(names, values, labels, mappings, addresses, lines)
 
     def total(self, value, of=None):
         """Sum of a value, over the samples whose stack has a function (a regular expression)."""

@@ -208,14 +208,15 @@ static void waiter_comes_back_when_the_reader_has_dealt_with_everything(void **u
 {
 	(void)unused;
 	struct pa_ring *ring = pa_ring_create(SMALL);
-	assert_true(pa_ring_wait_done(ring, 0)); /* nothing to wait for */
+	assert_true(pa_ring_wait_done(ring, pa_ring_tail(ring), 0)); /* nothing to wait for */
 	assert_true(put(ring, 0, 1, 0, 0));
-	assert_false(pa_ring_wait_done(ring, 60 * PA_NS_PER_S)); /* nothing would wake it */
+	assert_false(pa_ring_wait_done(ring, pa_ring_tail(ring),
+		60 * PA_NS_PER_S)); /* nothing would wake it */
 	pa_ring_reader(ring, true);
-	assert_false(pa_ring_wait_done(ring, PA_NS_PER_MS));
+	assert_false(pa_ring_wait_done(ring, pa_ring_tail(ring), PA_NS_PER_MS));
 	pthread_t thread;
 	assert_int_equal(pthread_create(&thread, NULL, read_later, ring), 0);
-	assert_true(pa_ring_wait_done(ring, 60 * PA_NS_PER_S));
+	assert_true(pa_ring_wait_done(ring, pa_ring_tail(ring), 60 * PA_NS_PER_S));
 	pthread_join(thread, NULL);
 }
 
