@@ -5,6 +5,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/resource.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
@@ -34,9 +35,15 @@ struct asking {
 
 /* ---- the list ---- */
 
+/* Half of the descriptors are left to the clients, of which this process is one. */
 static size_t members_max(void)
 {
-	return pa_core_bridge->files_private ? PA_TREE_MEMBERS_MAX : PA_TREE_MEMBERS_SHARED_MAX;
+	size_t max =
+		pa_core_bridge->files_private ? PA_TREE_MEMBERS_MAX : PA_TREE_MEMBERS_SHARED_MAX;
+	struct rlimit limit = { 0 };
+
+	getrlimit(RLIMIT_NOFILE, &limit);
+	return limit.rlim_cur / 2 < max ? limit.rlim_cur / 2 : max;
 }
 
 static void find_tree_member(struct pa_tree_members_entry *member)
@@ -57,11 +64,13 @@ static void note_processes(void *arg, const struct pa_process_tree *tree)
 {
 	struct pa_tree_members *members = arg;
 
+	const size_t max = members_max();
+
 	members->cut = tree->cut;
 	for (size_t i = 0; i < tree->count; i++) {
 		struct pa_tree_members_entry *member = &members->all[members->count];
 		const struct pa_proc_process *process = &tree->entries[i].process;
-		if (members->count == members_max()) {
+		if (members->count == max) {
 			members->too_many++;
 			continue;
 		}

@@ -14,7 +14,8 @@
 #include "proc_process.h"
 #include "relay_target.h"
 
-/* Each takes a descriptor. Fewer if the descriptors are the program's. */
+/* Each takes a descriptor. Fewer if the descriptors are the program's; at most half of
+ * RLIMIT_NOFILE. */
 #define PA_TREE_MEMBERS_MAX 512
 #define PA_TREE_MEMBERS_SHARED_MAX 32
 

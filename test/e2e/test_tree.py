@@ -3,6 +3,7 @@
 import gzip
 import http.client
 import os
+import resource
 import signal
 import threading
 
@@ -139,6 +140,16 @@ def test_go_tool_pprof_reads_it_and_selects_by_pid(still, pprof):
         assert kept == [f"{number * (number + 1) // 2}MB"]
     out, _ = pprof("-top", "-sample_index=inuse_space", "-tagfocus=program=v_generations", url)
     assert "keep_child" in out
+
+
+def test_processes_beyond_the_limit_of_descriptors_are_counted(family):
+    """Half of the descriptors are left for clients."""
+    family.serving("fork", 13)
+    assert not missing(tree(family, "/block"))
+    resource.prlimit(family.pid, resource.RLIMIT_NOFILE, (24, 24))
+    merged = tree(family, "/block")
+    assert missing(merged) == ["missing: 2 processes beyond the first 12"]
+    assert merged.mapping_files.count(victim("v_generations")) == 12
 
 
 # ------------------------------------------------------------------ parameters
