@@ -21,10 +21,11 @@ enum pa_lock_rank {
 	PA_LOCK_GUESSES,   /* serve/token_guesses.c: wrong tokens */
 	PA_LOCK_PROCESSES, /* serve/process_tree.c: the list of processes */
 	PA_LOCK_PORT, /* serve/waiting_requests.c, serve/linger.c: connections handed to the gate */
-	PA_LOCK_COLLECT, /* serve/render_thread.c: the queue of render jobs */
-	PA_LOCK_CLIENTS, /* serve/delta_clients.c: delta clients */
-	PA_LOCK_DUMP,    /* profile/goroutine.c: thread dumps, one at a time */
-	PA_LOCK_RATES,   /* profile/recording.c: what is recorded, one change at a time */
+	PA_LOCK_COLLECT,     /* serve/render_thread.c: the queue of render jobs */
+	PA_LOCK_QUEUE_CLOCK, /* serve/queue_clock.c: the clock of that queue */
+	PA_LOCK_CLIENTS,     /* serve/delta_clients.c: delta clients */
+	PA_LOCK_DUMP,        /* profile/goroutine.c: thread dumps, one at a time */
+	PA_LOCK_RATES,       /* profile/recording.c: what is recorded, one change at a time */
 	PA_LOCK_HOOKS, /* profile/allocator_hooks.c: hooks of an allocator, one change at a time */
 	PA_LOCK_ALLOCATORS, /* profile/allocators.c: looking for allocators */
 	PA_LOCK_TABLES,     /* profile/: all tables of the collector; the fork handlers take it */

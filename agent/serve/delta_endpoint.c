@@ -12,6 +12,7 @@
 #include "profile_endpoints.h"
 #include "profile_form.h"
 #include "render.h"
+#include "queue_clock.h"
 #include "reply.h"
 #include "worker_wait.h"
 
@@ -116,7 +117,7 @@ static struct task task_for(const struct pa_request *request, const struct pa_pr
 		.wait = {
 			.go = render_delta,
 			.drop = free,
-			.until_ns = pa_clock_mono_ns() + PA_PROFILE_ENDPOINTS_QUEUE_NS,
+			.until_ns = pa_queue_clock_ns() + PA_PROFILE_ENDPOINTS_QUEUE_NS,
 		},
 		.kind = kind,
 		.client = pa_delta_clients_name(request),

@@ -9,6 +9,7 @@
 #include "profile_endpoints.h"
 #include "profile_form.h"
 #include "query.h"
+#include "queue_clock.h"
 #include "reply.h"
 #include "worker_wait.h"
 
@@ -130,7 +131,7 @@ void pa_fgprof_answer(struct pa_http *http, const struct pa_request *request)
 			.go = answer_dumps,
 			.drop = drop_fgprof,
 			.refusal = fgprof_refusal,
-			.until_ns = pa_clock_mono_ns() + PA_PROFILE_ENDPOINTS_QUEUE_NS,
+			.until_ns = pa_queue_clock_ns() + PA_PROFILE_ENDPOINTS_QUEUE_NS,
 		},
 	};
 	char why[PA_PROFILE_FORM_WHY_BYTES];

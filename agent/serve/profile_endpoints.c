@@ -18,6 +18,7 @@
 #include "profile_form.h"
 #include "query.h"
 #include "render.h"
+#include "queue_clock.h"
 #include "reply.h"
 #include "worker_wait.h"
 
@@ -191,7 +192,7 @@ static struct task *new_endpoint_task(struct pa_http *http, const struct task *g
 static void render_waited(struct pa_http *http, struct task *task)
 {
 	task->queue_ns = PA_PROFILE_ENDPOINTS_LONG_QUEUE_NS;
-	task->wait.until_ns = pa_clock_mono_ns() + PA_PROFILE_ENDPOINTS_LONG_QUEUE_NS;
+	task->wait.until_ns = pa_queue_clock_ns() + PA_PROFILE_ENDPOINTS_LONG_QUEUE_NS;
 	pa_worker_wait_begin(http, &task->wait);
 }
 
@@ -401,7 +402,7 @@ void pa_profile_endpoints_named(struct pa_http *http, const struct pa_request *r
 		.form.debug = query_number(request, "debug"),
 		.trim = kind->trims && query_number(request, "gc") > 0,
 		.queue_ns = PA_RENDER_THREAD_QUEUE_TIMEOUT_NS,
-		.wait.until_ns = pa_clock_mono_ns() + PA_PROFILE_ENDPOINTS_QUEUE_NS,
+		.wait.until_ns = pa_queue_clock_ns() + PA_PROFILE_ENDPOINTS_QUEUE_NS,
 	};
 
 	if (!read_form(http, request, kind, &given.form))

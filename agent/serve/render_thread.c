@@ -12,6 +12,7 @@
 #include "../core/core.h"
 #include "../symbols/mem_headroom.h"
 #include "client_budget.h"
+#include "queue_clock.h"
 
 /* Places for the running job and waiting jobs; more for jobs of the program's threads. */
 #define PLACES (1 + PA_RENDER_THREAD_QUEUE)
@@ -38,7 +39,7 @@ struct pa_job {
 	PA_ATOMIC(uint32_t) to_worker; /* futex: bumped when begun, produced or done changes */
 	PA_ATOMIC(uint32_t) to_render; /* futex: bumped when taken or left changes */
 	int error;                     /* of run; written before done, read after it */
-	int64_t queue_end_ns;          /* latest time to begin */
+	int64_t queue_end_ns;          /* latest time to begin, by the queue clock */
 	int64_t done_ns;               /* written before done, read after it */
 	int64_t waited_ns;             /* render thread: total time before a full buffer */
 	size_t total;                  /* render thread: bytes produced */
@@ -62,6 +63,7 @@ static struct {
 void pa_render_thread_reset(void)
 {
 	pa_lock_reset(&state.lock);
+	pa_queue_clock_reset();
 	state.count = 0;
 	state.starved = false;
 	pa_store_relaxed(&state.claimed, 0);
@@ -123,21 +125,13 @@ static void disown_job(struct pa_job *job)
 
 /* ---- the queue ---- */
 
-static bool is_single_queued_locked(void)
-{
-	PA_ASSERT_HELD(PA_LOCK_COLLECT);
-	for (uint32_t i = 0; i < state.count; i++) {
-		if (state.queue[i]->work.single)
-			return true;
-	}
-	return false;
-}
-
 static bool has_room_locked(const struct pa_job *job)
 {
 	PA_ASSERT_HELD(PA_LOCK_COLLECT);
-	if (job->work.single && is_single_queued_locked())
-		return false;
+	for (uint32_t i = 0; job->work.single && i < state.count; i++) {
+		if (state.queue[i]->work.single)
+			return false;
+	}
 	return state.count < (job->of_program ? PLACES_OF_PROGRAM : PLACES);
 }
 
@@ -147,24 +141,33 @@ static bool enqueue_job(struct pa_job *job)
 	bool room = has_room_locked(job) && change_place_locked(NULL, job);
 	if (room) {
 		state.queue[state.count++] = job;
+		pa_queue_clock_busy(true);
 		bump_word(&state.changes);
 	}
 	pa_unlock(&state.lock);
 	return room;
 }
 
-static bool dequeue_locked(const struct pa_job *job)
+/* Place in the queue; state.count: it has none. */
+static uint32_t place_of_locked(const struct pa_job *job)
 {
 	PA_ASSERT_HELD(PA_LOCK_COLLECT);
-	for (uint32_t i = 0; i < state.count; i++) {
-		if (state.queue[i] != job)
-			continue;
-		state.count--;
-		memmove(state.queue + i, state.queue + i + 1,
-			(state.count - i) * sizeof(*state.queue));
-		return true;
-	}
-	return false;
+	uint32_t i = 0;
+	while (i < state.count && state.queue[i] != job)
+		i++;
+	return i;
+}
+
+static bool dequeue_locked(const struct pa_job *job)
+{
+	uint32_t i = place_of_locked(job);
+	PA_ASSERT_HELD(PA_LOCK_COLLECT);
+	if (i == state.count)
+		return false;
+	state.count--;
+	memmove(state.queue + i, state.queue + i + 1, (state.count - i) * sizeof(*state.queue));
+	pa_queue_clock_busy(state.count > 0);
+	return true;
 }
 
 static void dequeue_job(const struct pa_job *job)
@@ -221,7 +224,7 @@ int pa_render_thread_submit(const struct pa_job_work *work, int64_t queue_ns, st
 		return lacking ? -EDQUOT : -ENOMEM;
 	}
 	job->work = *work;
-	job->queue_end_ns = pa_clock_mono_ns() + queue_ns;
+	job->queue_end_ns = pa_queue_clock_ns() + queue_ns;
 	job->of_program = pa_core_bridge && pa_core_bridge->slot && !pa_core_bridge->slot();
 	pa_store_relaxed(&job->owners, 2);
 	if (!enqueue_job(job)) {
@@ -230,16 +233,6 @@ int pa_render_thread_submit(const struct pa_job_work *work, int64_t queue_ns, st
 	}
 	*out = job;
 	return 0;
-}
-
-static bool is_queued_locked(const struct pa_job *job)
-{
-	PA_ASSERT_HELD(PA_LOCK_COLLECT);
-	for (uint32_t i = 0; i < state.count; i++) {
-		if (state.queue[i] == job)
-			return true;
-	}
-	return false;
 }
 
 /* Releases a job whose worker, render thread or both no longer exist. */
@@ -260,10 +253,12 @@ void pa_render_thread_abandon(void)
 	pa_lock(&state.lock);
 	for (size_t i = 0; i < JOBS_MAX; i++) {
 		jobs[i] = state.jobs[i];
-		queued[i] = jobs[i] && is_queued_locked(jobs[i]);
+		queued[i] = jobs[i] && place_of_locked(jobs[i]) < state.count;
 	}
 	state.count = 0;
 	state.starved = false;
+	pa_queue_clock_busy(false);
+	pa_queue_clock_leave();
 	pa_unlock(&state.lock);
 	pa_store_release(&state.claimed, 0);
 	for (size_t i = 0; i < JOBS_MAX; i++) {
@@ -280,13 +275,13 @@ bool pa_render_thread_has_begun(struct pa_job *job, int64_t ns)
 	for (;;) {
 		uint32_t before = pa_load_acquire(&job->to_worker);
 		bool over = pa_load_acquire(&job->begun) || pa_load_acquire(&job->done);
-		int64_t now_ns = pa_clock_mono_ns();
-		if (over || now_ns >= job->queue_end_ns)
+		int64_t queue_ns = job->queue_end_ns - pa_queue_clock_ns();
+		if (over || queue_ns <= 0)
 			return true;
-		if (now_ns >= end_ns)
+		int64_t left_ns = end_ns - pa_clock_mono_ns();
+		if (left_ns <= 0)
 			return false;
-		int64_t until_ns = end_ns < job->queue_end_ns ? end_ns : job->queue_end_ns;
-		pa_futex_wait(&job->to_worker, before, until_ns - now_ns);
+		pa_futex_wait(&job->to_worker, before, left_ns < queue_ns ? left_ns : queue_ns);
 	}
 }
 
@@ -369,9 +364,7 @@ static size_t room_of(struct pa_job *job)
 		if (stalled_ns >= PA_RENDER_THREAD_STALL_NS ||
 			(too_slow && pa_render_thread_jobs() > 1))
 			return 0;
-		int64_t start_ns = pa_clock_mono_ns();
-		pa_futex_wait(&job->to_render, before, NAP_NS);
-		int64_t slept_ns = pa_clock_mono_ns() - start_ns;
+		int64_t slept_ns = pa_queue_clock_wait(&job->to_render, before, NAP_NS, true);
 		job->waited_ns += slept_ns;
 		stalled_ns += slept_ns;
 	}
@@ -459,8 +452,10 @@ static bool give_up_claim(void)
 {
 	pa_lock(&state.lock);
 	bool empty = state.count == 0;
-	if (empty)
+	if (empty) {
+		pa_queue_clock_leave();
 		pa_store_release(&state.claimed, 0);
+	}
 	pa_unlock(&state.lock);
 	return empty;
 }
@@ -472,6 +467,7 @@ void pa_render_thread_wake(void)
 
 void pa_render_thread_run(bool (*is_over)(void))
 {
+	pa_queue_clock_attend();
 	for (;;) {
 		uint32_t before = pa_load_acquire(&state.changes);
 		int64_t wait_ns = state.idle ? state.idle() : -1;
@@ -481,7 +477,9 @@ void pa_render_thread_run(bool (*is_over)(void))
 		else if (is_over && is_over() && give_up_claim())
 			return;
 		else
-			pa_futex_wait(&state.changes, before, wait_ns);
+			/* Slow clients hold all buffers if there is a job that did not begin. */
+			pa_queue_clock_wait(&state.changes, before, wait_ns,
+				pa_render_thread_is_full());
 	}
 }
 

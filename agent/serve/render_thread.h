@@ -52,11 +52,11 @@ struct pa_job_work {
 };
 
 /*
- * Queues a job that has to begin within queue_ns. Returns 0; -EBUSY: the queue is full; -ENOMEM;
- * -EDQUOT: a limit leaves less than PA_RENDER_THREAD_ROOM_BYTES (pa_mem_headroom_lacks returns its
- * name). drop is called in every case in the end. Each 0 needs one pa_render_thread_leave. Jobs of
- * the program's own threads get places beyond PA_RENDER_THREAD_QUEUE, because their output cannot
- * be requested again.
+ * Queues a job that has to begin within queue_ns (by the clock of queue_clock.h). Returns 0;
+ * -EBUSY: the queue is full; -ENOMEM; -EDQUOT: a limit leaves less than
+ * PA_RENDER_THREAD_ROOM_BYTES (pa_mem_headroom_lacks returns its name). drop is called in every
+ * case in the end. Each 0 needs one pa_render_thread_leave. Jobs of the program's own threads get
+ * places beyond PA_RENDER_THREAD_QUEUE, because their output cannot be requested again.
  */
 PA_API int pa_render_thread_submit(const struct pa_job_work *work, int64_t queue_ns,
 	struct pa_job **job);

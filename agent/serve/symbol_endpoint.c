@@ -10,6 +10,7 @@
 #include "../base/clock.h"
 #include "../symbols/symbols.h"
 #include "query.h"
+#include "queue_clock.h"
 #include "reply.h"
 
 /* Always 1: clients only test for 0. */
@@ -189,7 +190,7 @@ static void look_up_or_wait(struct pa_http *http, struct task *task)
 		answer_symbols(http, task);
 	if (first)
 		pa_store_release(&state.busy, 0);
-	bool late = pa_clock_mono_ns() >= task->until_ns;
+	bool late = pa_queue_clock_ns() >= task->until_ns;
 	if (!claimed && !late && pa_http_suspend(http, RETRY_NS, &later))
 		return;
 	if (!claimed)
@@ -212,7 +213,7 @@ static struct task *new_symbol_task(size_t query_bytes)
 	if (!task)
 		return NULL;
 	pa_store_relaxed(&task->owners, 1);
-	task->until_ns = pa_clock_mono_ns() + PA_RENDER_THREAD_QUEUE_TIMEOUT_NS;
+	task->until_ns = pa_queue_clock_ns() + PA_RENDER_THREAD_QUEUE_TIMEOUT_NS;
 	return task;
 }
 

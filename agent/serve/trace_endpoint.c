@@ -16,6 +16,7 @@
 #include "flight.h"
 #include "profile_endpoints.h"
 #include "query.h"
+#include "queue_clock.h"
 #include "reply.h"
 #include "trace_process.h"
 #include "worker_wait.h"
@@ -356,7 +357,7 @@ void pa_trace_endpoint_answer(struct pa_http *http, const struct pa_request *req
 		.go = answer_trace,
 		.drop = free,
 		.refusal = trace_refusal,
-		.until_ns = pa_clock_mono_ns() + PA_PROFILE_ENDPOINTS_QUEUE_NS,
+		.until_ns = pa_queue_clock_ns() + PA_PROFILE_ENDPOINTS_QUEUE_NS,
 	};
 	pa_worker_wait_begin(http, &task->wait);
 }

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "worker_wait.h"
 
-#include "../base/clock.h"
+#include "queue_clock.h"
 #include "reply.h"
 
 static void refuse_wait(struct pa_http *http, struct pa_worker_wait *wait, const char *why)
@@ -31,7 +31,7 @@ void pa_worker_wait_begin(struct pa_http *http, struct pa_worker_wait *wait)
 		wait->go(http, wait);
 		return;
 	}
-	bool late = pa_clock_mono_ns() >= wait->until_ns;
+	bool late = pa_queue_clock_ns() >= wait->until_ns;
 	if (!late && pa_http_queue(http, &later))
 		return;
 	wait->drop(wait);

@@ -22,7 +22,7 @@ struct pa_worker_wait {
 	 * which may take a year. May be NULL.
 	 */
 	const char *(*refusal)(const struct pa_worker_wait *wait);
-	int64_t until_ns; /* queue timeout, CLOCK_MONOTONIC */
+	int64_t until_ns; /* queue timeout, pa_queue_clock_ns */
 };
 
 /* Waits for a worker and calls go. Answers 503 after until_ns or without a free place, 500 when the

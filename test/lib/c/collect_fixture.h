@@ -14,6 +14,7 @@
 #include <stdarg.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include <cmocka.h>
 
@@ -25,6 +26,7 @@ struct work {
 	size_t bytes;
 	int error;
 	PA_ATOMIC(int) *held;  /* waits while not 0 */
+	bool sleeps;           /* meanwhile; it uses a processor otherwise */
 	PA_ATOMIC(int) *turns; /* counted when it starts */
 	int turn;              /* what that gave */
 	bool single;
@@ -47,8 +49,12 @@ static int run(void *arg, const struct pa_sink *sink)
 	if (work->turns)
 		work->turn = pa_add_acq_rel(work->turns, 1);
 	pa_store_release(&work->started, 1);
-	while (work->held && pa_load_acquire(work->held))
-		sched_yield();
+	while (work->held && pa_load_acquire(work->held)) {
+		if (work->sleeps)
+			usleep(1000);
+		else
+			sched_yield();
+	}
 	for (size_t at = 0; at < work->bytes;) {
 		size_t count = work->bytes - at < sizeof(piece) ? work->bytes - at : sizeof(piece);
 		for (size_t i = 0; i < count; i++)

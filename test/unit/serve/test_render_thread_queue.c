@@ -122,6 +122,27 @@ static void a_job_whose_turn_does_not_come_in_time_is_refused(void **unused)
 	wait_until(&first.dropped, 1);
 }
 
+/* As on a machine that has no processor for it. */
+static void behind_a_thread_that_does_not_get_on_a_job_waits_three_times_as_long(void **unused)
+{
+	PA_ATOMIC(int) held = 1;
+	struct work first = { .held = &held, .sleeps = true }, late = { 0 };
+	struct pa_job *jobs[2];
+	const char *bytes;
+	(void)unused;
+	assert_int_equal(submit(&first, LONG_NS, &jobs[0]), 0);
+	wait_until(&first.started, 1);
+	int64_t begin_ns = pa_clock_mono_ns();
+	assert_int_equal(submit(&late, 100 * PA_NS_PER_MS, &jobs[1]), 0);
+	assert_int_equal(pa_render_thread_read(jobs[1], 1, &bytes), -EBUSY);
+	assert_true(pa_clock_mono_ns() - begin_ns >= 290 * PA_NS_PER_MS);
+	pa_render_thread_leave(jobs[1]);
+	pa_store_release(&held, 0);
+	assert_int_equal(read_all(jobs[0]), 0);
+	pa_render_thread_leave(jobs[0]);
+	wait_until(&first.dropped, 1);
+}
+
 static void of_single_jobs_one_waits_or_runs_at_a_time(void **unused)
 {
 	PA_ATOMIC(int) held = 1;
@@ -246,6 +267,8 @@ int main(void)
 		cmocka_unit_test(the_seventeenth_is_refused_at_once),
 		cmocka_unit_test(one_that_leaves_makes_room_in_the_queue),
 		cmocka_unit_test(a_job_whose_turn_does_not_come_in_time_is_refused),
+		cmocka_unit_test(
+			behind_a_thread_that_does_not_get_on_a_job_waits_three_times_as_long),
 		cmocka_unit_test(of_single_jobs_one_waits_or_runs_at_a_time),
 		cmocka_unit_test(jobs_that_wait_have_no_buffer),
 		cmocka_unit_test(a_done_job_keeps_what_is_to_be_read),
