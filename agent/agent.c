@@ -183,6 +183,7 @@ static PA_AGENT void *run_agent(void *unused)
 	if (!pa_exit_files_want_cpu())
 		pa_ring_wait_data(pa_record.ring,
 			is_forked_child() ? CHILD_DELAY_NS : FIRST_DELAY_NS);
+	pa_signal_learn_if_asked();
 	pa_child_core_settle();
 	if (!state.core_main)
 		state.core_main = open_core();
@@ -397,6 +398,7 @@ static void fill_bridge(void)
 	bridge->loader_leave = loader_leave;
 	bridge->hook_status = hook_status;
 	bridge->may_reach = may_reach;
+	bridge->after_wait = pa_signal_learn_if_asked;
 	bridge->is_agent_thread = pa_registry_is_agent;
 	bridge->await_agent_threads = pa_thread_ends_await_agents;
 	bridge->own_maps = pa_own_maps();

@@ -29,6 +29,7 @@ static void share_signal(void)
 	pa_tick_all_confined();
 	pa_thread_dump_settle(0);
 	pa_disposition_share();
+	pa_signal_ask_to_learn();
 	pa_signal_mask_widen_signalfds();
 	errno = saved_errno;
 }

@@ -129,6 +129,9 @@ struct pa_bridge {
 	 * (PA_CALLS_REACH). */
 	bool (*may_reach)(void);
 
+	/* To be called by the reader of the ring after each wait: pa_signal_learn_if_asked. */
+	void (*after_wait)(void);
+
 	/* Waits for agent threads that are being started and have not registered yet. */
 	void (*await_agent_threads)(int64_t timeout_ns);
 

@@ -54,6 +54,7 @@ struct search {
 	bool in_allocator;               /* local symbols follow that of their source file */
 	bool has_prefix;                 /* mallctl was found, and its prefix */
 	bool has_proof;                  /* another function of jemalloc was found */
+	bool is_python;                  /* the interpreter */
 	char prefix[PREFIX_BYTES];       /* of jemalloc's functions */
 	struct pa_allocator_range *code; /* CODE_MAX functions of the allocator */
 	size_t code_count;
@@ -153,13 +154,12 @@ static void each_symbol(struct search *search, uint32_t type,
 	search->exported = type == SHT_DYNSYM;
 	search->in_allocator = false;
 	uint64_t count = section->sh_size / sizeof(*batch);
-	for (uint64_t done = 0; done < count;) {
-		size_t part = count - done < BATCH ? count - done : BATCH;
+	for (uint64_t done = 0, part; done < count; done += part) {
+		part = count - done < BATCH ? count - done : BATCH;
 		if (!pa_symbols_elf_read(search->file, batch,
 			    section->sh_offset + done * sizeof(*batch), part * sizeof(*batch)))
 			break;
 		take_batch(search, batch, part);
-		done += part;
 	}
 	pa_unmap(search->names, search->names_bytes + 1);
 	search->names = NULL;
@@ -448,6 +448,19 @@ static bool has_hooks(enum pa_allocator_kind kind)
 	return kind == PA_ALLOCATOR_JEMALLOC || kind == PA_ALLOCATOR_GPERFTOOLS;
 }
 
+static void find_python(struct search *search, const Elf64_Sym *symbol, const char *name)
+{
+	if (is_defined_function(symbol) && strcmp(name, "PyMem_RawMalloc") == 0)
+		search->is_python = true;
+}
+
+/* Python 3.13 and newer contains mimalloc, and uses it on request (PYTHONMALLOC). */
+static bool is_python(struct search *search)
+{
+	each_symbol(search, SHT_DYNSYM, find_python);
+	return search->is_python;
+}
+
 bool pa_allocator_scan(const struct pa_module *module, struct pa_allocator_scan *scan)
 {
 	struct pa_symbols_elf file;
@@ -462,6 +475,8 @@ bool pa_allocator_scan(const struct pa_module *module, struct pa_allocator_scan 
 	bool stripped = !pa_symbols_elf_find_type(&file, SHT_SYMTAB);
 	if (has_hooks(scan->kind) || (module->is_main && !by_symbol && stripped))
 		search_constants(&search, !by_symbol);
+	if (scan->kind == PA_ALLOCATOR_MIMALLOC && is_python(&search))
+		scan->kind = PA_ALLOCATOR_NONE;
 	pa_symbols_elf_close(&file);
 	return scan->kind != PA_ALLOCATOR_NONE;
 }

@@ -329,6 +329,7 @@ void pa_collector_run(void)
 		pa_symbols_unloaded_look();
 		pa_ring_wait_data(pa_core_bridge->ring,
 			sleep_ns(pa_mailbox_answer(pa_requests_perform)));
+		pa_core_bridge->after_wait();
 	}
 }
 

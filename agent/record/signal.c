@@ -38,6 +38,7 @@ static struct {
 	size_t frame_bytes;        /* upper bound of the kernel's signal frame */
 	unsigned takers;           /* guard: lock */
 	bool learned;              /* handlers->learn has returned true; guard: lock */
+	PA_ATOMIC(uint32_t) asked; /* see pa_signal_ask_to_learn; release / acquire, futex */
 	bool unanswered;           /* a signal of the agent may be pending still; guard: lock */
 	PA_ATOMIC(uint32_t) kept;  /* the default action would end the program; relaxed */
 	PA_ATOMIC(uint32_t) taken; /* the program uses the signal itself; relaxed */
@@ -220,6 +221,12 @@ static void give_back_signal(void)
 	pa_disposition_restore(pa_load_relaxed(&state.kept));
 }
 
+static void learn_locked(void)
+{
+	PA_ASSERT_HELD(PA_LOCK_SIGNAL);
+	state.learned = state.learned || state.handlers->learn();
+}
+
 int pa_signal_take(void)
 {
 	pa_lock(&state.lock);
@@ -232,10 +239,31 @@ int pa_signal_take(void)
 		error = pa_disposition_install();
 	if (!error) {
 		state.takers++;
-		state.learned = state.learned || state.handlers->learn();
+		learn_locked();
 	}
 	pa_unlock(&state.lock);
 	return error;
+}
+
+void pa_signal_ask_to_learn(void)
+{
+	if (!pa_disposition_is_shared() || !pa_sandbox_may_wake())
+		return;
+	pa_store_release(&state.asked, 1);
+	pa_ring_kick(pa_record.ring);
+	pa_futex_wait(&state.asked, 1, NOW_TIMEOUT_NS);
+}
+
+void pa_signal_learn_if_asked(void)
+{
+	if (!pa_load_acquire(&state.asked))
+		return;
+	pa_lock(&state.lock);
+	if (pa_disposition_is_shared()) /* the handler is installed, and stays */
+		learn_locked();
+	pa_unlock(&state.lock);
+	pa_store_release(&state.asked, 0);
+	pa_futex_wake(&state.asked, INT32_MAX);
 }
 
 void pa_signal_release(bool all_answered)
@@ -268,6 +296,7 @@ void pa_signal_atfork_child(void)
 		state.takers = 0;
 		state.unanswered = false;
 	}
+	pa_reset(&state.asked, 0);
 	pa_reset(&state.kept, 0); /* timers are not inherited by fork (timer_create(2)) */
 	pa_disposition_atfork_child();
 	state.handlers->atfork_child();

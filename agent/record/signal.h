@@ -50,6 +50,15 @@ PA_BOOT void pa_signal_boot(pa_sigaction_fn *real_sigaction,
  */
 PA_AGENT int pa_signal_take(void);
 /*
+ * For pa_disposition_share, from which on the agent's handler filters signals of the program, and
+ * hides interruptions: the reader of the ring learns what pa_signal_take does. Waits at most 100 ms
+ * for it.
+ */
+PA_APP void pa_signal_ask_to_learn(void);
+/* On the reader's thread, after each wait. */
+PA_AGENT void pa_signal_learn_if_asked(void);
+
+/*
  * After the last release the disposition is the program's, and no signal of the agent is pending.
  * Unless all signals sent have been handled, waits at most a second for threads stopped by a
  * tracer; if one stays stopped the agent's handler stays installed, and passes on signals of other

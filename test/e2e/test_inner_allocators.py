@@ -2,7 +2,9 @@
 """An allocator inside the program: its heap is right where its hooks are used, and the profile,
 the index and the agent page say so where it is not seen."""
 import json
+import re
 import subprocess
+from pathlib import Path
 
 import pytest
 
@@ -208,27 +210,31 @@ def test_allocator_without_hooks_is_named_everywhere(start):
     assert allocators(target) == {victim("v_bump"): note}
 
 
-@pytest.mark.parametrize("allocator, name", [("jemalloc", "jemalloc 5.3.0"),
-                                             ("tcmalloc", "tcmalloc (gperftools) 2.10")])
+# Debian 12 has 5.3.0 and 2.10.
+JEMALLOC, GPERFTOOLS = r"jemalloc 5\.\d+\.\d+", r"tcmalloc \(gperftools\) 2\.\d+"
+MIMALLOC = max(Path(LIB).glob("libmimalloc.so.[0-9]"), default=Path("libmimalloc.so.2")).name
+
+
+@pytest.mark.parametrize("allocator, name", [("jemalloc", JEMALLOC), ("tcmalloc", GPERFTOOLS)])
 def test_stripped_program_is_named_by_its_texts(start, tmp_path, allocator, name):
     program = tmp_path / "stripped"
     subprocess.run(["strip", "-o", program, victim(f"v_inner_{allocator}")], check=True)
     target = start([program], **EXACT)
     target.expect("ready")
     note, = notes(target)
-    assert note.startswith(f"this program allocates with {name}, linked statically: its heap is ")
+    assert re.match(f"this program allocates with {name}, linked statically: its heap is ", note)
 
 
 @pytest.mark.parametrize("library, name", [
-    ("libjemalloc.so.2", "jemalloc 5.3.0"),
-    ("libtcmalloc_minimal.so.4", "tcmalloc (gperftools) 2.10"), ("libmimalloc.so.2", "mimalloc"),
+    ("libjemalloc.so.2", JEMALLOC), ("libtcmalloc_minimal.so.4", GPERFTOOLS),
+    (MIMALLOC, "mimalloc"),
 ])
 def test_library_after_the_agent_is_seen_and_needs_no_note(start, library, name):
     target = start([victim("v_blocks"), "1"], preload=(AGENT, LIB + library), **EXACT)
     target.expect("ready")
     assert notes(target) == []
     seen, = [text for path, text in allocators(target).items() if library in path]
-    assert seen == f"{name}: malloc and free are seen"
+    assert re.fullmatch(f"{name}: malloc and free are seen", seen)
 
 
 @pytest.mark.parametrize("library", ["libjemalloc.so.2", "libtcmalloc_minimal.so.4"])
@@ -251,8 +257,8 @@ def test_redis_is_seen_and_has_no_note(start):
     target = start(["/usr/bin/redis-server", "--port", free_port(), "--save", "", "--bind",
                     "127.0.0.1"], **EXACT)
     assert notes(target) == []
-    assert [text for path, text in allocators(target).items() if "libjemalloc" in path] == \
-        ["jemalloc 5.3.0: malloc and free are seen"]
+    seen, = [text for path, text in allocators(target).items() if "libjemalloc" in path]
+    assert re.fullmatch(f"{JEMALLOC}: malloc and free are seen", seen)
 
 
 def test_program_without_such_an_allocator_has_no_note(start):
@@ -261,10 +267,10 @@ def test_program_without_such_an_allocator_has_no_note(start):
     assert notes(target) == [] and allocators(target) == {}
 
 
-LOADER = """import ctypes, sys
+LOADER = f"""import ctypes, sys
 print("ready", flush=True)
 sys.stdin.readline()
-ctypes.CDLL("libmimalloc.so.2")
+ctypes.CDLL("{MIMALLOC}")
 print("loaded", flush=True)
 sys.stdin.read()"""
 
@@ -275,4 +281,4 @@ def test_library_that_is_loaded_later_is_found(start):
     assert notes(target) == []
     target.ask("go", "loaded")
     note, = until("it is found", lambda: notes(target))
-    assert note.startswith("libmimalloc.so.2.0 allocates with mimalloc: its heap is not seen")
+    assert re.match(r"libmimalloc\.so\.[\d.]+ allocates with mimalloc: its heap is not seen", note)

@@ -8,8 +8,8 @@ import time
 import pytest
 
 from lib.cpu_profiles import Background
-from lib.harness import (EXACT, PREFIX, environment, free_port, listening, request, run, run_both,
-                         status_of, until, victim)
+from lib.harness import (EXACT, PREFIX, QUIET_FORK, environment, free_port, listening, request,
+                         run, run_both, status_of, until, victim)
 from lib.profiles import Profile, cpu, heap
 
 PYTHON = "/usr/bin/python3"
@@ -42,7 +42,7 @@ def test_child_forked_while_the_agent_starts_can_open_libraries():
 def test_fork_of_python_passes_the_exit_code():
     code = ("import os,sys;p=os.fork();p or sys.exit(3);"
             "print(os.waitstatus_to_exitcode(os.waitpid(p,0)[1]))")
-    bare, agent = run_both([PYTHON, "-c", code])
+    bare, agent = run_both([PYTHON, *QUIET_FORK, "-c", code])
     same(bare, agent)
     assert agent[1] == b"3\n"
 

@@ -8,7 +8,8 @@ import socket
 import pytest
 
 from lib.fault_rows import PYTHON, free_port, have, program, row
-from lib.harness import PREFIX, Later, listening, request, sampling, status_of, until, victim
+from lib.harness import (PREFIX, QUIET_FORK, Later, listening, request, sampling, status_of, until,
+                         victim)
 from lib.profiles import Profile
 
 
@@ -53,7 +54,7 @@ def test_profiled_shell(case):
 def test_fork_and_exit_in_child(case):
     code = ("import os,sys;p=os.fork();p or sys.exit(3);"
             "print(os.waitstatus_to_exitcode(os.waitpid(p,0)[1]))")
-    _, under = case.same([PYTHON, "-c", code])
+    _, under = case.same([PYTHON, *QUIET_FORK, "-c", code])
     assert under.out == b"3\n"
 
 

@@ -29,6 +29,10 @@ DEADLINE_S = 30.0  # for one thing to happen; never a figure that is measured
 PREFIX = "/debug/pprof"
 
 
+# Python 3.12 and newer counts the threads in /proc and warns (agent/docs/limits.md).
+QUIET_FORK = ("-W", "ignore::DeprecationWarning")
+
+
 def victim(name):
     return str(VICTIMS / name)
 

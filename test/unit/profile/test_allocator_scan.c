@@ -133,6 +133,17 @@ static void exported_names_do_where_others_are_stripped(void **unused)
 	assert_string_equal(scan.version, "");
 }
 
+static void python_that_contains_one_has_none(void **unused)
+{
+	void *library;
+	(void)unused;
+	assert_false(scan_library("python",
+		ANCHOR "int mi_malloc(void) { return 1; }\n"
+		       "int PyMem_RawMalloc(void) { return 2; }\n",
+		"-O1 -shared -fPIC", &library));
+	assert_int_equal(scan.kind, PA_ALLOCATOR_NONE);
+}
+
 /* 40 hexadecimal digits are not enough. At the end of the constants a text does no harm. */
 static void texts_like_a_version_are_none(void **unused)
 {
@@ -172,6 +183,7 @@ int main(void)
 		cmocka_unit_test(functions_that_are_not_defined_do_not_count),
 		cmocka_unit_test(gperftools_has_its_hooks),
 		cmocka_unit_test(exported_names_do_where_others_are_stripped),
+		cmocka_unit_test(python_that_contains_one_has_none),
 		cmocka_unit_test(texts_like_a_version_are_none),
 		cmocka_unit_test(program_that_uses_operator_new_imports_it),
 	};

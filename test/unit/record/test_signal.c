@@ -212,6 +212,51 @@ static void signal_held_by_a_tracer_ends_no_process(void **unused)
 	close(go[1]);
 }
 
+static PA_ATOMIC(int) learned;
+
+static bool learn(void)
+{
+	pa_add_acq_rel(&learned, 1);
+	return true;
+}
+
+static void *read_ring(void *unused)
+{
+	for (;;) {
+		pa_ring_wait_data(pa_record.ring, -1);
+		pa_signal_learn_if_asked();
+	}
+	return unused;
+}
+
+/* 0, or the line of what is wrong. */
+static int ask_to_learn(void)
+{
+	static struct pa_signal_callbacks handlers;
+	pthread_t reader;
+	handlers = pa_signal_handlers;
+	handlers.learn = learn;
+	pa_signal_boot(sigaction, &handlers);
+	pthread_create(&reader, NULL, read_ring, NULL);
+	pa_signal_ask_to_learn(); /* not shared: the handler is not installed */
+	if (pa_load_acquire(&learned))
+		return __LINE__ & 0x7f;
+	pa_disposition_share();
+	pa_signal_ask_to_learn();
+	return pa_load_acquire(&learned) == 1 ? 0 : __LINE__ & 0x7f;
+}
+
+static void reader_learns_for_a_program_that_shares_the_signal(void **unused)
+{
+	int status;
+	(void)unused;
+	pid_t child = fork(); /* for good, so in a process of its own */
+	if (child == 0)
+		_exit(ask_to_learn());
+	assert_int_equal(waitpid(child, &status, 0), child);
+	assert_int_equal(status, 0);
+}
+
 static void signal_is_of_the_program_while_it_handles_it(void **unused)
 {
 	(void)unused;
@@ -238,6 +283,8 @@ static void signal_that_the_program_names_is_left_alone(void **unused)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
+		/* Before the first one that takes the signal, which learns. */
+		TEST(reader_learns_for_a_program_that_shares_the_signal),
 		TEST(takers_share_the_handler_and_the_last_gives_it_back),
 		TEST(ignored_signal_is_ignored_again_after_release),
 		TEST(signal_that_the_program_handles_is_left_alone),
