@@ -15,12 +15,15 @@ why_inert() {
 		echo "$exe starts other programs, which are profiled (PPROFAGENT_PROGRAMS='$exe')"
 	elif [ "$(environ_of "$1" PPROFAGENT_CHILDREN)" = off ]; then
 		echo "PPROFAGENT_CHILDREN=off: it is a child"
+	elif awk '/^Max (address space|data size) / && $4 != "unlimited" && $4 < 2 ^ 29 { low = 1 }
+		END { exit !low }' "/proc/$1/limits"; then
+		echo "ulimit -v or -d is below 512 MiB"
 	elif grep -q '^Seccomp:[[:space:]]*[12]' "/proc/$1/status"; then
 		echo "filters of system calls (seccomp) are in force; PPROFAGENT_LOG=info says more"
 	elif grep -q 'lib[atlm]san\|libhwasan' "/proc/$1/maps"; then
 		echo "it was built with a sanitizer"
 	else
-		echo "limits of memory (ulimit -v, -d), or raised rights; see PPROFAGENT_LOG=info"
+		echo "raised rights, or limits of memory when it started; see PPROFAGENT_LOG=info"
 	fi
 }
 
@@ -67,12 +70,15 @@ check_serving() {
 	set_client
 	if ! set_enter "$pid" "$network"; then
 		bad "it serves http://$address in $network, which you may not enter" "be root"
-	elif fetch "http://$address/debug/pprof/agent" "$work/agent" 10; then
+		return
+	fi
+	set_base "$address"
+	if fetch "$base/debug/pprof/agent" "$work/agent" 10; then
 		[ "$network" != - ] || network=
-		good "it serves http://$address/debug/pprof/${network:+ in $network}"
+		good "it serves ${socket:-$base/debug/pprof/}${network:+ in $network}"
 		check_page
 	else
-		bad "it serves http://$address, and does not answer: $(cat "$work/agent.error")"
+		bad "it serves ${socket:-$base}, and does not answer: $(cat "$work/agent.error")"
 	fi
 }
 

@@ -16,7 +16,8 @@ add_drops() {
 		if [ "$address" = - ] || ! set_enter "$pid" "$network"; then
 			continue
 		fi
-		fetch "http://$address/debug/pprof/agent" "$work/$pid" 2 2>/dev/null &
+		set_base "$address"
+		fetch "$base/debug/pprof/agent" "$work/$pid" 2 2>/dev/null &
 		asked=$((asked + 1))
 		[ $((asked % 16)) != 0 ] || wait
 	done <"$work/agents"
@@ -57,7 +58,7 @@ print_list() {
 		{
 			pid[NR] = $1
 			user[NR] = $4
-			url[NR] = $5 == "-" ? "(no port)" : "http://" $5
+			url[NR] = $5 == "-" ? "(no port)" : $5 ~ /^unix:/ ? $5 : "http://" $5
 			if ($6 != "-")
 				url[NR] = url[NR] " in " $6
 			up[NR] = age($7)
@@ -91,7 +92,7 @@ print_list_json() {
 			printf "%s\n{\"pid\":%d,\"ppid\":%d,\"depth\":%d,\"uid\":%d,",
 				(NR > 1 ? "," : ""), $1, $2, $3, $4
 			printf "\"name\":%s,\"url\":%s,\"network\":%s,", json($10),
-				$5 == "-" ? "null" : json("http://" $5),
+				$5 == "-" ? "null" : json(($5 ~ /^unix:/ ? "" : "http://") $5),
 				$6 == "-" ? "null" : json($6)
 			printf "\"uptime_seconds\":%d,\"rss_bytes\":%.0f,\"dropped\":%s}", $7, $8,
 				$9 == "-" ? "null" : $9
@@ -123,7 +124,8 @@ command_list() {
 	fi
 }
 
-# The targets of this network namespace: a scraper reaches no other by these addresses.
+# The targets of this network namespace: a scraper reaches no other by these addresses, and no unix
+# sockets.
 print_targets() {
 	describe_agents '' | c_awk -F '\t' "$text_functions"'
 		function command_line(pid,    command, line) {
@@ -139,7 +141,7 @@ print_targets() {
 			printf ",\"__meta_pprofagent_%s\":%s", name, value
 		}
 		BEGIN { printf "[" }
-		$5 != "-" && $6 == "-" {
+		$5 !~ /^(-|unix:)/ && $6 == "-" {
 			printf "%s\n{\"targets\":[\"%s\"],\"labels\":{", n++ ? "," : "", $5
 			printf "\"service_name\":%s,\"__process_pid__\":\"%d\"", json($9), $1
 			add_label("pid", "\"" $1 "\"")
@@ -153,10 +155,8 @@ print_targets() {
 
 write_targets() {
 	begin_output
-	if ! print_targets >"$unfinished" || ! chmod 644 "$unfinished"; then
-		fail "$output: cannot be written"
-	fi
-	if cmp -s "$unfinished" "$output"; then
+	print_targets >"$place" || fail "$output: cannot be written"
+	if [ -n "$unfinished" ] && cmp -s "$unfinished" "$output"; then
 		rm -f "$unfinished"
 		unfinished=
 	else

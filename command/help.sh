@@ -19,7 +19,7 @@ help_general() {
 
 		  help COMMAND, --version, --lib (the path of the library)
 
-		TARGET  a PID, the NAME of a program that runs once, or a URL
+		TARGET  a PID, the NAME of a program that runs once, a URL, or unix:/PATH
 		PROFILE heap, allocs, profile (CPU), block, mutex, goroutine (threads),
 		        threadcreate, fgprof (wall clock), trace, or one of the program
 		PPROFAGENT_TOKEN is sent along when it is set.
@@ -34,7 +34,7 @@ help_run() {
 		LD_PRELOAD that is set is kept. Settings that the agent refuses are refused.
 
 		  --address A      HOST:PORT, :PORT (all interfaces), off; port 0: any free one
-		                   (localhost:6053)
+		                   (localhost:6053); other forms: man libpprofagent
 		  --block[=NS]     record waits: one in NS nanoseconds of waiting (1: each)
 		  --mutex[=N]      record contention: one in N (1: each)
 		  --heap-rate N    bytes between two samples of the heap (524288; 1: each)

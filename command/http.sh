@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 # Requests, by curl or wget. A token never stands on a command line, which all users may see.
 
+socket=  # the path of a unix socket; empty: the address is in the URL
 enter=   # the command that enters the network namespace of the process; empty: it is in ours
 outside= # the address may be behind a proxy
 token=${PPROFAGENT_TOKEN-}
@@ -25,6 +26,7 @@ quote_for_curl() {
 
 curl_config() {
 	printf 'url = %s\n' "$(quote_for_curl "$1")"
+	[ -z "$socket" ] || printf 'unix-socket = %s\n' "$(quote_for_curl "$socket")"
 	[ -z "$token" ] || printf 'header = %s\n' "$(quote_for_curl "Authorization: Bearer $token")"
 	[ -n "$outside" ] || printf 'noproxy = "*"\n'
 }
@@ -74,6 +76,10 @@ wget_status() {
 # fetch URL FILE SECONDS, of the longest silence: the body in FILE, which is in $work; false: the
 # reason in FILE.error.
 fetch() {
+	if [ -n "$socket" ] && [ "$client" != curl ]; then
+		echo 'for a unix socket curl is needed' >"$2.error"
+		return 1
+	fi
 	answer=$("request_$client" "$1" "$2" "$3")
 	case $answer in
 	200) return 0 ;;
@@ -91,24 +97,21 @@ fetch() {
 
 # fetch_shown WHAT TOTAL_SECONDS URL FILE: the same; a line on a terminal shows how far it is.
 fetch_shown() {
-	what=$1 total=$2
-	shift 2
-	set -- "$@" $((total + 60))
-	if ! [ -t 2 ] || [ "$total" = 0 ]; then
-		fetch "$@"
-		return
+	if [ -t 2 ] && [ "$2" != 0 ]; then
+		show_progress "$1" "$2" &
+		waited=$!
 	fi
-	fetch "$@" &
-	waited=$!
-	began=$(seconds_now)
-	while kill -0 "$waited" 2>/dev/null; do
-		show_progress "$what" "$(($(seconds_now) - began))" "$total"
-		sleep 0.2 2>/dev/null || sleep 1
-	done
-	printf '\r\033[K' >&2
-	wait "$waited"
-	set -- $?
-	waited=
+	if fetch "$3" "$4" $(($2 + 60)); then
+		set -- 0
+	else
+		set -- 1
+	fi
+	if [ -n "$waited" ]; then
+		kill "$waited" 2>/dev/null
+		wait "$waited"
+		waited=
+		printf '\r\033[K' >&2
+	fi
 	return "$1"
 }
 
@@ -117,10 +120,17 @@ seconds_now() {
 	printf '%s' "${up%.*}"
 }
 
+# Until it is stopped, or left alone. The request is not in the background: an interrupt ends it.
 show_progress() {
-	if [ "$2" -lt "$3" ]; then
-		printf '\r\033[K%s: %s of %s s' "$1" "$2" "$3" >&2
-	else
-		printf '\r\033[K%s: waiting for the answer, %s s' "$1" "$2" >&2
-	fi
+	trap 'exit 0' TERM
+	began=$(seconds_now)
+	while kill -0 $$ 2>/dev/null; do
+		passed=$(($(seconds_now) - began))
+		if [ "$passed" -lt "$2" ]; then
+			printf '\r\033[K%s: %s of %s s' "$1" "$passed" "$2" >&2
+		else
+			printf '\r\033[K%s: waiting for the answer, %s s' "$1" "$passed" >&2
+		fi
+		sleep 0.2 2>/dev/null || sleep 1
+	done
 }

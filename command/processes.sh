@@ -1,14 +1,15 @@
 # SPDX-License-Identifier: Apache-2.0
 # Processes under the agent: found by the name of the thread that serves, pprof:PORT. Any program
 # can name a thread so: the port counts if a socket of the process' user, or of root, listens on it.
+# On a unix socket its name is pprofagent, as that of the agent's other threads.
 
-# Lines "PID PORT"; PORT is empty where an agent runs and serves nothing. It never runs in the first
-# thread of a program, which may have the name of this script.
+# Lines "PID TID PORT" of threads; PORT is empty where the name has none. An agent never runs in the
+# first thread of a program, which may have the name of this script.
 find_agents() {
 	printf '%s\n' /proc/[0-9]*/task/[0-9]*/comm |
 		xargs grep -sE '^pprof(:[1-9][0-9]*|agent)$' /dev/null |
 		sed -n '/^\/proc\/\([0-9]*\)\/task\/\1\//d
-			s|^/proc/\([0-9]*\)/task/[0-9]*/comm:pprof\(agent\)*:*|\1 |p' | sort -u
+			s|^/proc/\([0-9]*\)/task/\([0-9]*\)/comm:pprof\(agent\)*:*|\1 \2 |p'
 }
 
 # shellcheck disable=SC2016 # of awk
@@ -69,15 +70,19 @@ function host_v4(s) {
 	return hex(substr(s, 7, 2)) "." hex(substr(s, 5, 2)) "." hex(substr(s, 3, 2)) "." \
 		hex(substr(s, 1, 2))
 }
-function host_v6(s,    i, word, out) {
+function host_v6(s,    i, out, group) {
 	if (s == "00000000000000000000000000000000")
 		return "[::1]"
-	for (i = 0; i < 4; i++) {
-		word = substr(s, i * 8 + 1, 8)
-		out = out ":" tolower(substr(word, 7, 2) substr(word, 5, 2) ":" substr(word, 3, 2) \
-			substr(word, 1, 2))
+	if (s ~ /^0000000000000000FFFF0000/)
+		return host_v4(substr(s, 25))
+	for (i = 0; i < 8; i++) {
+		group = substr(s, int(i / 2) * 8 + (i % 2 ? 3 : 7), 2)
+		group = group substr(s, int(i / 2) * 8 + (i % 2 ? 1 : 5), 2)
+		out = out (i ? ":" : "") sprintf("%x", hex(group))
 	}
-	return "[" substr(out, 2) "]"
+	if (match(out, /(^|:)0(:0)+(:|$)/))
+		out = substr(out, 1, RSTART - 1) "::" substr(out, RSTART + RLENGTH)
+	return "[" out "]"
 }
 function listener(table, port, uid, is_v6,    line, row, at, found) {
 	found = ""
@@ -95,8 +100,37 @@ function address_in(folder, port, uid,    found) {
 	found = listener(folder "/net/tcp", port, uid, 0)
 	return found != "" ? found : listener(folder "/net/tcp6", port, uid, 1)
 }
-function network_of(pid,    command, link) {
-	command = "readlink /proc/" pid "/ns/net 2>/dev/null"
+function read_sockets(folder, found,    command, line) {
+	command = "ls -l " folder " 2>/dev/null"
+	while ((command | getline line) > 0)
+		if (match(line, /socket:\[[0-9]+\]$/))
+			found[substr(line, RSTART + 8, RLENGTH - 9)] = 1
+	close(command)
+}
+# The path of a unix socket that listens and is in the table of an agent only, or nothing.
+function unix_socket(pid,    i, n, threads, theirs, own, table, line, row, path) {
+	split("", theirs)
+	split("", own)
+	n = split(tids[pid], threads, " ")
+	for (i = 1; i <= n; i++)
+		read_sockets("/proc/" pid "/task/" threads[i] "/fd", theirs)
+	read_sockets("/proc/" pid "/fd", own)
+	path = ""
+	table = "/proc/" pid "/net/unix"
+	while ((getline line < table) > 0)
+		if (split(line, row, " ") >= 8 && row[4] == "00010000" && (row[7] in theirs) &&
+			!(row[7] in own) && row[8] ~ /^\//)
+			path = substr(line, index(line, " /") + 1)
+	close(table)
+	if (path == "" || path != printable(path))
+		return ""
+	# The same path in another mount namespace is another file.
+	if (namespace_of(pid, "mnt") != own_files)
+		path = "/proc/" pid "/" "root" path
+	return "unix:" path
+}
+function namespace_of(pid, kind,    command, link) {
+	command = "readlink /proc/" pid "/ns/" kind " 2>/dev/null"
 	link = ""
 	if ((command | getline link) < 0)
 		link = ""
@@ -106,7 +140,7 @@ function network_of(pid,    command, link) {
 # network[pid]: empty when it is ours. Of processes of other users it may be secret: then the socket
 # tells.
 function place(pid) {
-	network[pid] = network_of(pid)
+	network[pid] = namespace_of(pid, "net")
 	address[pid] = address_in("/proc/" (network[pid] == "" ? "self" : pid), port[pid],
 		user[pid])
 	if (network[pid] == "" && address[pid] == "") {
@@ -133,20 +167,26 @@ function emit(pid, depth,    i) {
 '
 
 # Lines of tabs: PID PPID DEPTH UID ADDRESS NETWORK UPTIME RSS NAME, as a tree of processes with an
-# agent. ADDRESS is "-" if it serves nothing, NETWORK if it is ours. $1: only those of this user id.
+# agent. ADDRESS: HOST:PORT, unix:/PATH, or "-" if it serves nothing. NETWORK: "-" if it is ours.
+# $1: only those of this user id.
 describe_agents() {
-	find_agents | sort -n | c_awk -v only_user="$1" -v ticks="$(getconf CLK_TCK 2>/dev/null ||
-		echo 100)" -v page_bytes="$(getconf PAGESIZE 2>/dev/null || echo 4096)" \
+	ticks=$(getconf CLK_TCK 2>/dev/null || echo 100)
+	page_bytes=$(getconf PAGESIZE 2>/dev/null || echo 4096)
+	find_agents | sort -n -k 1,1 | c_awk -v only_user="$1" -v ticks="$ticks" \
+		-v page_bytes="$page_bytes" \
 		"$text_functions$process_functions"'
-		{ port[$1] = $2 == "" ? port[$1] : $2 }
+		{ port[$1] = $3 == "" ? port[$1] : $3; tids[$1] = tids[$1] " " $2 }
 		!($1 in wanted) && look_at($1) { wanted[$1] = 1; order[++count] = $1 }
 		END {
 			uptime = first_line("/proc/uptime") + 0
-			own_network = network_of("self")
+			own_network = namespace_of("self", "net")
+			own_files = namespace_of("self", "mnt")
 			for (i = 1; i <= count; i++) {
 				above[order[i]] = listed_ancestor(order[i])
 				if (port[order[i]] != "")
 					place(order[i])
+				else
+					address[order[i]] = unix_socket(order[i])
 			}
 			for (i = 1; i <= count; i++)
 				if (!above[order[i]])

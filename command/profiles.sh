@@ -108,13 +108,25 @@ name_output() {
 	output=$(printf '%s.%s%s' "$label" "$profile" "$1" | LC_ALL=C tr -c 'A-Za-z0-9._-' _)
 }
 
-# Begins a file that takes the name $output when it is complete.
+# Sets place, where to write what takes the name $output when it is complete. Devices and pipes are
+# written to, and files behind links are replaced.
 begin_output() {
+	case $output in
+	-*) output=./$output ;;
+	esac
 	[ ! -d "$output" ] || fail "$output is a folder"
-	unfinished=$(mktemp "$output.XXXXXX" 2>/dev/null) || fail "$output: cannot be written there"
+	[ ! -L "$output" ] || output=$(readlink -f -- "$output")
+	place=$output
+	if [ ! -e "$output" ] || [ -f "$output" ]; then
+		unfinished=$(mktemp "$output.XXXXXX" 2>/dev/null) ||
+			fail "$output: cannot be written there"
+		place=$unfinished
+	fi
 }
 
 end_output() {
+	[ -n "$unfinished" ] || return 0
+	chmod '=rw' "$unfinished" # as umask has it: mktemp gives 0600
 	mv -f -- "$unfinished" "$output" || fail "$output: cannot be written"
 	unfinished=
 }
@@ -141,7 +153,7 @@ command_get() {
 	fi
 	name_output "$(ending_of "$body")"
 	begin_output
-	cat "$body" >"$unfinished" || fail "$output: cannot be written"
+	cat "$body" >"$place" || fail "$output: cannot be written"
 	end_output
 	printf '%s\n' "$output"
 }
@@ -170,17 +182,17 @@ command_flame() {
 	add_query format=folded
 	set_target "$target"
 	name_output .svg
-	case $output in
-	-) ;;
-	*) begin_output ;;
-	esac
+	[ "$output" = - ] || begin_output
 	fetch_text
-	draw_flames "$profile${type:+ ($type)} of $label" <"$body" >"${unfinished:-/dev/stdout}" ||
+	draw_flames "$profile${type:+ ($type)} of $label" <"$body" >"$work/image" ||
 		fail "$profile of $label has no stacks"
-	[ "$output" = - ] || {
-		end_output
-		printf '%s\n' "$output"
-	}
+	if [ "$output" = - ]; then
+		cat "$work/image"
+		return
+	fi
+	cat "$work/image" >"$place" || fail "$output: cannot be written"
+	end_output
+	printf '%s\n' "$output"
 }
 
 command_threads() {
@@ -200,6 +212,7 @@ command_web() {
 	set_target "$target"
 	[ -z "$enter" ] ||
 		fail "a browser does not reach process $pid in $network: publish its port"
+	[ -z "$socket" ] || fail "a browser does not reach the unix socket $socket of process $pid"
 	url=$base/debug/pprof/ui
 	printf '%s\n' "$url"
 	for browser in ${BROWSER:+"$BROWSER"} xdg-open; do

@@ -3,12 +3,16 @@
 
 tab='	'
 
-# Sets base (http://HOST:PORT), enter, pid and label, for file names and titles.
+# Sets base and socket, enter, pid and label, for file names and titles.
 set_target() {
 	set_client
 	pid='' label=''
 	case $1 in
 	http://* | https://*) set_target_url "$1" ;;
+	unix:/*)
+		set_base "$1"
+		label=${socket##*/}
+		;;
 	*://*) bad_usage "$1: http:// or https://" ;;
 	'') bad_usage "an empty name" ;;
 	*[!0-9]*) set_target_name "$1" ;;
@@ -16,7 +20,16 @@ set_target() {
 	esac
 }
 
+# set_base ADDRESS: as describe_agents has it.
+set_base() {
+	case $1 in
+	unix:*) socket=${1#unix:} base=http://localhost ;;
+	*) socket='' base=http://$1 ;;
+	esac
+}
+
 set_target_url() {
+	socket=''
 	base=${1%%\?*}
 	base=${base%%/debug/*}
 	base=${base%/}
@@ -58,7 +71,8 @@ set_target_line() {
 	LINE
 	[ "$address" != - ] ||
 		fail "process $pid ($name) serves on no port: \`pprofagent check $pid\` says why"
-	base=http://$address label=$name.$pid
+	set_base "$address"
+	label=$name.$pid
 	set_enter "$pid" "$network" ||
 		fail "process $pid ($name) is in $network, which you may not enter:" \
 			"be root, or ask from inside"

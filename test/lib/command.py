@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """The command pprofagent, and a server that answers it with what a test wants."""
 import http.server
+import json
 import shutil
 import subprocess
 import threading
@@ -29,6 +30,13 @@ def command(*words, shell=(), env=None, cwd=None, path=COMMAND, **kwargs):
     argv = [*shell, str(path), *map(str, words)]
     return Done(subprocess.run(argv, env=env or command_env(), cwd=cwd, stdin=subprocess.DEVNULL,
                                capture_output=True, timeout=60, check=False, **kwargs))
+
+
+def listed(**kwargs):
+    """What `pprofagent list` finds: {pid: entry}."""
+    done = command("list", "--json", **kwargs)
+    assert (done.status, done.err) == (0, "")
+    return {entry["pid"]: entry for entry in json.loads(done.out)}
 
 
 def named_copy(folder, program, name):
@@ -79,7 +87,7 @@ class Answers:
 
 
 # What the script uses, and what ordinary machines have besides.
-TOOLS = """awk bash cat chmod cmp curl cut dash dd dirname env getcap getconf grep head id mktemp
+TOOLS = """awk bash cat chmod cmp curl cut dash dd dirname env getcap getconf grep head id ls mktemp
 mv nsenter od readelf readlink rm sed sh sleep sort stat tail timeout tr wget xargs""".split()
 
 
