@@ -45,6 +45,8 @@
 #include "child_env.h"
 #include "core_handle.h"
 #include "exit_files.h"
+#include "program_end.h"
+#include "socket_file.h"
 #include "privileges.h"
 #include "main_stack.h"
 #include "seccomp_probe.h"
@@ -76,9 +78,6 @@ extern const char __ehdr_start[] PA_HIDDEN; /* defined by the linker: the start 
 /* Longest wait of a fork for the loader lock and for the tables. */
 #define FORK_LOAD_WAIT_NS (2 * PA_NS_PER_S)
 #define FORK_TABLES_WAIT_NS (100 * PA_NS_PER_MS)
-
-/* Longest delay of the program's end by the end of a trace. */
-#define TRACE_END_NS (15 * PA_NS_PER_MS)
 
 typedef int core_main_fn(struct pa_bridge *);
 
@@ -159,9 +158,9 @@ static PA_AGENT void loader_leave(void)
 	pa_unlock(&state.load_lock);
 }
 
-static PA_AGENT bool may_reach(void)
+static PA_AGENT bool may_call_here(uint32_t calls)
 {
-	return pa_sandbox_may(&pa_thread_self, PA_CALLS_REACH);
+	return pa_sandbox_may(&pa_thread_self, calls);
 }
 
 static PA_AGENT size_t hook_status(struct pa_hook_status *out, size_t max)
@@ -171,11 +170,18 @@ static PA_AGENT size_t hook_status(struct pa_hook_status *out, size_t max)
 	return count;
 }
 
+static bool may_serve(void)
+{
+	bool on_unix = state.settings.socket_path[0];
+	return pa_sandbox_may(&pa_thread_self,
+		on_unix ? PA_CALLS_SERVE | PA_CALLS_UNIX : PA_CALLS_SERVE);
+}
+
 static PA_AGENT void *run_agent(void *unused)
 {
 	(void)unused;
 	pa_suspend_arrive();
-	state.settings.serving &= pa_sandbox_may(&pa_thread_self, PA_CALLS_SERVE);
+	state.settings.serving &= may_serve();
 	state.bridge.files_private = pa_private_fds_leave();
 	pa_privileges_begin(pa_private_fds_has_root());
 	pa_slot_table_open_wake_fd(state.bridge.files_private);
@@ -273,6 +279,7 @@ static PA_ENTRY PA_BOOT void after_fork_child(void)
 	pa_tick_atfork_child();
 	pa_signal_atfork_child();
 	pa_exit_files_atfork_child();
+	pa_socket_file_atfork_child();
 	pa_sandbox_atfork_child();
 	pa_memlock_atfork_child();
 	state.bridge.returned = false;
@@ -317,27 +324,6 @@ static PA_APP void start_in_child(void)
 	errno = saved_errno;
 }
 
-/* ---- exit ---- */
-
-static PA_ENTRY void write_at_exit(void)
-{
-	bool tracing = pa_trace_events_is_on() && pa_core_handle_is_ready();
-	if ((!tracing && !pa_exit_files_wanted()) || !pa_agent_is_active() ||
-		!pa_sandbox_may(&pa_thread_self, PA_CALLS_FILES | PA_CALLS_WAKE | PA_CALLS_MAP) ||
-		getpid() != pa_record.pid)
-		return;
-	PA_CALM_FLAGS();
-	PA_FRESH_FPU();
-	/* _exit() is no cancellation point, opening and closing files is: pthreads(7). */
-	int cancel_state;
-	pthread_setcancelstate(PTHREAD_CANCEL_DISABLE, &cancel_state);
-	if (tracing)
-		state.bridge.api.trace_finish(TRACE_END_NS);
-	if (pa_exit_files_wanted())
-		pa_exit_files_write();
-	pthread_setcancelstate(cancel_state, NULL);
-}
-
 /* ---- boot1 ---- */
 
 /* False: no memory for the ring or for the page of switches. */
@@ -359,6 +345,7 @@ static bool set_up_record(void)
 	pa_hooks_signal_boot();
 	pa_agent_thread_boot(&state.bridge, &state.load_lock);
 	pa_fork_guard_boot(&state.load_lock);
+	pa_program_end_boot(&state.bridge);
 	pa_core_handle_boot(&state.bridge);
 	pa_child_core_boot(&state.bridge, &state.load_lock);
 	pa_slot_table_boot(&state.bridge);
@@ -397,7 +384,8 @@ static void fill_bridge(void)
 	bridge->loader_enter = loader_enter;
 	bridge->loader_leave = loader_leave;
 	bridge->hook_status = hook_status;
-	bridge->may_reach = may_reach;
+	bridge->may = may_call_here;
+	bridge->keep_socket_file = pa_socket_file_keep;
 	bridge->after_wait = pa_signal_learn_if_asked;
 	bridge->is_agent_thread = pa_registry_is_agent;
 	bridge->await_agent_threads = pa_thread_ends_await_agents;
@@ -418,7 +406,7 @@ static bool read_settings(char *const *argv)
 		(now->child && !now->children))
 		return false;
 	pa_exit_files_boot(&state.settings, name);
-	state.settings.serving &= pa_sandbox_may(&pa_thread_self, PA_CALLS_SERVE);
+	state.settings.serving &= may_serve();
 	/* As `go test -blockprofile`: a profile that goes to a file must not be empty. */
 	if (now->exit_files[PA_ENV_EXIT_BLOCK][0] && !pa_load_relaxed(&now->block_rate_ns))
 		pa_store_relaxed(&state.settings.block_rate_ns, 1);
@@ -438,7 +426,8 @@ static void start_up(bool late)
 		else if (!late)
 			pa_child_env_leave_preload();
 		pthread_atfork(before_fork, after_fork_parent, after_fork_child);
-		if (pa_exit_files_wanted() && at_quick_exit(write_at_exit) != 0)
+		bool at_end = pa_exit_files_wanted() || state.settings.socket_path[0];
+		if (at_end && at_quick_exit(pa_program_end) != 0)
 			pa_log("no memory for a quick_exit handler; it will leave no files");
 		pa_store_relaxed(&pa_switches->heap, pa_record.heap_rate_bytes != 0);
 		pa_wait_recording_contention(pa_load_relaxed(&state.settings.block_rate_ns),
@@ -475,7 +464,7 @@ static const struct pa_process_ops process_ops = {
 	.follow = pa_privileges_call,
 	.is_alone = pa_agent_thread_is_alone,
 	.proven = start_after_proof,
-	.exits = write_at_exit,
+	.exits = pa_program_end,
 };
 
 __attribute__((constructor)) static PA_BOOT void
@@ -493,6 +482,6 @@ boot_in_constructor(int argc __attribute__((unused)), char **argv)
 __attribute__((destructor)) static PA_APP void at_exit(void)
 {
 	pa_agent_thread_note_exit();
-	write_at_exit();
+	pa_program_end();
 	pa_store_relaxed(&pa_switches->heap, 0);
 }

@@ -91,11 +91,12 @@ static void read_rows(struct reading *reading)
 		read_row(reading, i);
 	if (reading->port_closed)
 		reading->settings->serving = false;
-	/* The default port answers only the user of the process, since no setting has opened it. */
+	/* The default port answers only the user of the process, since no setting has opened it; so
+	 * does a unix socket, as the mode of its file says. */
 	const char *address = reading->values[0]; /* the table's first row */
+	bool is_opened = address && *address && !reading->settings->socket_path[0];
 	if (reading->settings->peers == PA_ENV_PEERS_DEFAULT)
-		reading->settings->peers =
-			address && *address ? PA_ENV_PEERS_ALL : PA_ENV_PEERS_USER;
+		reading->settings->peers = is_opened ? PA_ENV_PEERS_ALL : PA_ENV_PEERS_USER;
 }
 
 /* The marker survives exec without fork: its pid is then this process. */

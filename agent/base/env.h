@@ -15,7 +15,8 @@
 
 enum pa_env_unnamed { PA_ENV_UNNAMED_FUNCTION, PA_ENV_UNNAMED_NONE };
 enum pa_env_symbols { PA_ENV_SYMBOLS_LINES, PA_ENV_SYMBOLS_NAMES, PA_ENV_SYMBOLS_NONE };
-/* Which peers a loopback listener answers. DEFAULT occurs only while settings are read. */
+/* Which users are answered on a loopback address or a unix socket. DEFAULT occurs only while
+ * settings are read. */
 enum pa_env_peers { PA_ENV_PEERS_DEFAULT, PA_ENV_PEERS_USER, PA_ENV_PEERS_ALL };
 /* When the hooks of an allocator inside the program are used: never, while a profile of N seconds
  * is taken, or always. */
@@ -58,16 +59,18 @@ struct pa_settings {
 	/* pprofagent.h changes them while the program runs; relaxed. Mean ns of waiting per
 	 * recorded wait; one in so many contended critical sections. 1 = all, 0 = off. */
 	PA_ATOMIC(uint64_t) block_rate_ns, mutex_fraction;
-	unsigned cpu_hz;                  /* 1..1000 */
-	unsigned stack_depth;             /* 1..512 frames */
-	size_t buffer_bytes;              /* ring, power of two */
-	size_t flight_bytes;              /* of the flight recorder; 0 = none */
-	int signal;                       /* number of the agent's own signal */
-	char address[PA_ENV_TEXT_BYTES];  /* as given, for messages: "localhost:6053" */
-	char host[PA_ENV_TEXT_BYTES];     /* "localhost", "" = all interfaces */
-	uint16_t port;                    /* 0 = the kernel chooses */
+	unsigned cpu_hz;                 /* 1..1000 */
+	unsigned stack_depth;            /* 1..512 frames */
+	size_t buffer_bytes;             /* ring, power of two */
+	size_t flight_bytes;             /* of the flight recorder; 0 = none */
+	int signal;                      /* number of the agent's own signal */
+	char address[PA_ENV_TEXT_BYTES]; /* as given, for messages: "localhost:6053" */
+	char host[PA_ENV_TEXT_BYTES];    /* "localhost", "" = all interfaces */
+	uint16_t port;                   /* 0 = the kernel chooses */
+	/* Of a unix socket, with %p and %%; "" = none: host and port. */
+	char socket_path[PA_ENV_TEXT_BYTES];
 	char hosts[PA_ENV_TEXT_BYTES];    /* further accepted Host names, comma list */
-	enum pa_env_peers peers;          /* users whose requests a loopback address answers */
+	enum pa_env_peers peers;          /* users that are answered on this machine */
 	char programs[PA_ENV_TEXT_BYTES]; /* globs of programs to profile; "" = all but launchers */
 	char token[PA_ENV_TEXT_BYTES];    /* "" = none; never shown or logged */
 	char exit_files[PA_ENV_EXIT_COUNT][PA_ENV_TEXT_BYTES]; /* names with %p %e %t; "" = none */

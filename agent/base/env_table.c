@@ -3,10 +3,12 @@
 
 #include <stdio.h>
 #include <string.h>
+#include <sys/un.h>
 
 #include "parse.h"
 
 #define LARGEST_HEAP_RATE ((uint64_t)1 << 40)
+#define UNIX_PREFIX "unix:"
 
 /* ---------------------------------------------------------------- parsers that rows share */
 
@@ -177,10 +179,19 @@ static PA_BOOT bool parse_listen_address(const struct pa_env_table_row *row,
 	struct pa_settings *settings, const char *text, char *why)
 {
 	(void)row;
+	settings->host[0] = settings->socket_path[0] = '\0';
+	settings->port = 0;
 	if (!copy_text(settings->address, text, why))
 		return false;
 	settings->serving = strcmp(text, "off") != 0;
-	return !settings->serving || pa_parse_address(text, settings->host, &settings->port, why);
+	if (!settings->serving)
+		return true;
+	if (strncmp(text, UNIX_PREFIX, strlen(UNIX_PREFIX)) != 0)
+		return pa_parse_address(text, settings->host, &settings->port, why);
+	text += strlen(UNIX_PREFIX);
+	if (!pa_parse_socket_path(text, sizeof(((struct sockaddr_un *)0)->sun_path), why))
+		return false;
+	return copy_text(settings->socket_path, text, why);
 }
 
 static PA_AGENT void show_address(const struct pa_env_table_row *row,

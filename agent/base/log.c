@@ -70,7 +70,8 @@ static size_t plain_length(const unsigned char *text)
 	return is_c1_control ? 0 : pa_utf8_char((const char *)text, SIZE_MAX, true);
 }
 
-PA_BOOT char *pa_log_quote(char *out, size_t size, const char *text)
+/* most: bytes of text that are shown. */
+static char *quote_text(char *out, size_t size, const char *text, size_t most)
 {
 	static const char digits[] = "0123456789abcdef";
 	const unsigned char *in = (const unsigned char *)text;
@@ -83,7 +84,7 @@ PA_BOOT char *pa_log_quote(char *out, size_t size, const char *text)
 		size_t taken = plain ? plain : 1;
 		size_t shown = plain ? plain : strlen("\\xNN");
 
-		if (read + taken > QUOTED_INPUT_BYTES || shown >= size - used)
+		if (read + taken > most || shown >= size - used)
 			break;
 		if (plain) {
 			memcpy(out + used, in + read, plain);
@@ -97,4 +98,14 @@ PA_BOOT char *pa_log_quote(char *out, size_t size, const char *text)
 	}
 	out[used] = '\0';
 	return out;
+}
+
+PA_BOOT char *pa_log_quote(char *out, size_t size, const char *text)
+{
+	return quote_text(out, size, text, QUOTED_INPUT_BYTES);
+}
+
+PA_BOOT char *pa_log_quote_all(char *out, size_t size, const char *text)
+{
+	return quote_text(out, size, text, SIZE_MAX);
 }

@@ -20,4 +20,7 @@ PA_BOOT void pa_log(const char *format, ...) PA_PRINTF(1, 2);
 #define PA_LOG_QUOTED_BYTES (64 * 4 + 1)
 PA_BOOT char *pa_log_quote(char *out, size_t size, const char *text);
 
+/* The same as far as size allows: for paths, which are copied from the line. */
+PA_BOOT char *pa_log_quote_all(char *out, size_t size, const char *text);
+
 #endif

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "parse.h"
 
+#include <arpa/inet.h>
 #include <fnmatch.h>
 #include <signal.h>
 #include <stdarg.h>
@@ -15,6 +16,8 @@
 #define HOST_LETTERS "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ" DIGITS ".-_"
 #define LONGEST_NAME 40
 #define GLOB_BYTES 256
+/* PID_MAX_LIMIT is 4194304 (include/linux/threads.h). */
+#define PID_DIGITS 7
 
 PA_BOOT bool pa_parse_refuse(char *why, const char *format, ...)
 {
@@ -169,25 +172,26 @@ static bool has_two(const char *text)
 	return first > 0 && gap > 0 && text[first + gap];
 }
 
-static bool is_ipv6(const char *text)
+/* Without brackets the port of an IPv6 address is not to be told from its last group. */
+static bool refuse_colons(const char *text, char *why)
 {
-	return text[0] == '[' ||
-		(strchr(text, ':') != strrchr(text, ':') &&
-			has_only(text, DIGITS "abcdefABCDEF:."));
-}
+	bool is_ipv6 = has_only(text, DIGITS "abcdefABCDEF:.");
 
-static bool is_path(const char *text)
-{
-	return text[0] == '/' || strncmp(text, "unix:/", strlen("unix:/")) == 0;
+	return pa_parse_refuse(why, "too many colons in address%s",
+		is_ipv6 ? " (want [host]:port for IPv6)" : "");
 }
 
 static bool refuse_portless(const char *text, char *why)
 {
 	uint64_t port;
+	char shown[64];
 
 	if (pa_parse_number(text, 0, UINT16_MAX, &port))
 		return pa_parse_refuse(why, "missing port in address (did you mean \":%ju\"?)",
 			(uintmax_t)port);
+	if (text[0] == '/')
+		return pa_parse_refuse(why, "missing port in address (did you mean \"unix:%s\"?)",
+			pa_log_quote(shown, sizeof(shown), text));
 	return pa_parse_refuse(why, MISSING_PORT);
 }
 
@@ -218,6 +222,39 @@ static bool parse_host(const char *host, char *why)
 		pa_log_quote(shown, sizeof(shown), host));
 }
 
+/* "::1", "fe80::1%eth0" */
+static bool parse_ipv6(const char *host, char *why)
+{
+	char ip[INET6_ADDRSTRLEN], shown[64];
+	size_t length = strcspn(host, "%");
+	const char *scope = host[length] ? host + length + 1 : "-";
+	struct in6_addr unused;
+
+	if (length < sizeof(ip)) {
+		memcpy(ip, host, length);
+		ip[length] = '\0';
+		if (inet_pton(AF_INET6, ip, &unused) == 1 && *scope &&
+			has_only(scope, HOST_LETTERS))
+			return true;
+	}
+	return pa_parse_refuse(why, "\"%s\" is not an IPv6 address",
+		pa_log_quote(shown, sizeof(shown), host));
+}
+
+/* "[host]:port" */
+static bool parse_bracketed(const char *text, char *host, uint16_t *port, char *why)
+{
+	const char *end = strchr(text, ']');
+
+	if (!end)
+		return pa_parse_refuse(why, "missing ']' in address");
+	if (end[1] != ':' || !end[2])
+		return refuse_portless(text, why);
+	memcpy(host, text + 1, (size_t)(end - text - 1));
+	host[end - text - 1] = '\0';
+	return parse_ipv6(host, why) && parse_port(end + 2, port, why);
+}
+
 PA_BOOT bool pa_parse_address(const char *text, char *host, uint16_t *port, char *why)
 {
 	const char *colon = strrchr(text, ':');
@@ -226,15 +263,47 @@ PA_BOOT bool pa_parse_address(const char *text, char *host, uint16_t *port, char
 		return pa_parse_refuse(why, "too many addresses");
 	if (strstr(text, "://"))
 		return pa_parse_refuse(why, "give an address, not a URL");
-	if (is_ipv6(text))
-		return pa_parse_refuse(why, "this build has no IPv6 support");
-	if (!colon || !colon[1] || is_path(text))
+	if (text[0] == '[')
+		return parse_bracketed(text, host, port, why);
+	if (!colon || (!colon[1] && colon == strchr(text, ':')) || text[0] == '/')
 		return refuse_portless(text, why);
 	if (strchr(text, ':') != colon)
-		return pa_parse_refuse(why, "too many colons in address");
+		return refuse_colons(text, why);
 	memcpy(host, text, (size_t)(colon - text));
 	host[colon - text] = '\0';
 	return parse_host(host, why) && parse_port(colon + 1, port, why);
+}
+
+/* Bytes of the longest path, with the pid in place of %p, or ".pid" added. 0: another letter. */
+static size_t longest_socket_path(const char *path)
+{
+	size_t bytes = strlen(path);
+	bool has_pid = false;
+
+	for (const char *at = path; (at = strchr(at, '%')); at += 2) {
+		if (at[1] != 'p' && at[1] != '%')
+			return 0;
+		bytes += at[1] == 'p' ? PID_DIGITS - 2 : 0;
+		has_pid |= at[1] == 'p';
+	}
+	return has_pid ? bytes : bytes + PID_DIGITS + 1;
+}
+
+PA_BOOT bool pa_parse_socket_path(const char *path, size_t room, char *why)
+{
+	size_t longest = longest_socket_path(path);
+
+	if (path[0] != '/')
+		return pa_parse_refuse(why, "the path of a socket must be absolute");
+	if (!longest)
+		return pa_parse_refuse(why,
+			"only %%p, the pid, is replaced in the path of a socket");
+	if (longest >= room)
+		return pa_parse_refuse(why,
+			"with the pid the path of the socket has %zu bytes, "
+			"and may have %zu",
+			longest, room - 1);
+	return true;
 }
 
 /* ---------------------------------------------------------------- lists of globs */

@@ -32,11 +32,17 @@ PA_BOOT int pa_parse_signal(const char *text);
 PA_APP void pa_parse_show_signal(int signal_number, char *out, size_t size);
 
 /*
- * True when text is host:port or :port (host "", all interfaces), IPv4 or a name, as CoreDNS and
- * Go's net.SplitHostPort read it. Else why (PA_PARSE_WHY_BYTES) has the reason. host has room for
- * all of text.
+ * True when text is host:port, [host]:port for an IPv6 address, or :port (host "", all interfaces),
+ * as CoreDNS and Go's net.SplitHostPort read it. Else why (PA_PARSE_WHY_BYTES) has the reason. host
+ * has room for all of text.
  */
 PA_BOOT bool pa_parse_address(const char *text, char *host, uint16_t *port, char *why);
+
+/*
+ * Checks the path of a unix socket, in which %p stands for the pid and %% for a percent sign. With
+ * the longest pid, in place of %p or added to it as ".pid", it must be shorter than room.
+ */
+PA_BOOT bool pa_parse_socket_path(const char *path, size_t room, char *why);
 
 /*
  * True when one of the globs (comma list, surrounding spaces ignored) matches name, as fnmatch(3).

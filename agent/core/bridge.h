@@ -21,6 +21,7 @@
 #include "../base/env.h"
 #include "../base/own_maps.h"
 #include "../base/thread_slot.h"
+#include "../record/calls.h"
 #include "../record/copy_size.h"
 #include "../record/counters.h"
 #include "../record/custom_set.h"
@@ -32,7 +33,7 @@
 #include "../record/thread_dump.h"
 
 /* Incremented when struct pa_bridge changes: the core rejects another version. */
-#define PA_BRIDGE_VERSION 13
+#define PA_BRIDGE_VERSION 14
 
 #define PA_BRIDGE_ANCESTORS 4
 
@@ -125,9 +126,12 @@ struct pa_bridge {
 	/* True for a thread of the agent, which profiles do not show. */
 	bool (*is_agent_thread)(int32_t tid);
 
-	/* False: seccomp filters deny the calling thread what reaches other processes
-	 * (PA_CALLS_REACH). */
-	bool (*may_reach)(void);
+	/* False: seccomp filters deny the calling thread some of these calls (enum pa_calls). */
+	bool (*may)(uint32_t calls);
+
+	/* The agent listens on this unix socket: its file is removed when the program ends, and the
+	 * one before is now. NULL: none any more. */
+	void (*keep_socket_file)(const char *path);
 
 	/* To be called by the reader of the ring after each wait: pa_signal_learn_if_asked. */
 	void (*after_wait)(void);

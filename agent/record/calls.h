@@ -28,16 +28,19 @@ enum pa_calls {
 	PA_CALLS_CLOCK = 1 << 9,    /* clock_gettime: vDSO, but strict mode (SECCOMP_MODE_STRICT)
 				     * denies it */
 	PA_CALLS_UNLOCK = 1 << 10,  /* munlock of the agent's memory */
-	PA_CALLS_OF_PROGRAM = (1 << 11) - 1,
+	PA_CALLS_SOCKET = 1 << 11,  /* remove the file of a unix socket when the program ends */
+	PA_CALLS_OF_PROGRAM = (1 << 12) - 1,
 	/* By the agent's threads, and at boot. */
-	PA_CALLS_LIFE = 1 << 11,  /* needed by every agent thread */
-	PA_CALLS_RANGE = 1 << 12, /* a private descriptor table: preferred way */
-	PA_CALLS_TABLE = 1 << 13, /* private descriptor table: fallback */
-	PA_CALLS_SERVE = 1 << 14, /* the HTTP port */
-	PA_CALLS_DUMP = 1 << 15,  /* thread stacks */
-	PA_CALLS_REACH = 1 << 16, /* other processes: their ports, and their end */
-	PA_CALLS_LEARN = 1 << 17, /* how libc makes system calls: see shared_call.h */
-	PA_CALLS_ALL = (1 << 18) - 1,
+	PA_CALLS_LIFE = 1 << 12,  /* needed by every agent thread */
+	PA_CALLS_RANGE = 1 << 13, /* a private descriptor table: preferred way */
+	PA_CALLS_TABLE = 1 << 14, /* private descriptor table: fallback */
+	PA_CALLS_SERVE = 1 << 15, /* the HTTP port */
+	PA_CALLS_IPV6 = 1 << 16,  /* the same on IPv6 */
+	PA_CALLS_UNIX = 1 << 17,  /* the same on a unix socket */
+	PA_CALLS_DUMP = 1 << 18,  /* thread stacks */
+	PA_CALLS_REACH = 1 << 19, /* other processes: their ports, and their end */
+	PA_CALLS_LEARN = 1 << 20, /* how libc makes system calls: see shared_call.h */
+	PA_CALLS_ALL = (1 << 21) - 1,
 	/* Without these the agent cannot work at all. */
 	PA_CALLS_VITAL = PA_CALLS_LIFE | PA_CALLS_MAP | PA_CALLS_WAKE | PA_CALLS_IDENTITY,
 };
@@ -57,7 +60,8 @@ enum pa_calls {
 	X(eventfd2, PA_CALLS_LIFE, true, 0, 0xfff, 0, 0, 0, 0)                                    \
 	X(tgkill, PA_CALLS_LIFE, true, -1, -1, 0, 0, 0, 0)                                        \
 	X(chdir, PA_CALLS_LIFE, true, 0, 0, 0, 0, 0, 0)                                           \
-	X(getpid, PA_CALLS_FORK | PA_CALLS_FILES | PA_CALLS_LIFE, true, 0, 0, 0, 0, 0, 0)         \
+	X(getpid, PA_CALLS_FORK | PA_CALLS_FILES | PA_CALLS_SOCKET | PA_CALLS_LIFE, true,         \
+		0, 0, 0, 0, 0, 0)                                                                 \
 	X(prctl, PA_CALLS_IDENTITY | PA_CALLS_RETURN, true, 16 /* PR_GET_NAME */, 0, 0, 0, 0, 0)  \
 	X(prctl, PA_CALLS_LIFE, true, 15 /* PR_SET_NAME */, 0, 0, 0, 0, 0)                        \
 	X(mmap, PA_CALLS_OWN, true, 0, 0, 3 /* read, write */,                                    \
@@ -88,7 +92,9 @@ enum pa_calls {
 		0xa0241 /* O_WRONLY | CREAT | TRUNC | CLOEXEC | NOFOLLOW */, 0666, 0, 0)          \
 	X(write, PA_CALLS_FILES | PA_CALLS_LIFE, true, -1, 0, 0, 0, 0, 0)                         \
 	X(rename, PA_CALLS_FILES, true, 0, 0, 0, 0, 0, 0)                                         \
-	X(unlink, PA_CALLS_FILES, true, 0, 0, 0, 0, 0, 0)                                         \
+	X(unlink, PA_CALLS_FILES | PA_CALLS_SOCKET | PA_CALLS_UNIX, true, 0, 0, 0, 0, 0, 0)       \
+	X(newfstatat, PA_CALLS_SOCKET | PA_CALLS_UNIX, true, -100 /* AT_FDCWD */, 0, 0,           \
+		0x100 /* AT_SYMLINK_NOFOLLOW */, 0, 0)                                            \
 	X(clone3, PA_CALLS_LIFE, true, 0, 0, 0, 0, 0, 0)                                          \
 	X(clone, PA_CALLS_LIFE, true, 0x3d0f00 /* of a thread */, 0, 0, 0, -1 /* no TLS */, 0)    \
 	X(set_robust_list, PA_CALLS_LIFE, true, 0, 0, 0, 0, 0, 0)                                 \
@@ -115,6 +121,13 @@ enum pa_calls {
 	X(unshare, PA_CALLS_TABLE, true, 0x200 /* CLONE_FS */, 0, 0, 0, 0, 0)                     \
 	X(socket, PA_CALLS_SERVE, true, 2 /* AF_INET */, 0x80801 /* SOCK_STREAM ... */,           \
 		-1, 0, 0, 0)                                                                      \
+	X(socket, PA_CALLS_IPV6, true, 10 /* AF_INET6 */, 0x80801, -1, 0, 0, 0)                   \
+	X(setsockopt, PA_CALLS_IPV6, true, -1, 41 /* IPPROTO_IPV6 */, 26 /* IPV6_V6ONLY */,       \
+		0, 0, 0)                                                                          \
+	X(socket, PA_CALLS_UNIX, true, 1 /* AF_UNIX */, 0x80801, -1, 0, 0, 0)                     \
+	X(fchmod, PA_CALLS_UNIX, true, -1, 0600, 0, 0, 0, 0)                                      \
+	X(flock, PA_CALLS_UNIX, true, -1, 6 /* LOCK_EX | LOCK_NB */, 0, 0, 0, 0)                  \
+	X(connect, PA_CALLS_UNIX, true, -1, 0, 110 /* sizeof(struct sockaddr_un) */, 0, 0, 0)     \
 	X(setsockopt, PA_CALLS_SERVE, true, -1, 1 /* SOL_SOCKET */, 2 /* SO_REUSEADDR */,         \
 		0, 0, 0)                                                                          \
 	X(bind, PA_CALLS_SERVE, true, -1, 0, 0, 0, 0, 0)                                          \

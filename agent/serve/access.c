@@ -11,6 +11,8 @@
 #include "query.h"
 
 #define PORT_DIGITS 5
+/* Bytes of an IPv6 address that name a network: RFC 4291, 2.5.1. */
+#define NETWORK_BYTES 8
 
 #define WHY_HOST "Host is not localhost, 127.0.0.1, [::1] or in PPROFAGENT_HOSTS"
 #define WHY_ORIGIN "requests from other sites are not answered"
@@ -59,6 +61,13 @@ static bool is_in_list(const char *host, size_t name_length, const char *list)
 	return false;
 }
 
+/* A Host header has an IPv6 address in brackets; wanted has none. */
+static bool is_ipv6_name(const char *name, size_t length, const char *wanted)
+{
+	return length > 2 && name[0] == '[' && name[length - 1] == ']' && strchr(wanted, ':') &&
+		is_header_name(name + 1, length - 2, wanted, strlen(wanted));
+}
+
 static bool is_host_good(const struct pa_access *guard, const char *host)
 {
 	static const char *const always[] = { "localhost", "127.0.0.1", "[::1]" };
@@ -71,7 +80,7 @@ static bool is_host_good(const struct pa_access *guard, const char *host)
 			return true;
 	}
 	return is_header_name(host, length, guard->host, strlen(guard->host)) ||
-		is_in_list(host, length, guard->hosts);
+		is_ipv6_name(host, length, guard->host) || is_in_list(host, length, guard->hosts);
 }
 
 /* ---- Origin, Sec-Fetch-Site ---- */
@@ -146,12 +155,23 @@ static bool has_token(const struct pa_request *request, const char *token)
 		pa_access_equal(token, given);
 }
 
+/* Of an IPv6 address its network: a machine has as many addresses in it as it likes. */
+static struct in6_addr address_of_guesser(const struct pa_address *client)
+{
+	struct in6_addr address = in6addr_any;
+
+	if (client->family == AF_INET || pa_address_is_local(client))
+		return client->family == AF_UNIX ? in6addr_loopback : client->ip;
+	memcpy(&address, &client->ip, NETWORK_BYTES);
+	return address;
+}
+
 /* The uid is looked up only after a wrong token, because the look-up reads the table of all TCP
  * sockets. */
 static struct pa_token_guesser guesser_of(const struct pa_request *request, bool loopback)
 {
 	return (struct pa_token_guesser){
-		.address = request->client.sin_addr.s_addr,
+		.address = address_of_guesser(&request->client),
 		.uid = loopback ? pa_peer_uid(request) : PA_PEER_UNKNOWN,
 	};
 }
@@ -180,11 +200,7 @@ static int check_token(const struct pa_access *guard, const struct pa_request *r
 /* Address that the client connected to; if unknown, the address that the listener is bound to. */
 static bool is_to_loopback(const struct pa_access *guard, const struct pa_request *request)
 {
-	const struct sockaddr_in *server = &request->server;
-
-	if (!server->sin_family)
-		return guard->loopback;
-	return ntohl(server->sin_addr.s_addr) >> 24 == IN_LOOPBACKNET;
+	return request->server.family ? pa_address_is_local(&request->server) : guard->loopback;
 }
 
 int pa_access_check_open(const struct pa_access *guard, const struct pa_request *request,

@@ -17,8 +17,8 @@
 #include "request.h"
 
 struct pa_access {
-	bool loopback;     /* the listener is bound to a loopback address */
-	bool user_only;    /* on a loopback address: only the program's user and root */
+	bool loopback;     /* the listener is bound to a loopback address or a unix socket */
+	bool user_only;    /* there: only the program's user and root */
 	const char *host;  /* host of PPROFAGENT_ADDRESS, accepted as Host as well */
 	const char *hosts; /* further accepted Host names, comma list */
 	const char *token; /* "" = no token required */
@@ -27,7 +27,8 @@ struct pa_access {
 /*
  * Returns 0 if the request may be answered; otherwise the HTTP status (403; 401; 429 after too many
  * wrong tokens) and in *why a constant text. Host and user are checked if the client connected to a
- * loopback address, whether the listener is bound to it or to all addresses.
+ * loopback address, whether the listener is bound to it or to all addresses; and on a unix socket,
+ * because programs forward ports to such (socat, a proxy).
  */
 PA_AGENT int pa_access_check(const struct pa_access *guard, const struct pa_request *request,
 	const char **why);

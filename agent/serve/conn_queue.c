@@ -31,43 +31,74 @@
 struct conn {
 	int fd;
 	int64_t until_ns;
-	struct sockaddr_in peer;
+};
+
+struct listener {
+	int fd; /* -1: none */
+	dev_t device;
+	ino_t inode;
 };
 
 static struct {
-	int listen_fd;
+	struct listener listeners[PA_LISTEN_SOCKETS];
 	bool files_private;
-	dev_t device; /* of the listening socket */
-	ino_t inode;
 	PA_ATOMIC(uint32_t) on_workers; /* connections on workers; acq_rel */
 	uint32_t count;
 	struct conn conns[PA_CONN_QUEUE_CONNECTIONS]; /* oldest first */
-} state = { .listen_fd = -1 };
+} state = { .listeners = { { .fd = -1 }, { .fd = -1 } } };
 
-void pa_conn_queue_init(int listen_fd, bool files_private)
+void pa_conn_queue_init(const int fds[PA_LISTEN_SOCKETS], bool files_private)
 {
-	struct stat stat = { 0 };
-
-	fstat(listen_fd, &stat);
-	state.listen_fd = listen_fd;
+	for (size_t i = 0; i < PA_LISTEN_SOCKETS; i++) {
+		struct stat stat = { 0 };
+		if (fds[i] >= 0)
+			fstat(fds[i], &stat);
+		state.listeners[i] = (struct listener){ fds[i], stat.st_dev, stat.st_ino };
+	}
 	state.files_private = files_private;
-	state.device = stat.st_dev;
-	state.inode = stat.st_ino;
 	state.count = 0;
 	pa_store_release(&state.on_workers, 0);
 }
 
-bool pa_conn_queue_is_listener(int fd)
+static bool is_socket_of(int fd, const struct listener *listener)
 {
 	struct stat stat;
 
-	return fd >= 0 && fstat(fd, &stat) == 0 && stat.st_dev == state.device &&
-		stat.st_ino == state.inode;
+	return fd >= 0 && listener->inode && fstat(fd, &stat) == 0 &&
+		stat.st_dev == listener->device && stat.st_ino == listener->inode;
+}
+
+bool pa_conn_queue_is_listener(int fd)
+{
+	for (size_t i = 0; i < PA_LISTEN_SOCKETS; i++) {
+		if (is_socket_of(fd, &state.listeners[i]))
+			return true;
+	}
+	return false;
+}
+
+static bool is_listener_ours(const struct listener *listener)
+{
+	return state.files_private || is_socket_of(listener->fd, listener);
 }
 
 bool pa_conn_queue_is_ours(void)
 {
-	return state.files_private || pa_conn_queue_is_listener(state.listen_fd);
+	for (size_t i = 0; i < PA_LISTEN_SOCKETS; i++) {
+		const struct listener *listener = &state.listeners[i];
+		if ((i == 0 || listener->fd >= 0) && !is_listener_ours(listener))
+			return false;
+	}
+	return true;
+}
+
+void pa_conn_queue_fill_listeners(struct pollfd polls[PA_LISTEN_SOCKETS])
+{
+	bool ours = pa_conn_queue_is_ours();
+
+	for (size_t i = 0; i < PA_LISTEN_SOCKETS; i++)
+		polls[i] = (struct pollfd){ .fd = ours ? state.listeners[i].fd : -1,
+			.events = POLLIN };
 }
 
 /*
@@ -178,21 +209,9 @@ static int hand_out(int fd)
 	return fd;
 }
 
-static int pass_conn(uint32_t at, struct sockaddr_in *peer)
+static int pass_conn(uint32_t at)
 {
-	struct conn conn = remove_at(at);
-
-	*peer = conn.peer;
-	return hand_out(conn.fd);
-}
-
-static int pass_waiting(int fd, struct sockaddr_in *peer)
-{
-	socklen_t length = sizeof(*peer);
-
-	*peer = (struct sockaddr_in){ .sin_family = AF_INET };
-	getpeername(fd, (struct sockaddr *)peer, &length);
-	return hand_out(fd);
+	return hand_out(remove_at(at).fd);
 }
 
 static bool is_queue_full(void)
@@ -225,15 +244,14 @@ static void make_conn_room(void)
 }
 
 /* Accepts a connection. True if its request has already arrived (it is then the last entry). */
-static bool accept_conn(void)
+static bool accept_conn(const struct listener *listener)
 {
 	struct conn conn = { .until_ns = pa_clock_mono_ns() + PA_CONN_QUEUE_TIMEOUT_NS };
-	socklen_t length = sizeof(conn.peer);
 
 	/* poll() waited for our socket, but its number may meanwhile belong to the program. */
-	if (!pa_conn_queue_is_ours())
+	if (!is_listener_ours(listener))
 		return false;
-	conn.fd = accept4(state.listen_fd, (struct sockaddr *)&conn.peer, &length, SOCK_CLOEXEC);
+	conn.fd = accept4(listener->fd, NULL, NULL, SOCK_CLOEXEC);
 	if (conn.fd < 0 &&
 		(errno == EMFILE || errno == ENFILE || errno == ENOMEM || errno == ENOBUFS))
 		pa_listen_wait(NULL, 0, NO_FD_PAUSE_NS);
@@ -259,8 +277,8 @@ static int64_t earlier_of(int64_t a_ns, int64_t b_ns)
 
 /* One poll() call: the listener, then pending, waiting and lingering connections. */
 struct poll_set {
-	struct pollfd
-		polls[1 + PA_CONN_QUEUE_CONNECTIONS + PA_WAITING_REQUESTS_POLLS + PA_LINGER_MAX];
+	struct pollfd polls[PA_LISTEN_SOCKETS + PA_CONN_QUEUE_CONNECTIONS +
+		PA_WAITING_REQUESTS_POLLS + PA_LINGER_MAX];
 	uint32_t conns, waiting, lingering;
 };
 
@@ -268,8 +286,9 @@ static void fill_polls(struct poll_set *set, bool accepts)
 {
 	struct pollfd *polls = set->polls;
 
-	accepts = accepts && pa_conn_queue_is_ours();
-	*polls++ = (struct pollfd){ .fd = accepts ? state.listen_fd : -1, .events = POLLIN };
+	pa_conn_queue_fill_listeners(polls);
+	for (size_t i = 0; i < PA_LISTEN_SOCKETS; i++, polls++)
+		polls->fd = accepts ? polls->fd : -1;
 	set->conns = state.count;
 	for (uint32_t i = 0; i < state.count; i++)
 		*polls++ = (struct pollfd){ .fd = state.conns[i].fd, .events = POLLIN | POLLRDHUP };
@@ -278,13 +297,13 @@ static void fill_polls(struct poll_set *set, bool accepts)
 }
 
 /* Returns the descriptor of a connection whose request has arrived; -1: none. */
-static int check_conns(const struct pollfd *polls, uint32_t count, struct sockaddr_in *peer)
+static int check_conns(const struct pollfd *polls, uint32_t count)
 {
 	/* From the youngest on: removing an entry moves only the younger ones. */
 	for (uint32_t i = count; i-- > 0;) {
 		bool ended = polls[i].revents & (POLLRDHUP | POLLHUP | POLLERR);
 		if (polls[i].revents && check_request(i, ended))
-			return pass_conn(i, peer);
+			return pass_conn(i);
 	}
 	return -1;
 }
@@ -302,7 +321,7 @@ static int64_t wait_ns(void)
 }
 
 /* Polls all connections once. Returns a descriptor for a worker; -1: none. */
-static int poll_connections(struct sockaddr_in *peer)
+static int poll_connections(void)
 {
 	struct poll_set set;
 	int64_t timeout_ns = wait_ns(), grace = grace_ns();
@@ -310,26 +329,28 @@ static int poll_connections(struct sockaddr_in *peer)
 	if (grace)
 		timeout_ns = earlier_of(timeout_ns, grace);
 	fill_polls(&set, !grace);
-	const struct pollfd *conns = set.polls + 1, *waiting = conns + set.conns;
-	int ready =
-		pa_listen_wait(set.polls, 1 + set.conns + set.waiting + set.lingering, timeout_ns);
+	const struct pollfd *conns = set.polls + PA_LISTEN_SOCKETS, *waiting = conns + set.conns;
+	int ready = pa_listen_wait(set.polls,
+		PA_LISTEN_SOCKETS + set.conns + set.waiting + set.lingering, timeout_ns);
 	if (ready > 0)
 		pa_linger_read(waiting + set.waiting, set.lingering);
 	int fd = pa_waiting_requests_next(waiting, ready > 0 ? set.waiting : 0, pa_clock_mono_ns());
 	if (fd >= 0)
-		return pass_waiting(fd, peer);
+		return hand_out(fd);
 	if (ready <= 0)
 		return -1;
-	fd = check_conns(conns, set.conns, peer);
-	if (fd < 0 && set.polls[0].revents & POLLIN && accept_conn())
-		fd = pass_conn(state.count - 1, peer);
+	fd = check_conns(conns, set.conns);
+	for (size_t i = 0; i < PA_LISTEN_SOCKETS && fd < 0; i++) {
+		if (set.polls[i].revents & POLLIN && accept_conn(&state.listeners[i]))
+			fd = pass_conn(state.count - 1);
+	}
 	return fd;
 }
 
-int pa_conn_queue_accept(struct sockaddr_in *peer)
+int pa_conn_queue_accept(void)
 {
 	do {
-		int fd = poll_connections(peer);
+		int fd = poll_connections();
 		if (fd >= 0)
 			return fd;
 	} while (pa_conn_queue_pending());

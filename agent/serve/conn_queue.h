@@ -16,22 +16,22 @@
 #ifndef PA_CONN_QUEUE_H
 #define PA_CONN_QUEUE_H
 
-#include <netinet/in.h>
+#include <poll.h>
 
-#include "../base/base.h"
+#include "listen.h"
 
 #define PA_CONN_QUEUE_CONNECTIONS 64
 #define PA_CONN_QUEUE_TIMEOUT_NS (30 * PA_NS_PER_S)
 
-/* Starts with an empty queue. files_private as in the bridge. */
-PA_AGENT void pa_conn_queue_init(int listen_fd, bool files_private);
+/* Starts with an empty queue. fds: of a listener; all -1: none. files_private as in the bridge. */
+PA_AGENT void pa_conn_queue_init(const int fds[PA_LISTEN_SOCKETS], bool files_private);
 
 /*
  * Waits until a connection is ready for a worker, or until no connection is left. Returns its
- * descriptor (close-on-exec) and fills *peer; -1 with errno EAGAIN. Each descriptor needs one
+ * descriptor (close-on-exec); -1 with errno EAGAIN. Each descriptor needs one
  * pa_conn_queue_released.
  */
-PA_AGENT int pa_conn_queue_accept(struct sockaddr_in *peer);
+PA_AGENT int pa_conn_queue_accept(void);
 
 /* The worker has closed the connection, or handed it to waiting_requests.h or linger.h. */
 PA_AGENT void pa_conn_queue_released(void);
@@ -43,11 +43,14 @@ PA_AGENT int64_t pa_conn_queue_expire(int64_t now_ns);
 /* True while a connection is queued, or may return to the queue: pa_conn_queue_accept has work. */
 PA_AGENT bool pa_conn_queue_pending(void);
 
-/* True while the listening descriptor still refers to our socket: a program that closes all
+/* True while the listening descriptors still refer to our sockets: a program that closes all
  * descriptors may have opened its own there. Always true in a private descriptor table. */
 PA_AGENT bool pa_conn_queue_is_ours(void);
 
-/* True if fd is the listening socket or a duplicate of it. */
+/* Fills in the listening descriptors to poll; -1 where there is none, or it is not ours. */
+PA_AGENT void pa_conn_queue_fill_listeners(struct pollfd polls[PA_LISTEN_SOCKETS]);
+
+/* True if fd is a listening socket or a duplicate of one. */
 PA_AGENT bool pa_conn_queue_is_listener(int fd);
 
 #endif

@@ -61,12 +61,11 @@
 static struct {
 	struct pa_listen listener;
 	struct pa_access guard;
-	struct sockaddr_in before;   /* address before the agent's threads were suspended; port 0:
-				    * none */
+	struct pa_address before;    /* address before the agent's threads were suspended */
 	PA_ATOMIC(uint32_t) serving; /* a server runs that can be stopped; acquire/release */
-} state = { .listener.fd = -1 };
+} state = { .listener = PA_LISTEN_NONE };
 
-static const struct sockaddr_in no_address;
+static const struct pa_address no_address;
 
 static bool is_child(const struct pa_bridge *bridge)
 {
@@ -108,31 +107,44 @@ static void leave_stderr(void)
 static void use_listener(const struct pa_settings *settings)
 {
 	state.guard = (struct pa_access){
-		.loopback = state.listener.loopback,
+		.loopback = pa_address_is_local(&state.listener.bound),
 		.user_only = settings->peers == PA_ENV_PEERS_USER,
 		.host = settings->host,
 		.hosts = settings->hosts,
 		.token = settings->token,
 	};
-	pa_port_name_set(ntohs(state.listener.bound.sin_port));
-	pa_conn_queue_init(state.listener.fd, pa_core_bridge->files_private);
+	pa_port_name_set(state.listener.bound.port);
+	pa_conn_queue_init(state.listener.fds, pa_core_bridge->files_private);
+	bool is_file = state.listener.bound.family == AF_UNIX;
+	pa_core_bridge->keep_socket_file(is_file ? state.listener.bound.path : NULL);
 }
 
-static bool is_at_wanted(const struct pa_listen *listener)
+static bool is_at_wanted(const struct pa_listen *listener, const struct pa_settings *settings)
 {
-	return !listener->wanted.sin_port || listener->wanted.sin_port == listener->bound.sin_port;
+	if (!pa_listen_is_shared(settings))
+		return true;
+	return listener->bound.family == AF_UNIX ?
+		pa_address_is_equal(&listener->wanted, &listener->bound) :
+		listener->wanted.port == listener->bound.port;
+}
+
+static struct pa_listen_policy listen_policy(const struct pa_bridge *bridge)
+{
+	return (struct pa_listen_policy){
+		.may_say = may_say(bridge),
+		.files_private = bridge->files_private,
+		.child = is_child(bridge),
+		.parent = bridge->forked ? bridge->parent : 0,
+		.no_ipv6 = !bridge->may(PA_CALLS_IPV6),
+		.no_unix = !bridge->may(PA_CALLS_UNIX),
+		.again = state.before.family ? &state.before : NULL,
+	};
 }
 
 static bool open_port(const struct pa_bridge *bridge)
 {
 	const struct pa_settings *settings = bridge->settings;
-	const struct pa_listen_policy policy = {
-		.may_say = may_say(bridge),
-		.files_private = bridge->files_private,
-		.child = is_child(bridge),
-		.parent = bridge->forked ? bridge->parent : 0,
-		.again = state.before.sin_port ? &state.before : NULL,
-	};
+	const struct pa_listen_policy policy = listen_policy(bridge);
 
 	if (!policy.may_say)
 		leave_stderr();
@@ -142,9 +154,9 @@ static bool open_port(const struct pa_bridge *bridge)
 	if (error)
 		return false;
 	use_listener(settings);
-	if (policy.child && !is_at_wanted(&state.listener))
+	if (policy.child && !is_at_wanted(&state.listener, settings))
 		pa_takeover_begin(&state.listener.wanted, policy.parent,
-			bridge->files_private && bridge->may_reach());
+			bridge->files_private && bridge->may(PA_CALLS_REACH));
 	return true;
 }
 
@@ -153,8 +165,8 @@ static void try_to_move(void)
 {
 	if (!pa_takeover_is_due() || !pa_conn_queue_is_ours())
 		return;
-	if (pa_listen_move(pa_core_bridge->settings, &state.listener,
-		    pa_core_bridge->files_private)) {
+	const struct pa_listen_policy policy = listen_policy(pa_core_bridge);
+	if (pa_listen_move(pa_core_bridge->settings, &policy, &state.listener)) {
 		use_listener(pa_core_bridge->settings);
 		pa_takeover_end();
 	} else {
@@ -171,15 +183,17 @@ static int64_t sooner_of(int64_t a_ns, int64_t b_ns)
  * thread meanwhile. False if the program has taken our descriptor. */
 static bool wait_for_connection(void)
 {
-	struct pollfd polls[2];
+	struct pollfd polls[PA_LISTEN_SOCKETS + 1];
 
 	do {
 		try_to_move();
-		polls[0] = (struct pollfd){ .fd = state.listener.fd, .events = POLLIN };
-		polls[1] = (struct pollfd){ .fd = pa_takeover_fd(), .events = POLLIN };
+		for (size_t i = 0; i < PA_LISTEN_SOCKETS; i++)
+			polls[i] = (struct pollfd){ .fd = state.listener.fds[i], .events = POLLIN };
+		polls[PA_LISTEN_SOCKETS] =
+			(struct pollfd){ .fd = pa_takeover_fd(), .events = POLLIN };
 	} while (pa_listen_wait(polls, PA_COUNT(polls),
 			 sooner_of(pa_render_thread_run_idle(), pa_takeover_wait_ns())) < 1 ||
-		!polls[0].revents);
+		!(polls[0].revents | polls[1].revents));
 	return pa_conn_queue_is_ours();
 }
 
@@ -207,8 +221,9 @@ static int64_t do_idle_work(void)
 static void leave_port(void)
 {
 	if (pa_conn_queue_is_ours())
-		close(state.listener.fd);
-	state.listener.fd = -1;
+		pa_listen_close(&state.listener);
+	state.listener = (struct pa_listen)PA_LISTEN_NONE;
+	pa_core_bridge->keep_socket_file(NULL);
 	pa_port_name_set(0);
 }
 
@@ -234,7 +249,7 @@ static bool start_server(void)
 	for (int failures = 0; failures < START_TRIES && wait_for_connection();) {
 		unsigned workers = workers_allowed(&why);
 		if (!workers) {
-			pa_minimal_server_for_limit(state.listener.fd, why);
+			pa_minimal_server_for_limit(state.listener.fds, why);
 			continue;
 		}
 		/* Without a private table the server is never stopped: civetweb would close
@@ -245,7 +260,7 @@ static bool start_server(void)
 		if (pa_http_start(&state.listener, &pa_routes_handlers, workers) == 0)
 			return true;
 		failures++;
-		pa_minimal_server_for_limit(state.listener.fd, "memory");
+		pa_minimal_server_for_limit(state.listener.fds, "memory");
 		pa_futex_sleep(START_PAUSE_NS);
 	}
 	return false;
@@ -287,7 +302,8 @@ static void *run_server(void *unused)
  * get no response. */
 static void close_inherited(void)
 {
-	const int fds[] = { state.listener.fd, pa_libc_shims_listener() };
+	const int fds[] = { state.listener.fds[0], state.listener.fds[1],
+		pa_libc_shims_listener() };
 
 	for (size_t i = 0; i < PA_COUNT(fds); i++) {
 		if (pa_conn_queue_is_listener(fds[i]))
@@ -310,7 +326,7 @@ static void forget_parent(const struct pa_bridge *bridge)
 	if (new_process)
 		pa_symbols_reset();
 	state.before = new_process ? no_address : state.listener.bound;
-	state.listener = (struct pa_listen){ .fd = -1 };
+	state.listener = (struct pa_listen)PA_LISTEN_NONE;
 	pa_store_release(&state.serving, 0);
 	pa_maps_leave_jail();
 	pa_held_files_reset();
@@ -320,7 +336,7 @@ static void forget_parent(const struct pa_bridge *bridge)
 	pa_core_bridge->settle = pa_restart_settle;
 	pa_core_bridge->jailed = pa_maps_enter_jail;
 	pa_libc_shims_init();
-	pa_conn_queue_init(-1, true);
+	pa_conn_queue_init(state.listener.fds, true);
 	pa_waiting_requests_reset();
 	pa_linger_reset();
 	if (bridge->returned)

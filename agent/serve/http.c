@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "http.h"
 
-#include <arpa/inet.h>
 #include <civetweb.h>
 #include <errno.h>
 #include <fcntl.h>
@@ -297,25 +296,27 @@ enum pa_http_body pa_http_await(struct pa_http *http, struct pa_body *body,
 
 /* ---- civetweb ---- */
 
-static struct sockaddr_in socket_end_of(int fd,
-	int (*name)(int, struct sockaddr *restrict, socklen_t *restrict))
+/* Text of the client's address, without the port: clients open a connection for each request. */
+static void name_peer(const struct pa_address *client, char peer[PA_ADDRESS_TEXT_BYTES])
 {
-	struct sockaddr_in end = { 0 };
-	socklen_t length = sizeof(end);
-
-	if (name(fd, (struct sockaddr *)&end, &length) != 0 || end.sin_family != AF_INET)
-		return (struct sockaddr_in){ 0 };
-	return end;
+	if (client->family == AF_UNIX)
+		snprintf(peer, PA_ADDRESS_TEXT_BYTES, "unix");
+	else
+		pa_address_host(client, peer);
 }
 
-static void fill_request(const struct mg_request_info *info, int fd, struct pa_request *request)
+/* peer: has the text while the request is used. */
+static void fill_request(const struct mg_request_info *info, int fd, struct pa_request *request,
+	char peer[PA_ADDRESS_TEXT_BYTES])
 {
 	request->method = pa_request_method_of(info->request_method);
 	request->path = info->request_uri ? info->request_uri : "";
 	request->query = info->query_string ? info->query_string : "";
-	request->peer = info->remote_addr;
-	request->client = socket_end_of(fd, getpeername);
-	request->server = socket_end_of(fd, getsockname);
+	request->client = pa_address_of_socket(fd, getpeername);
+	request->server = pa_address_of_socket(fd, getsockname);
+	request->fd = fd;
+	request->peer = peer;
+	name_peer(&request->client, peer);
 	request->header_count = 0;
 	for (int i = 0; i < info->num_headers && i < PA_REQUEST_HEADERS; i++) {
 		request->headers[request->header_count++] = (struct pa_request_header){
@@ -347,9 +348,10 @@ static void fill_http(struct pa_http *http, struct mg_connection *conn)
 static void answer_http(struct pa_http *http)
 {
 	struct pa_request request;
+	char peer[PA_ADDRESS_TEXT_BYTES];
 	const struct mg_request_info *info = mg_get_request_info(http->conn);
 
-	fill_request(info, http->fd, &request);
+	fill_request(info, http->fd, &request, peer);
 	/* civetweb drops further headers, and a dropped header cannot be checked. */
 	if (info->num_headers >= MG_MAX_HEADERS)
 		state.handlers->refuse(http, 431, NULL);
@@ -439,8 +441,9 @@ int pa_http_start(const struct pa_listen *listener, const struct pa_http_handler
 		.log_message = log_of_server,
 		.connection_closed = on_closed,
 	};
-	char host[INET_ADDRSTRLEN] = "", address[INET_ADDRSTRLEN + 8], workers[8];
-	const char *options[] = { "listening_ports", address, "num_threads", workers,
+	char workers[8];
+	/* The address is not used: socket() returns the descriptor that is handed over. */
+	const char *options[] = { "listening_ports", "127.0.0.1:1", "num_threads", workers,
 		"request_timeout_ms", "2000", "tcp_nodelay", "1", "decode_url", "no",
 		"enable_keep_alive", "no", "enable_directory_listing", "no",
 		"enable_auth_domain_check", "no", "allow_sendfile_call", "no",
@@ -448,13 +451,11 @@ int pa_http_start(const struct pa_listen *listener, const struct pa_http_handler
 		"access_control_allow_headers", "", "ssi_pattern", "", "index_files", "",
 		"max_request_size", "16384", /* larger than the limit of the connection queue */
 		NULL };
-	int fd = fcntl(listener->fd, F_DUPFD_CLOEXEC, PA_LISTEN_FD_MIN);
+	int fd = fcntl(listener->fds[0], F_DUPFD_CLOEXEC, PA_LISTEN_FD_MIN);
 	if (fd < 0)
-		fd = fcntl(listener->fd, F_DUPFD_CLOEXEC, 0);
+		fd = fcntl(listener->fds[0], F_DUPFD_CLOEXEC, 0);
 	if (fd < 0)
 		return -errno;
-	inet_ntop(AF_INET, &listener->bound.sin_addr, host, sizeof(host));
-	snprintf(address, sizeof(address), "%s:%u", host, ntohs(listener->bound.sin_port));
 	snprintf(workers, sizeof(workers), "%u", worker_count);
 	state.handlers = handlers;
 	state.claims_max = worker_count > 1 ? (int)worker_count - 1 : 1;

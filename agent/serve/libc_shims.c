@@ -252,6 +252,24 @@ int setsockopt(int fd, int level, int name, const void *value, socklen_t length)
 	return is_listener(fd) ? 0 : (int)syscall(SYS_setsockopt, fd, level, name, value, length);
 }
 
+static int give_address(const struct sockaddr_in *given, struct sockaddr *address,
+	socklen_t *length)
+{
+	memcpy(address, given, *length < sizeof(*given) ? *length : sizeof(*given));
+	*length = sizeof(*given);
+	return 0;
+}
+
+/* civetweb is compiled for IPv4 and told to listen on such an address: it checks the family. Which
+ * ones the listener and a connection really have is known to listen.c and http.c. */
+int getsockname(int fd, struct sockaddr *restrict address, socklen_t *restrict length)
+{
+	const struct sockaddr_in own = { .sin_family = AF_INET };
+
+	return is_listener(fd) ? give_address(&own, address, length) :
+				 (int)syscall(SYS_getsockname, fd, address, length);
+}
+
 int accept4(int fd, struct sockaddr *address, socklen_t *length, int flags)
 {
 	return raise_fd((int)syscall(SYS_accept4, fd, address, length, flags | SOCK_CLOEXEC));
@@ -259,16 +277,14 @@ int accept4(int fd, struct sockaddr *address, socklen_t *length, int flags)
 
 int accept(int fd, struct sockaddr *address, socklen_t *length)
 {
-	struct sockaddr_in peer;
+	const struct sockaddr_in peer = { .sin_family = AF_INET };
 
 	if (!is_listener(fd))
 		return accept4(fd, address, length, 0);
-	int accepted = pa_conn_queue_accept(&peer);
+	int accepted = pa_conn_queue_accept();
 	pa_idle_timeout_resume();
-	if (accepted >= 0 && address && length) {
-		memcpy(address, &peer, *length < sizeof(peer) ? *length : sizeof(peer));
-		*length = sizeof(peer);
-	}
+	if (accepted >= 0 && address && length)
+		give_address(&peer, address, length);
 	return accepted;
 }
 
@@ -301,6 +317,8 @@ static int wait_for_client(struct pollfd *client, int64_t timeout_ns)
  */
 static int wait_on_listener(struct pollfd *listener, int64_t timeout_ns)
 {
+	struct pollfd all[PA_LISTEN_SOCKETS];
+
 	if (pa_conn_queue_pending()) {
 		pa_idle_timeout_resume();
 		listener->revents = POLLIN;
@@ -310,9 +328,12 @@ static int wait_on_listener(struct pollfd *listener, int64_t timeout_ns)
 	int64_t idle_ns = pa_idle_timeout_look();
 	if (idle_ns >= 0 && idle_ns < timeout_ns)
 		timeout_ns = idle_ns ? idle_ns : LAST_NAP_NS;
-	int ready = pa_listen_wait(listener, pa_conn_queue_is_ours(), timeout_ns);
+	pa_conn_queue_fill_listeners(all);
+	int ready = pa_listen_wait(all, PA_COUNT(all), timeout_ns);
+	listener->revents = ready > 0 ? POLLIN : 0;
 	if (ready <= 0 || pa_idle_timeout_resume())
-		return ready;
+		return ready > 0 ? 1 : ready;
+	listener->revents = 0;
 	pa_futex_sleep(LAST_NAP_NS);
 	return 0;
 }

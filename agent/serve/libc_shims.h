@@ -16,6 +16,7 @@
  * pthread_cond_init, _wait ...: the waiting thread can be asked to leave (base/thread_slot.h).
  * pthread_key_create, pthread_setspecific ...: without keys of libc (libc_keys.c).
  * socket, bind, listen, setsockopt: return the socket that listen.c made, and do not change it.
+ * getsockname: of that socket, an IPv4 address, whatever family it has.
  * accept, poll: on that socket, use the connection queue (conn_queue.h).
  * accept4, open, pipe, pipe2: close-on-exec, descriptors >= 100 where possible.
  * recv: records the connection of the thread; stops at the end of the header. shutdown: not of a

@@ -7,7 +7,6 @@
 
 #include "../base/clock.h"
 #include "../base/lock.h"
-#include "listen.h"
 
 #define ANSWER_BYTES 512
 #define READ_BYTES 4096
@@ -51,9 +50,12 @@ static void discard_request(int fd, int64_t until_ns)
 	}
 }
 
-void pa_minimal_server_for_limit(int listen_fd, const char *limit)
+void pa_minimal_server_for_limit(const int fds[PA_LISTEN_SOCKETS], const char *limit)
 {
-	int fd = accept4(listen_fd, NULL, NULL, SOCK_CLOEXEC);
+	int fd = -1;
+
+	for (size_t i = 0; i < PA_LISTEN_SOCKETS && fd < 0; i++)
+		fd = accept4(fds[i], NULL, NULL, SOCK_CLOEXEC);
 
 	/*
 	 * No descriptor is free: the connection stays in the backlog and poll() reports it at once.

@@ -7,12 +7,12 @@
 #ifndef PA_MINIMAL_SERVER_H
 #define PA_MINIMAL_SERVER_H
 
-#include "../base/base.h"
+#include "listen.h"
 
 /*
- * Accepts the next connection of listen_fd and answers any request with 503 and a text that names
- * the limit (a constant). Takes one second at most.
+ * Accepts the next connection of a listener, whose descriptors do not block, and answers any
+ * request with 503 and a text that names the limit (a constant). Takes one second at most.
  */
-PA_AGENT void pa_minimal_server_for_limit(int listen_fd, const char *limit);
+PA_AGENT void pa_minimal_server_for_limit(const int fds[PA_LISTEN_SOCKETS], const char *limit);
 
 #endif

@@ -5,10 +5,13 @@
 
 #include "tcp_table.h"
 
-static bool is_end(const struct pa_tcp_end *end, const struct sockaddr_in *wanted)
+/* The table has no scopes. */
+static bool is_end(const struct pa_address *end, const struct pa_address *wanted)
 {
-	return end->v4 && end->address == wanted->sin_addr.s_addr &&
-		end->port == ntohs(wanted->sin_port);
+	struct pa_address without_scope = *wanted;
+
+	without_scope.scope = 0;
+	return pa_address_is_equal(end, &without_scope);
 }
 
 /*
@@ -23,12 +26,26 @@ static bool is_of_client(void *arg, const struct pa_tcp_socket *socket)
 		is_end(&socket->remote, &request->server);
 }
 
+/* The user of the process that connected, as it was then (SO_PEERCRED, unix(7)). */
+static int64_t uid_of_unix_client(int fd)
+{
+	struct ucred client;
+	socklen_t length = sizeof(client);
+
+	if (getsockopt(fd, SOL_SOCKET, SO_PEERCRED, &client, &length) != 0 ||
+		length != sizeof(client))
+		return PA_PEER_UNKNOWN;
+	return client.uid;
+}
+
 int64_t pa_peer_uid(const struct pa_request *request)
 {
 	struct pa_request copy = { .client = request->client, .server = request->server };
 	struct pa_tcp_socket socket;
 
-	if (!request->client.sin_family || !request->server.sin_family)
+	if (request->server.family == AF_UNIX)
+		return uid_of_unix_client(request->fd);
+	if (!request->client.family || !request->server.family)
 		return PA_PEER_UNKNOWN;
 	return pa_tcp_table_find(is_of_client, &copy, &socket) ? (int64_t)socket.uid :
 								 PA_PEER_UNKNOWN;

@@ -3,7 +3,7 @@
  * Uid of a client: the owner of the other end of a connection on this machine.
  *
  * Context: PA_AGENT, any worker. No lock. Reads the kernel's tables of TCP sockets line by line
- * (tcp_table.h).
+ * (tcp_table.h); a unix socket tells it itself.
  */
 #ifndef PA_PEER_H
 #define PA_PEER_H

@@ -11,17 +11,18 @@
 #include "../base/clock.h"
 #include "port_name.h"
 #include "tcp_table.h"
+#include "unix_table.h"
 
 #define PATH_BYTES 64
 
-struct search {
+struct owner_search {
 	int64_t end_ns;
 	char link[32]; /* "socket:[12345]" */
 	bool agents;   /* second pass: descriptor tables of agents' threads */
 	struct pa_port_owner *owner;
 };
 
-static bool is_search_over(const struct search *search)
+static bool is_search_over(const struct owner_search *search)
 {
 	return pa_clock_mono_ns() >= search->end_ns;
 }
@@ -43,16 +44,34 @@ static size_t read_owner_file(const char *path, char *bytes, size_t size)
 
 /* ---- the socket ---- */
 
+/* True if a socket that listens on taken keeps others from wanted. [::] takes IPv4 as well. */
+static bool does_exclude(const struct pa_address *taken, const struct pa_address *wanted)
+{
+	return pa_address_is_any(taken) && (taken->family == AF_INET6 || wanted->family == AF_INET);
+}
+
 /* True if the socket listens where address would be bound. */
 static bool is_in_way(void *arg, const struct pa_tcp_socket *socket)
 {
-	const struct sockaddr_in *address = arg;
-	const struct pa_tcp_end *local = &socket->local;
+	const struct pa_address *address = arg, *local = &socket->local;
 
-	if (socket->state != PA_TCP_LISTEN || local->port != ntohs(address->sin_port))
+	if (socket->state != PA_TCP_LISTEN || local->port != address->port)
 		return false;
-	uint32_t wanted = address->sin_addr.s_addr;
-	return local->any || (local->v4 && (local->address == wanted || !wanted));
+	return does_exclude(local, address) || does_exclude(address, local) ||
+		pa_address_is_equal(local, address);
+}
+
+/* Inode of the socket that listens there; 0: unknown. */
+static unsigned long find_inode(const struct pa_address *address)
+{
+	struct pa_address wanted = *address;
+	struct pa_tcp_socket tcp;
+	struct pa_unix_table_entry file;
+
+	wanted.scope = 0;
+	if (address->family == AF_UNIX)
+		return pa_unix_table_of_path(address, &file) ? file.inode : 0;
+	return pa_tcp_table_find(is_in_way, &wanted, &tcp) ? tcp.inode : 0;
 }
 
 /* ---- its process ---- */
@@ -62,10 +81,10 @@ static bool is_number(const char *name)
 	return name[0] && name[strspn(name, "0123456789")] == '\0';
 }
 
-typedef bool visit_fn(struct search *search, const char *directory, const char *name);
+typedef bool visit_fn(struct owner_search *search, const char *directory, const char *name);
 
 /* Calls visit for the numeric entries of a directory of /proc until it returns true. */
-static bool any_entry(struct search *search, const char *directory, visit_fn *visit)
+static bool any_entry(struct owner_search *search, const char *directory, visit_fn *visit)
 {
 	bool found = false;
 	struct dirent *entry;
@@ -80,7 +99,7 @@ static bool any_entry(struct search *search, const char *directory, visit_fn *vi
 	return found;
 }
 
-static bool is_descriptor(struct search *search, const char *directory, const char *name)
+static bool is_descriptor(struct owner_search *search, const char *directory, const char *name)
 {
 	char path[2 * PATH_BYTES], link[sizeof(search->link) + 1];
 
@@ -99,7 +118,7 @@ static bool is_agent_name(const char *comm)
 		strncmp(comm, PA_PORT_NAME_NONE, strlen(PA_PORT_NAME_NONE)) == 0;
 }
 
-static bool is_thread(struct search *search, const char *directory, const char *name)
+static bool is_thread(struct owner_search *search, const char *directory, const char *name)
 {
 	char path[PATH_BYTES], comm[PA_PORT_OWNER_NAME_BYTES + 1];
 
@@ -111,7 +130,7 @@ static bool is_thread(struct search *search, const char *directory, const char *
 	return any_entry(search, path, is_descriptor);
 }
 
-static bool is_process(struct search *search, const char *directory, const char *name)
+static bool is_process(struct owner_search *search, const char *directory, const char *name)
 {
 	char path[PATH_BYTES], comm[PA_PORT_OWNER_NAME_BYTES + 1];
 
@@ -126,16 +145,15 @@ static bool is_process(struct search *search, const char *directory, const char 
 	return true;
 }
 
-bool pa_port_owner_find(const struct sockaddr_in *address, int64_t budget_ns,
+bool pa_port_owner_find(const struct pa_address *address, int64_t budget_ns,
 	struct pa_port_owner *owner)
 {
-	struct search search = { .end_ns = pa_clock_mono_ns() + budget_ns, .owner = owner };
-	struct sockaddr_in wanted = *address;
-	struct pa_tcp_socket socket;
+	struct owner_search search = { .end_ns = pa_clock_mono_ns() + budget_ns, .owner = owner };
+	unsigned long inode = find_inode(address);
 
-	if (!pa_tcp_table_find(is_in_way, &wanted, &socket))
+	if (!inode)
 		return false;
-	snprintf(search.link, sizeof(search.link), "socket:[%lu]", socket.inode);
+	snprintf(search.link, sizeof(search.link), "socket:[%lu]", inode);
 	if (any_entry(&search, "/proc", is_process))
 		return true;
 	search.agents = true;

@@ -8,9 +8,7 @@
 #ifndef PA_PORT_OWNER_H
 #define PA_PORT_OWNER_H
 
-#include <netinet/in.h>
-
-#include "../base/base.h"
+#include "address.h"
 
 #define PA_PORT_OWNER_NAME_BYTES 16
 
@@ -24,7 +22,7 @@ struct pa_port_owner {
  * process keeps its sockets in a descriptor table of its own threads; these are searched as well.
  * False: unknown (another user's process, another namespace, or budget_ns is over).
  */
-PA_AGENT bool pa_port_owner_find(const struct sockaddr_in *address, int64_t budget_ns,
+PA_AGENT bool pa_port_owner_find(const struct pa_address *address, int64_t budget_ns,
 	struct pa_port_owner *owner);
 
 #endif

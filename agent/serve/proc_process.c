@@ -10,6 +10,7 @@
 #include "../arch/arch.h"
 #include "../profile/proc_files.h"
 #include "port_name.h"
+#include "unix_table.h"
 
 #define PATH_BYTES 64
 #define LINK_BYTES 64
@@ -24,6 +25,9 @@
 	"%*u %lu"
 
 #define AGENT_FILE "/libpprofagent.so"
+
+/* Of an agent: the listener comes first, then connections. */
+#define SOCKETS_MAX 32
 
 /* A child serves within this time, if it does. */
 #define STARTING_TICKS (5 * PA_PROC_PROCESS_TICKS_PER_S)
@@ -169,9 +173,54 @@ static bool look_at_task(void *arg, uint64_t tid)
 	if (!pa_proc_files_text(path, name, sizeof(name)))
 		return true;
 	look->port = pa_port_name_parse(name);
+	if (!look->port && strcmp(name, PA_PORT_NAME_NONE "\n") != 0)
+		return true;
+	look->any = true;
 	look->tid = (pid_t)tid;
-	look->any |= look->port || strcmp(name, PA_PORT_NAME_NONE "\n") == 0;
 	return !look->port;
+}
+
+/* ---- its unix socket ---- */
+
+struct sockets {
+	const struct look *look;
+	size_t count;
+	unsigned long inodes[SOCKETS_MAX];
+};
+
+/* A socket that is in the table of the main thread as well may be the program's own. False: the
+ * search is over. */
+static bool note_socket(void *arg, uint64_t fd)
+{
+	struct sockets *sockets = arg;
+	char path[PATH_BYTES], link[LINK_BYTES], of_main[LINK_BYTES];
+	unsigned long inode;
+
+	snprintf(path, sizeof(path), "/proc/%d/task/%d/fd/%d", sockets->look->pid,
+		sockets->look->tid, (int)fd);
+	if (!pa_proc_files_link(path, link, sizeof(link)) ||
+		sscanf(link, "socket:[%lu]", &inode) != 1)
+		return true;
+	snprintf(path, sizeof(path), "/proc/%d/fd/%d", sockets->look->pid, (int)fd);
+	pa_proc_files_link(path, of_main, sizeof(of_main));
+	if (strcmp(link, of_main) != 0)
+		sockets->inodes[sockets->count++] = inode;
+	return sockets->count < SOCKETS_MAX;
+}
+
+static bool find_unix_socket(const struct look *look, struct pa_address *address)
+{
+	struct sockets sockets = { .look = look };
+	struct pa_unix_table_entry found;
+	char path[PATH_BYTES];
+
+	snprintf(path, sizeof(path), "/proc/%d/task/%d/fd", look->pid, look->tid);
+	pa_proc_files_entries(path, note_socket, &sockets);
+	if (!sockets.count ||
+		!pa_unix_table_of_inodes(look->pid, sockets.inodes, sockets.count, &found))
+		return false;
+	*address = found.address;
+	return true;
 }
 
 struct pa_proc_process_agent pa_proc_process_find_agent(pid_t pid, uint64_t age_ticks)
@@ -182,7 +231,7 @@ struct pa_proc_process_agent pa_proc_process_find_agent(pid_t pid, uint64_t age_
 
 	path_of_process(path, pid, "task");
 	pa_proc_files_entries(path, look_at_task, &look);
-	if (look.port) {
+	if (look.port || (look.any && find_unix_socket(&look, &agent.address))) {
 		agent.state = PA_PROC_PROCESS_SERVING;
 		agent.port = look.port;
 		agent.server_tid = look.tid;

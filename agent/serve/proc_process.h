@@ -14,7 +14,7 @@
 
 #include <sys/types.h>
 
-#include "../base/base.h"
+#include "address.h"
 
 #define PA_PROC_PROCESS_NAME_BYTES 64
 #define PA_PROC_PROCESS_TICKS_PER_S 100 /* USER_HZ on all machines that Linux supports here */
@@ -59,13 +59,15 @@ enum pa_proc_process_state {
 
 struct pa_proc_process_agent {
 	enum pa_proc_process_state state;
-	uint16_t port;    /* SERVING: from the name of its thread */
-	pid_t server_tid; /* SERVING */
+	uint16_t port;             /* SERVING: from the name of its thread; 0: a unix socket */
+	pid_t server_tid;          /* SERVING */
+	struct pa_address address; /* of a unix socket; otherwise unknown */
 };
 
 /*
- * Looks at the names of its threads, and at its mappings if no thread is the agent's. A name can be
- * given by any program: the result is a claim. age_ticks: since the start of the process.
+ * Looks at the names of its threads; at the descriptors of an agent's thread without a port, for a
+ * unix socket; and at its mappings if no thread is the agent's. A name can be given by any program:
+ * the result is a claim. age_ticks: since the start of the process.
  */
 PA_AGENT struct pa_proc_process_agent pa_proc_process_find_agent(pid_t pid, uint64_t age_ticks);
 

@@ -1,12 +1,11 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "process_forms.h"
 
-#include <arpa/inet.h>
 #include <stdio.h>
 
 #include "../base/clock.h"
 
-#define ADDRESS_BYTES (INET_ADDRSTRLEN + 8)
+#define ADDRESS_BYTES PA_ADDRESS_TEXT_BYTES
 #define INDENT 2
 #define NS_PER_TICK (PA_NS_PER_S / PA_PROC_PROCESS_TICKS_PER_S)
 
@@ -27,14 +26,15 @@ static bool is_serving_here(const struct pa_process_tree_entry *entry)
 /* Where it can be reached; "" if it cannot be. */
 static void format_address(const struct pa_process_tree_entry *entry, char address[ADDRESS_BYTES])
 {
-	char host[INET_ADDRSTRLEN] = "127.0.0.1";
+	const struct pa_address *bound = &entry->agent.address;
 
 	address[0] = '\0';
 	if (!is_serving_here(entry))
 		return;
-	if (entry->address.s_addr != htonl(INADDR_ANY))
-		inet_ntop(AF_INET, &entry->address, host, sizeof(host));
-	snprintf(address, ADDRESS_BYTES, "%s:%u", host, entry->agent.port);
+	if (!bound->family || pa_address_is_any(bound))
+		snprintf(address, ADDRESS_BYTES, "127.0.0.1:%u", entry->agent.port);
+	else
+		pa_address_text(bound, address);
 }
 
 static void add_started(struct pa_buffer *out, const struct pa_process_tree_entry *entry)
@@ -66,15 +66,17 @@ static void add_text_line(struct pa_buffer *out, const struct pa_process_tree *t
 	const struct pa_process_tree_entry *entry)
 {
 	char address[ADDRESS_BYTES];
-	struct pa_buffer cpu = { 0 }, started = { 0 };
+	struct pa_buffer cpu = { 0 }, started = { 0 }, place = { 0 };
 	const struct pa_proc_process *process = &entry->process;
 
 	format_address(entry, address);
 	if (entry->other_network)
 		snprintf(address, sizeof(address), "other net:%u", entry->agent.port);
-	pa_buffer_format(out, "%7d %7d  %-8s  %-21s %7llu", process->pid, process->ppid,
-		state_names[entry->agent.state], address[0] ? address : "-",
-		(unsigned long long)process->threads);
+	pa_buffer_line(&place, address[0] ? address : "-");
+	pa_buffer_format(out, "%7d %7d  %-8s", process->pid, process->ppid,
+		state_names[entry->agent.state]);
+	add_padded(out, &place, -21);
+	pa_buffer_format(out, " %7llu", (unsigned long long)process->threads);
 	add_cpu(&cpu, entry);
 	add_padded(out, &cpu, 9);
 	pa_buffer_format(out, "  %9llu", (unsigned long long)(process->rss_bytes >> 10));
@@ -117,9 +119,10 @@ static void add_json_process(struct pa_buffer *out, const struct pa_process_tree
 	pa_buffer_text(out, ",\"exe\":");
 	pa_buffer_json(out, tree->texts + entry->exe);
 	pa_buffer_format(out,
-		",\"state\":\"%s\",\"port\":%u,\"address\":\"%s\",\"other_network\":%s,"
-		"\"start_ticks\":%llu,\"started\":\"",
-		state_names[entry->agent.state], entry->agent.port, address,
+		",\"state\":\"%s\",\"port\":%u,\"address\":", state_names[entry->agent.state],
+		entry->agent.port);
+	pa_buffer_json(out, address);
+	pa_buffer_format(out, ",\"other_network\":%s,\"start_ticks\":%llu,\"started\":\"",
 		entry->other_network ? "true" : "false", (unsigned long long)process->start_ticks);
 	add_started(out, entry);
 	pa_buffer_text(out, "\",\"cpu_seconds\":");
@@ -166,8 +169,9 @@ static void add_html_row(struct pa_buffer *out, const struct pa_process_tree *tr
 	const struct pa_proc_process *process = &entry->process;
 
 	format_address(entry, address);
-	pa_buffer_format(out, "<tr><td>%d</td><td>%d</td><td>%s</td><td>%s", process->pid,
-		process->ppid, state_names[entry->agent.state], address);
+	pa_buffer_format(out, "<tr><td>%d</td><td>%d</td><td>%s</td><td>", process->pid,
+		process->ppid, state_names[entry->agent.state]);
+	add_html_line(out, address);
 	if (entry->other_network)
 		pa_buffer_format(out, "port %u of another network namespace", entry->agent.port);
 	pa_buffer_format(out, "</td><td>%llu</td><td>", (unsigned long long)process->threads);

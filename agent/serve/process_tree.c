@@ -9,13 +9,8 @@
 #include "../base/clock.h"
 #include "../base/lock.h"
 #include "../profile/proc_files.h"
+#include "relay_target.h"
 #include "tcp_table.h"
-
-/* One socket that listens in this network namespace. */
-struct listener {
-	uint16_t port;
-	struct in_addr address;
-};
 
 /* A process on the way from this one to the one being looked at: its children from next on are
  * still to be looked at. */
@@ -33,7 +28,7 @@ struct walk {
 	size_t count;
 	struct pa_proc_process all[PA_PROCESS_TREE_MAX]; /* by parent, then by pid */
 	size_t listener_count;
-	struct listener listeners[PA_PROCESS_TREE_MAX];
+	struct pa_address listeners[PA_PROCESS_TREE_MAX]; /* of this network namespace */
 	size_t listed;
 	struct pa_process_tree_entry entries[PA_PROCESS_TREE_MAX];
 	struct pa_buffer texts;
@@ -99,18 +94,25 @@ static bool note_listener(void *arg, const struct pa_tcp_socket *socket)
 {
 	struct walk *walk = arg;
 
-	walk->listeners[walk->listener_count++] = (struct listener){ socket->local.port,
-		{ socket->local.any ? htonl(INADDR_ANY) : socket->local.address } };
+	walk->listeners[walk->listener_count++] = socket->local;
 	return walk->listener_count == PA_COUNT(walk->listeners);
 }
 
-static struct in_addr address_of_port(const struct walk *walk, uint16_t port)
+/* Several sockets listen on one port, each on an address of its own: then the process is looked
+ * at. */
+static struct pa_address address_of_port(const struct walk *walk, pid_t pid,
+	const struct pa_proc_process_agent *agent)
 {
+	struct pa_address address = { .family = AF_UNSPEC }, unknown = address;
+	size_t count = 0;
+
 	for (size_t i = 0; i < walk->listener_count; i++) {
-		if (walk->listeners[i].port == port)
-			return walk->listeners[i].address;
+		if (walk->listeners[i].port == agent->port && count++ == 0)
+			address = walk->listeners[i];
 	}
-	return (struct in_addr){ htonl(INADDR_ANY) };
+	if (count < 2)
+		return address;
+	return pa_relay_target_socket(pid, agent, &address) ? address : unknown;
 }
 
 /* Offset of the text in texts. */
@@ -135,11 +137,11 @@ static void list_process(struct walk *walk, const struct pa_proc_process *proces
 	entry->exe = keep_tree_text(walk, text);
 	pa_proc_process_cmdline(process->pid, text, sizeof(text));
 	entry->cmdline = keep_tree_text(walk, text);
-	if (agent.state != PA_PROC_PROCESS_SERVING)
+	if (agent.state != PA_PROC_PROCESS_SERVING || agent.address.family == AF_UNIX)
 		return;
 	entry->other_network = !pa_proc_process_shares_network(process->pid);
 	if (!entry->other_network)
-		entry->address = address_of_port(walk, agent.port);
+		entry->agent.address = address_of_port(walk, process->pid, &agent);
 }
 
 /* True if the process is listed. */

@@ -15,8 +15,6 @@
 #ifndef PA_PROCESS_TREE_H
 #define PA_PROCESS_TREE_H
 
-#include <netinet/in.h>
-
 #include "buffer.h"
 #include "proc_process.h"
 
@@ -30,11 +28,10 @@
 
 struct pa_process_tree_entry {
 	struct pa_proc_process process;
-	uint32_t depth; /* number of listed ancestors */
-	struct pa_proc_process_agent agent;
-	struct in_addr address; /* SERVING: of its socket; 0.0.0.0: all, or unknown */
-	bool other_network;     /* SERVING: in another network namespace */
-	uint32_t exe, cmdline;  /* offsets in texts */
+	uint32_t depth;                     /* number of listed ancestors */
+	struct pa_proc_process_agent agent; /* address: SERVING; AF_UNSPEC: unknown */
+	bool other_network;                 /* SERVING: in another network namespace */
+	uint32_t exe, cmdline;              /* offsets in texts */
 };
 
 struct pa_process_tree {

@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "processes_endpoint.h"
 
-#include <arpa/inet.h>
 #include <stdio.h>
 #include <string.h>
 #include <strings.h>
@@ -16,7 +15,6 @@
 
 #define NO_PROC "/proc does not show the processes"
 #define FORMAT_BYTES 16
-#define HOST_BYTES 64
 
 typedef void form_fn(struct pa_buffer *out, const struct pa_process_tree *tree);
 
@@ -99,13 +97,11 @@ void pa_processes_endpoint_answer(struct pa_http *http, const struct pa_request 
 
 void pa_processes_endpoint_targets(struct pa_http *http, const struct pa_request *request)
 {
-	char address[HOST_BYTES], host[INET_ADDRSTRLEN] = "127.0.0.1";
+	char address[PA_ADDRESS_TEXT_BYTES];
 	struct page page = { .host = pa_headers_only(request, "Host") };
 
 	/* HTTP/1.0 on an address where Host is not checked. */
-	inet_ntop(AF_INET, &request->server.sin_addr, host, sizeof(host));
-	snprintf(address, sizeof(address), "%s:%u", host, ntohs(request->server.sin_port));
 	if (!page.host || !page.host[0])
-		page.host = address;
+		page.host = pa_address_text(&request->server, address);
 	answer_page(http, &page);
 }

@@ -109,7 +109,7 @@ static bool send_to_descendant(int fd, const char *bytes, size_t count, int64_t 
 	return true;
 }
 
-/* Connects and sends. False: errno tells why. */
+/* Connects and sends. False: it did not go. */
 static bool ask_descendant(struct relay *relay, const struct pa_buffer *header,
 	const struct pa_body *body)
 {
@@ -354,7 +354,7 @@ bool pa_relay_answer(struct pa_http *http, const struct pa_request *request, con
 		reply_bad_gateway(http, target.pid, why);
 	else if (pa_headers_has(request, PA_RELAY_REQUEST_MARK))
 		pa_reply_error(http, 502, "a relayed request is not relayed again");
-	else if (!pa_core_bridge->may_reach())
+	else if (!pa_core_bridge->may(PA_CALLS_REACH))
 		pa_reply_error(http, 502, "filters of system calls (seccomp) forbid to connect");
 	else
 		start_relay(http, request, &target);

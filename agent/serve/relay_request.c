@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "relay_request.h"
 
-#include <arpa/inet.h>
 #include <stdlib.h>
 #include <string.h>
 #include <strings.h>
@@ -23,13 +22,13 @@ static const char *method_name(enum pa_request_method method)
 	}
 }
 
-static void add_host(struct pa_buffer *out, const struct sockaddr_in *to)
+static void add_host(struct pa_buffer *out, const struct pa_address *to)
 {
-	char address[INET_ADDRSTRLEN] = "";
+	char text[PA_ADDRESS_TEXT_BYTES];
+	bool has_port = to->family != AF_UNIX;
 
-	inet_ntop(AF_INET, &to->sin_addr, address, sizeof(address));
-	pa_buffer_format(out, "Host: %s:%u" END "Connection: close" END, address,
-		ntohs(to->sin_port));
+	pa_buffer_format(out, "Host: %s" END "Connection: close" END,
+		has_port ? pa_address_text(to, text) : pa_address_host(to, text));
 }
 
 static void add_query(struct pa_buffer *out, const char *query)
@@ -59,7 +58,7 @@ static void pass_fields(struct pa_buffer *out, const struct pa_request *request)
 }
 
 void pa_relay_request_write(struct pa_buffer *out, const struct pa_request *request, bool one_one,
-	const struct sockaddr_in *to)
+	const struct pa_address *to)
 {
 	pa_buffer_format(out, "%s %s", method_name(request->method), request->path);
 	add_query(out, request->query);
@@ -69,8 +68,7 @@ void pa_relay_request_write(struct pa_buffer *out, const struct pa_request *requ
 	pass_fields(out, request);
 }
 
-void pa_relay_request_confirm(struct pa_buffer *out, const struct sockaddr_in *to,
-	const char *token)
+void pa_relay_request_confirm(struct pa_buffer *out, const struct pa_address *to, const char *token)
 {
 	pa_buffer_text(out, "GET /debug/pprof/agent?format=json HTTP/1.0" END);
 	add_host(out, to);

@@ -21,10 +21,10 @@
  * with the fields that an agent uses, and without the empty line at its end.
  */
 PA_AGENT void pa_relay_request_write(struct pa_buffer *out, const struct pa_request *request,
-	bool one_one, const struct sockaddr_in *to);
+	bool one_one, const struct pa_address *to);
 
 /* Asks for the agent page, by which a process is confirmed. */
-PA_AGENT void pa_relay_request_confirm(struct pa_buffer *out, const struct sockaddr_in *to,
+PA_AGENT void pa_relay_request_confirm(struct pa_buffer *out, const struct pa_address *to,
 	const char *token);
 
 #endif

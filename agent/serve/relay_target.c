@@ -9,8 +9,8 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
+#include "../core/core.h"
 #include "../profile/proc_files.h"
-#include "proc_process.h"
 #include "tcp_table.h"
 
 /* Terminates the way up if /proc changes meanwhile. */
@@ -82,8 +82,8 @@ static bool look_at_descriptor(void *arg, uint64_t fd)
  * The socket of that thread's descriptor table which listens on the port. The descriptors of a
  * process that is not dumpable cannot be read: then a socket of this user.
  */
-static bool find_socket(pid_t pid, const struct pa_proc_process_agent *agent,
-	struct sockaddr_in *address)
+bool pa_relay_target_socket(pid_t pid, const struct pa_proc_process_agent *agent,
+	struct pa_address *address)
 {
 	struct candidates all = { .port = agent->port };
 	pa_tcp_table_listeners(note_candidate, &all);
@@ -95,9 +95,9 @@ static bool find_socket(pid_t pid, const struct pa_proc_process_agent *agent,
 	}
 	if (!all.found)
 		return false;
-	*address = (struct sockaddr_in){ .sin_family = AF_INET, .sin_port = htons(agent->port) };
-	address->sin_addr.s_addr =
-		all.found->local.any ? htonl(INADDR_LOOPBACK) : all.found->local.address;
+	*address = all.found->local;
+	if (pa_address_is_any(address))
+		*address = pa_address_of_ipv4(htonl(INADDR_LOOPBACK), agent->port);
 	return true;
 }
 
@@ -120,9 +120,12 @@ static enum pa_relay_target_verdict find_server(struct pa_relay_target *target, 
 	case PA_PROC_PROCESS_STARTING: return refuse_target(why, "does not serve yet");
 	case PA_PROC_PROCESS_SERVING: break;
 	}
+	target->address = agent.address;
+	if (target->address.family == AF_UNIX) /* proven by the connection */
+		return PA_RELAY_TARGET_FOUND;
 	if (!pa_proc_process_shares_network(target->pid))
 		return refuse_target(why, "is in another network namespace");
-	if (!find_socket(target->pid, &agent, &target->address))
+	if (!pa_relay_target_socket(target->pid, &agent, &target->address))
 		return refuse_target(why, "does not listen on its port");
 	return PA_RELAY_TARGET_FOUND;
 }
@@ -145,18 +148,42 @@ enum pa_relay_target_verdict pa_relay_target_find(pid_t pid, struct pa_relay_tar
 	return find_server(target, why);
 }
 
+static uint32_t calls_to_reach(const struct pa_address *address)
+{
+	switch (address->family) {
+	case AF_INET6: return PA_CALLS_REACH | PA_CALLS_IPV6;
+	case AF_UNIX: return PA_CALLS_REACH | PA_CALLS_UNIX;
+	default: return PA_CALLS_REACH;
+	}
+}
+
+/* A file may belong to another process by now: the socket tells which one listens (unix(7)). */
+static bool is_target_socket(int fd, const struct pa_relay_target *target)
+{
+	struct ucred listener;
+	socklen_t length = sizeof(listener);
+
+	return target->address.family != AF_UNIX ||
+		(getsockopt(fd, SOL_SOCKET, SO_PEERCRED, &listener, &length) == 0 &&
+			(listener.pid == target->pid || listener.pid == target->inner));
+}
+
 int pa_relay_target_connect(const struct pa_relay_target *target)
 {
-	const struct sockaddr_in *to = &target->address;
-	int fd = socket(AF_INET, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
+	struct sockaddr_storage to;
+	socklen_t length = pa_address_sockaddr(&target->address, &to);
 
+	if (!pa_core_bridge->may(calls_to_reach(&target->address)))
+		return -EACCES;
+	int fd = socket(to.ss_family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
 	if (fd < 0)
 		return -errno;
-	if (connect(fd, (const struct sockaddr *)to, sizeof(*to)) == 0 || errno == EINPROGRESS)
+	int error = connect(fd, (const struct sockaddr *)&to, length) == 0 ? 0 : errno;
+	/* A connection to a unix socket is made at once, or not (EAGAIN). */
+	if ((!error || error == EINPROGRESS) && is_target_socket(fd, target))
 		return fd;
-	int error = errno;
 	close(fd);
-	return -error;
+	return error ? -error : -ECONNREFUSED;
 }
 
 /* Value of a number in JSON that is followed by a comma. False: not there, or not whole. */

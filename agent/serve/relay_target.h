@@ -8,16 +8,13 @@
 #ifndef PA_RELAY_TARGET_H
 #define PA_RELAY_TARGET_H
 
-#include <netinet/in.h>
-#include <sys/types.h>
-
-#include "../base/base.h"
+#include "proc_process.h"
 
 struct pa_relay_target {
 	pid_t pid;            /* as in /proc */
 	pid_t inner;          /* as its agent calls itself, in its own pid namespace */
 	uint64_t start_ticks; /* since the machine's start */
-	struct sockaddr_in address;
+	struct pa_address address;
 };
 
 enum pa_relay_target_verdict {
@@ -32,8 +29,12 @@ PA_AGENT enum pa_relay_target_verdict pa_relay_target_find(pid_t pid,
 	struct pa_relay_target *target, const char **why);
 
 /* Begins to connect to it. Returns a descriptor, which does not block and can be written to once it
- * is connected; or -errno. */
+ * is connected; or -errno. A unix socket of another process is refused. */
 PA_AGENT int pa_relay_target_connect(const struct pa_relay_target *target);
+
+/* Where the server thread of that process listens on its port. False: no socket of it does. */
+PA_AGENT bool pa_relay_target_socket(pid_t pid, const struct pa_proc_process_agent *agent,
+	struct pa_address *address);
 
 /*
  * Checks the beginning of the response of the agent page as JSON: is it the page of that process?

@@ -8,9 +8,7 @@
 #ifndef PA_REQUEST_H
 #define PA_REQUEST_H
 
-#include <netinet/in.h>
-
-#include "../base/base.h"
+#include "address.h"
 
 enum pa_request_method {
 	PA_REQUEST_METHOD_GET,
@@ -27,10 +25,11 @@ struct pa_request_header {
 
 struct pa_request {
 	enum pa_request_method method;
-	const char *path;                  /* as sent, with percent escapes, without the query */
-	const char *query;                 /* raw, without the '?'; "" if there is none */
-	const char *peer;                  /* the client's address: "127.0.0.1" */
-	struct sockaddr_in client, server; /* both ends of the connection; sin_family 0: unknown */
+	const char *path;                 /* as sent, with percent escapes, without the query */
+	const char *query;                /* raw, without the '?'; "" if there is none */
+	const char *peer;                 /* the client's address: "127.0.0.1", "[::1]", "unix" */
+	struct pa_address client, server; /* both ends of the connection */
+	int fd;                           /* of the connection, if server is known */
 	uint32_t header_count;
 	struct pa_request_header headers[PA_REQUEST_HEADERS];
 };

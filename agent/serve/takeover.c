@@ -14,22 +14,31 @@
 static struct {
 	bool wanted; /* false: nothing to do */
 	bool may_watch;
-	uint16_t port;
+	struct pa_address address;
 	int fd; /* of the holder; -1: none */
 	int64_t due_ns;
 	int64_t pause_ns;
 } state = { .fd = -1 };
 
-/* The nearest ancestor that serves on the port; 0: none. */
+static bool is_at_address(const struct pa_proc_process_agent *agent)
+{
+	if (agent->state != PA_PROC_PROCESS_SERVING)
+		return false;
+	return state.address.family == AF_UNIX ?
+		pa_address_is_equal(&agent->address, &state.address) :
+		agent->port && agent->port == state.address.port;
+}
+
+/* The nearest ancestor that serves at the address; 0: none. */
 static pid_t find_holder(void)
 {
 	struct pa_proc_process process;
-	pid_t pid = state.port ? pa_proc_process_self() : 0;
+	pid_t pid = pa_proc_process_self();
 
 	for (int i = 0; i < ANCESTORS_MAX && pid && pa_proc_process_read(pid, &process); i++) {
 		pid = process.ppid;
 		struct pa_proc_process_agent agent = pa_proc_process_find_agent(pid, UINT64_MAX);
-		if (agent.state == PA_PROC_PROCESS_SERVING && agent.port == state.port)
+		if (is_at_address(&agent))
 			return pid;
 	}
 	return 0;
@@ -42,11 +51,11 @@ static int open_holder(pid_t pid)
 	return pa_listen_raise(fd, true);
 }
 
-void pa_takeover_begin(const struct sockaddr_in *wanted, pid_t parent, bool may_watch)
+void pa_takeover_begin(const struct pa_address *wanted, pid_t parent, bool may_watch)
 {
 	state.wanted = true;
 	state.may_watch = may_watch;
-	state.port = ntohs(wanted->sin_port);
+	state.address = *wanted;
 	state.pause_ns = PA_TAKEOVER_FIRST_NS;
 	state.due_ns = pa_clock_mono_ns() + state.pause_ns;
 	state.fd = open_holder(parent && getppid() == parent ? parent : find_holder());

@@ -3,7 +3,7 @@
  * Takes the configured address over: a child found it taken, serves on a free port, and moves when
  * the process that holds the address ends (daemon(3), a server whose first process ends).
  *
- * The holder is looked for among the ancestors, by the names of their threads, and watched by a
+ * The holder is looked for among the ancestors (pa_proc_process_find_agent), and watched by a
  * pidfd (pidfd_open(2), Linux 5.3), which costs no wake-ups. Without a holder or a pidfd the
  * address is tried at growing intervals.
  *
@@ -20,7 +20,7 @@
 
 /* Begins to watch. parent: the process that this one was forked from; 0: none. may_watch: the
  * descriptor table is private, and pidfd_open may be called. */
-PA_AGENT void pa_takeover_begin(const struct sockaddr_in *wanted, pid_t parent, bool may_watch);
+PA_AGENT void pa_takeover_begin(const struct pa_address *wanted, pid_t parent, bool may_watch);
 
 /* True from begin to end. */
 PA_AGENT bool pa_takeover_is_wanted(void);

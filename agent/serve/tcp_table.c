@@ -1,14 +1,16 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "tcp_table.h"
 
-#include <errno.h>
-#include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <unistd.h>
 
-#define BUFFER_BYTES 8192
+#include "proc_lines.h"
+
+/* thread-self: the program's main thread may have moved to another network namespace. */
+#define TABLE_IPV4 "/proc/thread-self/net/tcp"
+#define TABLE_IPV6 "/proc/thread-self/net/tcp6"
+
 /* Each line is padded to this length (net/ipv4/tcp_ipv4.c, TMPSZ). */
 #define LINE_BYTES 150
 
@@ -16,8 +18,9 @@
 #define LINE " %*u: %32[0-9A-Fa-f]:%x %32[0-9A-Fa-f]:%x %x %*s %*s %*s %u %*u %lu"
 
 /* An address is printed as words in host order, each with its bytes in network order: proc(5). */
-static void parse_table_address(const char *text, struct pa_tcp_end *end)
+static struct pa_address parse_table_address(const char *text, unsigned port)
 {
+	struct in6_addr ip = in6addr_any;
 	uint32_t words[4] = { 0 };
 	size_t count = strlen(text) / 8;
 	char word[9] = "";
@@ -26,9 +29,10 @@ static void parse_table_address(const char *text, struct pa_tcp_end *end)
 		memcpy(word, text + i * 8, 8);
 		words[i] = (uint32_t)strtoul(word, NULL, 16);
 	}
-	end->any = !words[0] && !words[1] && !words[2] && !words[3];
-	end->v4 = count == 1 || (!words[0] && !words[1] && words[2] == htonl(0xffff));
-	end->address = count == 1 ? words[0] : words[3];
+	if (count == 1)
+		return pa_address_of_ipv4(words[0], (uint16_t)port);
+	memcpy(&ip, words, sizeof(ip));
+	return pa_address_of_ipv6(&ip, (uint16_t)port);
 }
 
 bool pa_tcp_table_parse(const char *line, struct pa_tcp_socket *socket)
@@ -39,78 +43,61 @@ bool pa_tcp_table_parse(const char *line, struct pa_tcp_socket *socket)
 	if (sscanf(line, LINE, local, &local_port, remote, &remote_port, &socket->state,
 		    &socket->uid, &socket->inode) != 7)
 		return false;
-	parse_table_address(local, &socket->local);
-	parse_table_address(remote, &socket->remote);
-	socket->local.port = (uint16_t)local_port;
-	socket->remote.port = (uint16_t)remote_port;
+	socket->local = parse_table_address(local, local_port);
+	socket->remote = parse_table_address(remote, remote_port);
 	return true;
 }
 
-/* Handles the complete lines of the buffer and moves the rest to its start. */
-static bool look_at_lines(char *buffer, size_t *used, pa_tcp_match_fn *match, void *arg,
-	struct pa_tcp_socket *found)
-{
-	char *line = buffer, *end;
+struct search {
+	pa_tcp_match_fn *match;
+	void *arg;
+	struct pa_tcp_socket *found;
+};
 
-	while ((end = memchr(line, '\n', *used - (size_t)(line - buffer)))) {
-		*end = '\0';
-		if (pa_tcp_table_parse(line, found) && match(arg, found))
-			return true;
-		line = end + 1;
-	}
-	*used -= (size_t)(line - buffer);
-	memmove(buffer, line, *used);
-	return false;
+static bool look_at_tcp_line(void *arg, const char *line)
+{
+	struct search *search = arg;
+
+	return pa_tcp_table_parse(line, search->found) && search->match(search->arg, search->found);
 }
 
 /* piece: bytes that are read at once. */
 static bool find_in_table(const char *path, size_t piece, pa_tcp_match_fn *match, void *arg,
 	struct pa_tcp_socket *found)
 {
-	char buffer[BUFFER_BYTES];
-	size_t used = 0;
-	bool is_found = false;
-	int fd = open(path, O_RDONLY | O_CLOEXEC);
+	struct search search = { match, arg, found };
 
-	/* Terminates at the end of the table, at an error, or at a line that fills the buffer. */
-	while (fd >= 0 && !is_found && used < sizeof(buffer)) {
-		size_t room = sizeof(buffer) - used;
-		ssize_t got = read(fd, buffer + used, room < piece ? room : piece);
-		if (got < 0 && errno == EINTR)
-			continue;
-		if (got <= 0)
-			break;
-		used += (size_t)got;
-		is_found = look_at_lines(buffer, &used, match, arg, found);
-	}
-	if (fd >= 0)
-		close(fd);
-	return is_found;
+	return pa_proc_lines_find(path, piece, look_at_tcp_line, &search);
 }
 
-/* thread-self: the program's main thread may have moved to another network namespace. */
 bool pa_tcp_table_find(pa_tcp_match_fn *match, void *arg, struct pa_tcp_socket *found)
 {
-	return find_in_table("/proc/thread-self/net/tcp", BUFFER_BYTES, match, arg, found) ||
-		find_in_table("/proc/thread-self/net/tcp6", BUFFER_BYTES, match, arg, found);
+	return find_in_table(TABLE_IPV4, PA_PROC_LINES_BYTES, match, arg, found) ||
+		find_in_table(TABLE_IPV6, PA_PROC_LINES_BYTES, match, arg, found);
 }
 
 struct listeners {
 	pa_tcp_match_fn *note;
 	void *arg;
+	bool is_over;
 };
 
 static bool is_last_listener(void *arg, const struct pa_tcp_socket *socket)
 {
-	const struct listeners *listeners = arg;
+	struct listeners *listeners = arg;
 
-	return socket->state != PA_TCP_LISTEN || listeners->note(listeners->arg, socket);
+	if (socket->state != PA_TCP_LISTEN)
+		return true;
+	listeners->is_over = listeners->note(listeners->arg, socket);
+	return listeners->is_over;
 }
 
 void pa_tcp_table_listeners(pa_tcp_match_fn *note, void *arg)
 {
-	struct listeners listeners = { note, arg };
+	struct listeners listeners = { .note = note, .arg = arg };
 	struct pa_tcp_socket last;
 
-	find_in_table("/proc/thread-self/net/tcp", LINE_BYTES, is_last_listener, &listeners, &last);
+	find_in_table(TABLE_IPV4, LINE_BYTES, is_last_listener, &listeners, &last);
+	if (!listeners.is_over)
+		find_in_table(TABLE_IPV6, LINE_BYTES, is_last_listener, &listeners, &last);
 }

@@ -8,21 +8,12 @@
 #ifndef PA_TCP_TABLE_H
 #define PA_TCP_TABLE_H
 
-#include <netinet/in.h>
-
-#include "../base/base.h"
+#include "address.h"
 
 #define PA_TCP_LISTEN 0x0a /* state, as in the kernel's include/net/tcp_states.h */
 
-struct pa_tcp_end {
-	uint32_t address; /* IPv4 in network order, also of a mapped IPv6 address */
-	uint16_t port;    /* host order */
-	bool any;         /* the unspecified address */
-	bool v4;          /* address is valid: IPv4, or IPv6 mapped to it */
-};
-
 struct pa_tcp_socket {
-	struct pa_tcp_end local, remote;
+	struct pa_address local, remote; /* without scopes */
 	unsigned state;
 	unsigned uid;
 	unsigned long inode; /* 0: no process owns it any more */
@@ -36,8 +27,8 @@ typedef bool pa_tcp_match_fn(void *arg, const struct pa_tcp_socket *socket);
 PA_AGENT bool pa_tcp_table_find(pa_tcp_match_fn *match, void *arg, struct pa_tcp_socket *found);
 
 /*
- * Calls note for the IPv4 sockets that listen, until it returns true. Costs nothing per connection:
- * the kernel lists sockets that listen first, and the others only as they are read
+ * Calls note for the sockets that listen, until it returns true. Costs nothing per connection: the
+ * kernel lists sockets that listen first, and the others only as they are read
  * (net/ipv4/tcp_ipv4.c, tcp_seek_last_pos).
  */
 PA_AGENT void pa_tcp_table_listeners(pa_tcp_match_fn *note, void *arg);

@@ -24,8 +24,8 @@ static struct entry *find_guesser_locked(const struct pa_token_guesser *guesser)
 	PA_ASSERT_HELD(PA_LOCK_GUESSES);
 	for (size_t i = 0; i < PA_TOKEN_GUESSES_CLIENTS; i++) {
 		struct entry *entry = &state.entries[i];
-		if (entry->paid_until_ns && entry->guesser.address == guesser->address &&
-			entry->guesser.uid == guesser->uid)
+		if (entry->paid_until_ns && entry->guesser.uid == guesser->uid &&
+			IN6_ARE_ADDR_EQUAL(&entry->guesser.address, &guesser->address))
 			return entry;
 	}
 	return NULL;

@@ -13,6 +13,8 @@
 #ifndef PA_TOKEN_GUESSES_H
 #define PA_TOKEN_GUESSES_H
 
+#include <netinet/in.h>
+
 #include "../base/base.h"
 
 #define PA_TOKEN_GUESSES_CLIENTS 64
@@ -20,8 +22,8 @@
 #define PA_TOKEN_GUESSES_PERIOD_NS (PA_NS_PER_S / 2)
 
 struct pa_token_guesser {
-	uint32_t address; /* IPv4, network order */
-	int64_t uid;      /* or PA_PEER_UNKNOWN */
+	struct in6_addr address; /* IPv4 as mapped; of IPv6 the network */
+	int64_t uid;             /* or PA_PEER_UNKNOWN */
 };
 
 /* False: too many wrong tokens. now_ns: CLOCK_MONOTONIC. */

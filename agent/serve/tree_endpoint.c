@@ -264,11 +264,8 @@ static int64_t seconds_of_tree(const struct pa_request *request)
 /* The same request for all. This Host is accepted wherever an agent listens. */
 static void write_tree_request(struct pa_buffer *header, const struct pa_request *request)
 {
-	const struct sockaddr_in host = {
-		.sin_family = AF_INET,
-		.sin_port = request->server.sin_port,
-		.sin_addr.s_addr = htonl(INADDR_LOOPBACK),
-	};
+	const struct pa_address host =
+		pa_address_of_ipv4(htonl(INADDR_LOOPBACK), request->server.port);
 	struct pa_request each = *request;
 	char *query = malloc(strlen(request->query) + 1);
 
@@ -316,7 +313,7 @@ static void start_tree(struct pa_http *http, struct tree *tree, const struct pa_
 void pa_tree_endpoint_answer(struct pa_http *http, const struct pa_request *request,
 	const struct pa_tree_endpoint_path *path)
 {
-	if (!pa_core_bridge->may_reach()) {
+	if (!pa_core_bridge->may(PA_CALLS_REACH)) {
 		pa_reply_error(http, 502, "filters of system calls (seccomp) forbid to connect");
 		return;
 	}

@@ -81,7 +81,7 @@ static void note_processes(void *arg, const struct pa_process_tree *tree)
 	}
 }
 
-struct pa_tree_members *pa_tree_members_find(const struct sockaddr_in *own)
+struct pa_tree_members *pa_tree_members_find(const struct pa_address *own)
 {
 	struct pa_tree_members *members = calloc(1, sizeof(*members));
 

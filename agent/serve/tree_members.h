@@ -52,7 +52,7 @@ struct pa_tree_members {
 };
 
 /* own: address of this process's server. NULL: no memory, or /proc cannot be read. */
-PA_AGENT struct pa_tree_members *pa_tree_members_find(const struct sockaddr_in *own);
+PA_AGENT struct pa_tree_members *pa_tree_members_find(const struct pa_address *own);
 
 /*
  * Sends the request, a whole header, to all of them; afterwards each is ASKED or FAILED. token: for

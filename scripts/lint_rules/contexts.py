@@ -31,6 +31,7 @@ EXCEPTIONS = {
     ("boot_in_constructor", "pa_agent_thread"): "in a program of one thread",
     ("pa_listen_open", "pa_log"): "start-up is not over",
     ("pa_listen_open", "pa_log_quote"): "start-up is not over",
+    ("pa_listen_open", "pa_log_quote_all"): "start-up is not over",
     ("pa_seccomp_probe_again", "*"): "boots the agent late, on the program's only thread",
     ("pa_fork_guard_loader", "pa_lock_reset"): "in a copy of the process without handlers",
     ("pa_latch_enter", "pa_futex_wait"): "all signals are blocked, and the wait is bounded",

@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """What the rows about the HTTP port share: raw requests, bad clients, tables."""
 import socket
+import struct
 import time
 
 from lib.fault_rows import POLLED
@@ -160,5 +161,7 @@ def begin_profile(target, clients, query):
 
 
 def address_of(text, port):
-    quads = reversed([int(part) for part in text.split(".")])
-    return "".join(f"{quad:02X}" for quad in quads) + f":{port:04X}"
+    """As /proc/net/tcp and tcp6 write it: words in host order."""
+    family = socket.AF_INET6 if ":" in text else socket.AF_INET
+    words = struct.iter_unpack("=I", socket.inet_pton(family, text))
+    return "".join(f"{word:08X}" for word, in words) + f":{port:04X}"

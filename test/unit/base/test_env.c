@@ -95,6 +95,10 @@ static void a_port_that_was_asked_for_is_for_all_users(void **unused)
 	assert_int_equal(got.settings.peers, PA_ENV_PEERS_ALL);
 	read_as("prog", ENVIRON("PPROFAGENT_PEERS=user", "PPROFAGENT_ADDRESS=localhost:1"));
 	assert_int_equal(got.settings.peers, PA_ENV_PEERS_USER);
+	assert_silent("PPROFAGENT_ADDRESS=unix:/run/x.sock");
+	assert_int_equal(got.settings.peers, PA_ENV_PEERS_USER);
+	assert_string_equal(got.settings.socket_path, "/run/x.sock");
+	assert_string_equal(got.settings.host, "");
 	assert_line("PPROFAGENT_PEERS=any",
 		"PPROFAGENT_PEERS=\"any\": must be user or all; using the default");
 	assert_int_equal(got.settings.peers, PA_ENV_PEERS_USER);
@@ -201,15 +205,17 @@ static void a_bad_address_is_said_and_not_served(void **unused)
 		{ "PPROFAGENT_ADDRESS=http://localhost:6053",
 			"PPROFAGENT_ADDRESS=\"http://localhost:6053\": give an address, not a URL; "
 			"not serving" },
-		{ "PPROFAGENT_ADDRESS=[::1]:6053",
-			"PPROFAGENT_ADDRESS=\"[::1]:6053\": this build "
-			"has no IPv6 support; not serving" },
+		{ "PPROFAGENT_ADDRESS=[::1]",
+			"PPROFAGENT_ADDRESS=\"[::1]\": missing port in address "
+			"(want host:port, :port or off); not serving" },
+		{ "PPROFAGENT_ADDRESS=unix:x",
+			"PPROFAGENT_ADDRESS=\"unix:x\": the path of a socket must be absolute; "
+			"not serving" },
 		{ "PPROFAGENT_ADDRESS=:1,:2",
 			"PPROFAGENT_ADDRESS=\":1,:2\": too many addresses; not serving" },
 		{ "PPROFAGENT_ADDRESS=/foo",
 			"PPROFAGENT_ADDRESS=\"/foo\": missing port in address "
-			"(want host:port, :port or "
-			"off); not serving" },
+			"(did you mean \"unix:/foo\"?); not serving" },
 	};
 
 	(void)unused;

@@ -228,6 +228,19 @@ static void quoting_stops_after_64_bytes_of_input(void **unused)
 	assert_quoted(text, expected);
 }
 
+static void paths_are_quoted_as_a_whole(void **unused)
+{
+	char path[101], out[120];
+
+	(void)unused;
+	memset(path, 'x', sizeof(path));
+	path[sizeof(path) - 1] = '\0';
+	assert_string_equal(pa_log_quote_all(out, sizeof(out), path), path);
+	path[99] = '\n';
+	assert_string_equal(pa_log_quote_all(out, sizeof(out), path) + 99, "\\x0a");
+	assert_int_equal(strlen(pa_log_quote_all(out, 50, path)), 49);
+}
+
 static void quoting_stays_in_its_room(void **unused)
 {
 	char out[8];
@@ -257,6 +270,7 @@ int main(void)
 		cmocka_unit_test(control_bytes_are_escaped),
 		cmocka_unit_test(what_is_not_utf8_is_escaped),
 		cmocka_unit_test(quoting_stops_after_64_bytes_of_input),
+		cmocka_unit_test(paths_are_quoted_as_a_whole),
 		cmocka_unit_test(quoting_stays_in_its_room),
 	};
 

@@ -149,6 +149,10 @@ static void good_addresses_give_host_and_port(void **unused)
 		{ "1.2.3.4:1234", "1.2.3.4", 1234 },
 		{ "10.9.8.7:6060", "10.9.8.7", 6060 },
 		{ ":0", "", 0 },
+		{ "[::1]:6060", "::1", 6060 },
+		{ "[::]:0", "::", 0 },
+		{ "[::ffff:127.0.0.1]:80", "::ffff:127.0.0.1", 80 },
+		{ "[fe80::1%eth0]:80", "fe80::1%eth0", 80 },
 		{ "my-host_1.example.:65535", "my-host_1.example.", 65535 },
 	};
 
@@ -167,14 +171,14 @@ static void good_addresses_give_host_and_port(void **unused)
 static void bad_addresses_say_what_is_wrong(void **unused)
 {
 #define MISSING "missing port in address (want host:port, :port or off)"
-#define NO_IPV6 "this build has no IPv6 support"
+#define COLONS "too many colons in address"
+#define WANT_BRACKETS COLONS " (want [host]:port for IPv6)"
 	static const struct {
 		const char *text, *why;
 	} bad[] = {
 		{ "localhost", MISSING },
-		{ "/foo", MISSING },
-		{ "/run/x:80", MISSING },
-		{ "unix:/x", MISSING },
+		{ "/foo", "missing port in address (did you mean \"unix:/foo\"?)" },
+		{ "/run/x:80", "missing port in address (did you mean \"unix:/run/x:80\"?)" },
 		{ "localhost:", MISSING },
 		{ ":", MISSING },
 		{ "99999", MISSING },
@@ -191,12 +195,26 @@ static void bad_addresses_say_what_is_wrong(void **unused)
 		{ "localhost:6053/debug", "port \"6053/debug\" is not a number" },
 		{ "http://localhost:6053", "give an address, not a URL" },
 		{ "https://x", "give an address, not a URL" },
-		{ "[::1]:6053", NO_IPV6 },
-		{ "[::1]", NO_IPV6 },
-		{ "::1", NO_IPV6 },
-		{ "fe80::1:6053", NO_IPV6 },
-		{ "::", NO_IPV6 },
-		{ "local:host:80", "too many colons in address" },
+		{ "[::1]", MISSING },
+		{ "[::1]:", MISSING },
+		{ "[::1]6060", MISSING },
+		{ "[::1:6060", "missing ']' in address" },
+		{ "[", "missing ']' in address" },
+		{ "[]:80", "\"\" is not an IPv6 address" },
+		{ "[localhost]:80", "\"localhost\" is not an IPv6 address" },
+		{ "[127.0.0.1]:80", "\"127.0.0.1\" is not an IPv6 address" },
+		{ "[::1%]:80", "\"::1%\" is not an IPv6 address" },
+		{ "[fe80::1%a b]:80", "too many addresses" },
+		{ "[fe80::1%a]b]:80", MISSING },
+		{ "[1:2:3:4:5:6:7:8:9:1:2:3:4:5:6:7:8:9:a:b:c:d:e]:80",
+			"\"1:2:3:4:5:6:7:8:9:1:2:3:4:5:6:7:8:9:a:b:c:d:e\" is not an IPv6 "
+			"address" },
+		{ "[::1]:99999", "port 99999 out of range 0-65535" },
+		{ "[::1]:http", "port \"http\" is not a number" },
+		{ "::1", WANT_BRACKETS },
+		{ "fe80::1:6053", WANT_BRACKETS },
+		{ "::", WANT_BRACKETS },
+		{ "local:host:80", COLONS },
 		{ "localhost:1,localhost:2", "too many addresses" },
 		{ ":1 :2", "too many addresses" },
 		{ ":1, :2", "too many addresses" },
@@ -213,6 +231,34 @@ static void bad_addresses_say_what_is_wrong(void **unused)
 
 		assert_false(pa_parse_address(bad[i].text, host, &port, why));
 		assert_string_equal(why, bad[i].why);
+	}
+}
+
+static void paths_of_sockets_are_checked(void **unused)
+{
+#define LETTER "only %p, the pid, is replaced in the path of a socket"
+	static const struct {
+		const char *path, *why;
+	} paths[] = {
+		{ "/run/x.sock", NULL },
+		{ "/%p/1%%.s", NULL },
+		{ "/1234567890", NULL }, /* with .4194304: 19 bytes */
+		{ "/1234567890a",
+			"with the pid the path of the socket has 20 bytes, and may have 19" },
+		{ "/1234567890%p", NULL },
+		{ "/1234567890ab%p",
+			"with the pid the path of the socket has 20 bytes, and may have 19" },
+		{ "run/x", "the path of a socket must be absolute" },
+		{ "", "the path of a socket must be absolute" },
+		{ "/%e", LETTER },
+		{ "/%", LETTER },
+	};
+
+	(void)unused;
+	for (size_t i = 0; i < PA_COUNT(paths); i++) {
+		char why[PA_PARSE_WHY_BYTES] = "";
+		assert_int_equal(pa_parse_socket_path(paths[i].path, 20, why), !paths[i].why);
+		assert_string_equal(why, paths[i].why ? paths[i].why : "");
 	}
 }
 
@@ -277,6 +323,7 @@ int main(void)
 		cmocka_unit_test(each_signal_shows_as_a_name_that_means_it),
 		cmocka_unit_test(good_addresses_give_host_and_port),
 		cmocka_unit_test(bad_addresses_say_what_is_wrong),
+		cmocka_unit_test(paths_of_sockets_are_checked),
 		cmocka_unit_test(lists_match_as_fnmatch_does),
 		cmocka_unit_test(slips_are_few_in_a_misspelt_name),
 		cmocka_unit_test(far_names_are_far),

@@ -213,10 +213,91 @@ static void equal_compares_whole_texts(void **unused)
 
 /* ---- where the connection came to ---- */
 
+static struct pa_address address_of(const char *text)
+{
+	struct in_addr ip;
+	struct in6_addr ipv6;
+	if (text[0] == '/')
+		return pa_address_of_path(text);
+	if (inet_pton(AF_INET, text, &ip) == 1)
+		return pa_address_of_ipv4(ip.s_addr, 6060);
+	assert_int_equal(inet_pton(AF_INET6, text, &ipv6), 1);
+	return pa_address_of_ipv6(&ipv6, 6060);
+}
+
 static void came_to(const char *address)
 {
-	request.server.sin_family = AF_INET;
-	assert_int_equal(inet_pton(AF_INET, address, &request.server.sin_addr), 1);
+	request.server = address_of(address);
+}
+
+static void host_and_user_are_checked_on_all_that_is_local(void **unused)
+{
+	static const char *const local[] = { "::1", "::ffff:127.0.0.1", "/run/x.sock" };
+	static const char *const other[] = { "::ffff:10.0.0.1", "2001:db8::1", "fe80::1" };
+	(void)unused;
+	guard.loopback = false;
+	guard.user_only = true;
+	for (size_t i = 0; i < PA_COUNT(local); i++) {
+		came_to(local[i]);
+		uid_of_client = 1000;
+		assert_int_equal(check_host("evil.example"), 403);
+		assert_int_equal(check_host("[::1]:6060"), 0);
+		add("Origin", "http://evil.example");
+		assert_int_equal(check(), 403);
+		uid_of_client = 1001;
+		assert_int_equal(check_host("localhost"), 403);
+	}
+	guard.loopback = true;
+	for (size_t i = 0; i < PA_COUNT(other); i++) {
+		came_to(other[i]);
+		assert_int_equal(check_host("build-7.example"), 0);
+	}
+}
+
+static void own_origin_on_ipv6_is_good(void **unused)
+{
+	(void)unused;
+	came_to("::1");
+	assert_int_equal(check_host("[::1]:6060"), 0);
+	add("Origin", "http://[::1]:6060");
+	assert_int_equal(check(), 0);
+}
+
+static void host_of_the_setting_is_compared_without_brackets(void **unused)
+{
+	(void)unused;
+	guard.host = "fd00::5";
+	assert_int_equal(check_host("[fd00::5]:6060"), 0);
+	assert_int_equal(check_host("[fd00::6]:6060"), 403);
+	assert_int_equal(check_host("[]"), 403);
+}
+
+/* Status of so many wrong tokens, each from another address. */
+static int status_after_guesses(const char *from, int count)
+{
+	char text[64];
+	int status = 0;
+	for (int i = 0; i < count; i++) {
+		request.header_count = 0;
+		add("Host", "localhost");
+		add("Authorization", "Bearer wrong");
+		snprintf(text, sizeof(text), from, i + 1);
+		request.client = address_of(text);
+		status = check();
+	}
+	return status;
+}
+
+static void guesses_from_one_ipv6_network_count_together(void **unused)
+{
+	(void)unused;
+	guard.token = "right";
+	came_to("2001:db8::1");
+	assert_int_equal(status_after_guesses("2001:db8:0:%x::1", 40), 401);
+	pa_token_guesses_reset();
+	assert_int_equal(status_after_guesses("2001:db8::%x", 40), 429);
+	pa_token_guesses_reset();
+	assert_int_equal(status_after_guesses("10.0.0.%d", 40), 401);
 }
 
 static void listener_of_all_addresses_checks_host_on_loopback(void **unused)
@@ -308,6 +389,10 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test_setup(loopback_names_are_good, set_up),
+		cmocka_unit_test_setup(host_and_user_are_checked_on_all_that_is_local, set_up),
+		cmocka_unit_test_setup(own_origin_on_ipv6_is_good, set_up),
+		cmocka_unit_test_setup(host_of_the_setting_is_compared_without_brackets, set_up),
+		cmocka_unit_test_setup(guesses_from_one_ipv6_network_count_together, set_up),
 		cmocka_unit_test_setup(listener_of_all_addresses_checks_host_on_loopback, set_up),
 		cmocka_unit_test_setup(only_the_user_of_the_program_and_root_are_answered, set_up),
 		cmocka_unit_test_setup(users_are_not_told_apart_on_other_addresses, set_up),

@@ -33,7 +33,8 @@ static int set_up(void **unused)
 	assert_return_code(bind(listener, (struct sockaddr *)&address, length), errno);
 	assert_return_code(listen(listener, 128), errno);
 	assert_return_code(getsockname(listener, (struct sockaddr *)&address, &length), errno);
-	pa_conn_queue_init(listener, true);
+	const int fds[PA_LISTEN_SOCKETS] = { listener, -1 };
+	pa_conn_queue_init(fds, true);
 	pa_waiting_requests_reset();
 	pa_linger_reset();
 	return 0;
@@ -82,6 +83,14 @@ static in_port_t port_of(int fd)
 	return own.sin_port;
 }
 
+static in_port_t peer_port_of(int fd)
+{
+	struct sockaddr_in peer;
+	socklen_t length = sizeof(peer);
+	getpeername(fd, (struct sockaddr *)&peer, &length);
+	return peer.sin_port;
+}
+
 /* What the server sent until it closed. */
 static const char *answer_to(int fd)
 {
@@ -96,14 +105,13 @@ static const char *answer_to(int fd)
 
 static void whole_request_passes_unread(void **unused)
 {
-	struct sockaddr_in peer;
 	char text[sizeof(request)];
 	(void)unused;
 	int from = client(request);
-	int fd = pa_conn_queue_accept(&peer);
+	int fd = pa_conn_queue_accept();
 	assert_true(fd >= 0);
 	assert_true(fcntl(fd, F_GETFD) & FD_CLOEXEC);
-	assert_int_equal(peer.sin_port, port_of(from));
+	assert_int_equal(peer_port_of(fd), port_of(from));
 	assert_int_equal(recv(fd, text, sizeof(text), 0), strlen(request));
 	assert_true(pa_conn_queue_pending()); /* it may come back */
 	answered(fd);
@@ -113,47 +121,44 @@ static void whole_request_passes_unread(void **unused)
 
 static void no_connection_is_said_at_once(void **unused)
 {
-	struct sockaddr_in peer;
 	(void)unused;
-	assert_int_equal(pa_conn_queue_accept(&peer), -1);
+	assert_int_equal(pa_conn_queue_accept(), -1);
 	assert_int_equal(errno, EAGAIN);
 }
 
 static void slow_one_does_not_hold_up_a_good_one(void **unused)
 {
-	struct sockaddr_in peer;
 	int slow[PA_CONN_QUEUE_CONNECTIONS + 10];
 	(void)unused;
 	for (size_t i = 0; i < PA_COUNT(slow); i++)
 		slow[i] = client("GET / HT");
 	int good = client(request);
-	int fd = pa_conn_queue_accept(&peer);
+	int fd = pa_conn_queue_accept();
 	assert_true(fd >= 0);
-	assert_int_equal(peer.sin_port, port_of(good));
+	assert_int_equal(peer_port_of(fd), port_of(good));
 	assert_true(pa_conn_queue_pending());
 	/* more than fit: the oldest were closed */
 	assert_string_equal(answer_to(slow[0]), "");
 	assert_false(is_closed(slow[PA_COUNT(slow) - 1]));
 	answered(fd);
 	close_all(slow, PA_COUNT(slow));
-	assert_int_equal(pa_conn_queue_accept(&peer), -1);
+	assert_int_equal(pa_conn_queue_accept(), -1);
 	assert_false(pa_conn_queue_pending());
 	close(good);
 }
 
 static void rest_of_a_header_is_waited_for(void **unused)
 {
-	struct sockaddr_in peer;
 	(void)unused;
 	int first = client("GET / HTTP/1.1\r\n");
 	int second = client(request);
-	int fd = pa_conn_queue_accept(&peer);
-	assert_int_equal(peer.sin_port, port_of(second));
+	int fd = pa_conn_queue_accept();
+	assert_int_equal(peer_port_of(fd), port_of(second));
 	answered(fd);
 	assert_int_equal(send(first, "\r\n", 2, MSG_NOSIGNAL), 2);
-	fd = pa_conn_queue_accept(&peer);
+	fd = pa_conn_queue_accept();
 	assert_true(fd >= 0);
-	assert_int_equal(peer.sin_port, port_of(first));
+	assert_int_equal(peer_port_of(fd), port_of(first));
 	int low_water = 0;
 	socklen_t length = sizeof(low_water);
 	getsockopt(fd, SOL_SOCKET, SO_RCVLOWAT, &low_water, &length);
@@ -165,11 +170,10 @@ static void rest_of_a_header_is_waited_for(void **unused)
 
 static void half_open_ones_are_closed_in_time(void **unused)
 {
-	struct sockaddr_in peer;
 	(void)unused;
 	int slow = client("GET / HT"), good = client(request);
-	int fd = pa_conn_queue_accept(&peer);
-	assert_int_equal(peer.sin_port, port_of(good));
+	int fd = pa_conn_queue_accept();
+	assert_int_equal(peer_port_of(fd), port_of(good));
 	answered(fd);
 	int64_t now_ns = pa_clock_mono_ns();
 	/* a request that comes six seconds after its connection is awaited still */
@@ -185,23 +189,20 @@ static void half_open_ones_are_closed_in_time(void **unused)
 
 static void one_that_ends_early_is_dropped(void **unused)
 {
-	struct sockaddr_in peer;
 	(void)unused;
 	int gone = client("GET / HTTP/1.1\r\n");
 	shutdown(gone, SHUT_WR);
-	assert_int_equal(pa_conn_queue_accept(&peer),
-		-1); /* and not after PA_CONN_QUEUE_TIMEOUT_NS */
+	assert_int_equal(pa_conn_queue_accept(), -1); /* and not after PA_CONN_QUEUE_TIMEOUT_NS */
 	assert_true(is_closed(gone));
 	close(gone);
 }
 
 static void half_closed_request_passes(void **unused)
 {
-	struct sockaddr_in peer;
 	(void)unused;
 	int from = client(request);
 	shutdown(from, SHUT_WR);
-	int fd = pa_conn_queue_accept(&peer);
+	int fd = pa_conn_queue_accept();
 	assert_true(fd >= 0);
 	close(fd);
 	close(from);
@@ -210,9 +211,8 @@ static void half_closed_request_passes(void **unused)
 /* An answered connection is closed when its client closes it. */
 static const char *refusal_of(int from)
 {
-	struct sockaddr_in peer;
 	shutdown(from, SHUT_WR);
-	assert_int_equal(pa_conn_queue_accept(&peer), -1);
+	assert_int_equal(pa_conn_queue_accept(), -1);
 	assert_int_equal(pa_linger_count(), 0);
 	return answer_to(from);
 }
@@ -271,9 +271,8 @@ static void count_drop(void *arg)
 /* A request that the worker suspends. */
 static int add_waiting(int64_t due_ns, int *from)
 {
-	struct sockaddr_in peer;
 	*from = client(request);
-	int fd = pa_conn_queue_accept(&peer);
+	int fd = pa_conn_queue_accept();
 	assert_true(fd >= 0);
 	const struct pa_waiting_request waiting = {
 		.fd = fd, .due_ns = due_ns, .drop = count_drop
@@ -285,15 +284,14 @@ static int add_waiting(int64_t due_ns, int *from)
 
 static void waiting_request_is_handed_out_when_it_is_due(void **unused)
 {
-	struct sockaddr_in peer;
 	struct pa_waiting_request waiting;
 	int from;
 	(void)unused;
 	int fd = add_waiting(pa_clock_mono_ns() + PA_NS_PER_S / 10, &from);
 	assert_false(pa_waiting_requests_is_due(fd));
 	assert_true(pa_conn_queue_pending());
-	assert_int_equal(pa_conn_queue_accept(&peer), fd);
-	assert_int_equal(peer.sin_port, port_of(from));
+	assert_int_equal(pa_conn_queue_accept(), fd);
+	assert_int_equal(peer_port_of(fd), port_of(from));
 	assert_true(pa_waiting_requests_is_due(fd));
 	assert_true(pa_waiting_requests_take(fd, &waiting));
 	assert_false(waiting.left);
@@ -306,13 +304,12 @@ static void waiting_request_is_handed_out_when_it_is_due(void **unused)
 
 static void waiting_request_is_handed_out_when_its_client_leaves(void **unused)
 {
-	struct sockaddr_in peer;
 	struct pa_waiting_request waiting;
 	int from;
 	(void)unused;
 	int fd = add_waiting(INT64_MAX, &from);
 	close(from);
-	assert_int_equal(pa_conn_queue_accept(&peer), fd);
+	assert_int_equal(pa_conn_queue_accept(), fd);
 	assert_true(pa_waiting_requests_take(fd, &waiting));
 	assert_true(waiting.left);
 	answered(fd);
@@ -321,7 +318,6 @@ static void waiting_request_is_handed_out_when_its_client_leaves(void **unused)
 
 static void good_one_passes_beside_all_that_wait(void **unused)
 {
-	struct sockaddr_in peer;
 	int fds[PA_WAITING_REQUESTS_MAX], from[PA_WAITING_REQUESTS_MAX],
 		slow[PA_CONN_QUEUE_CONNECTIONS];
 	(void)unused;
@@ -331,8 +327,8 @@ static void good_one_passes_beside_all_that_wait(void **unused)
 	for (size_t i = 0; i < PA_COUNT(slow); i++)
 		slow[i] = client("GET");
 	int good = client(request);
-	int fd = pa_conn_queue_accept(&peer);
-	assert_int_equal(peer.sin_port, port_of(good));
+	int fd = pa_conn_queue_accept();
+	assert_int_equal(peer_port_of(fd), port_of(good));
 	assert_int_equal(pa_waiting_requests_count(), PA_WAITING_REQUESTS_MAX);
 	for (size_t i = 0; i < PA_WAITING_REQUESTS_MAX; i++)
 		assert_false(is_closed(from[i]));
@@ -349,9 +345,9 @@ static void good_one_passes_beside_all_that_wait(void **unused)
 
 static void foreign_descriptor_is_noticed(void **unused)
 {
-	struct sockaddr_in peer;
+	const int fds[PA_LISTEN_SOCKETS] = { listener, -1 };
 	(void)unused;
-	pa_conn_queue_init(listener, false);
+	pa_conn_queue_init(fds, false);
 	assert_true(pa_conn_queue_is_ours());
 	int copy = dup(listener);
 	assert_true(pa_conn_queue_is_listener(copy));
@@ -359,9 +355,53 @@ static void foreign_descriptor_is_noticed(void **unused)
 	assert_return_code(dup2(other, listener), errno);
 	assert_false(pa_conn_queue_is_ours());
 	/* and nothing is accepted from it */
-	assert_int_equal(pa_conn_queue_accept(&peer), -1);
+	assert_int_equal(pa_conn_queue_accept(), -1);
 	close(other);
 	close(copy);
+}
+
+static void both_listeners_are_accepted_from(void **unused)
+{
+	struct pollfd polls[PA_LISTEN_SOCKETS];
+	(void)unused;
+	int second = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+	struct sockaddr_in own = { .sin_family = AF_INET };
+	socklen_t length = sizeof(own);
+	own.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+	assert_return_code(bind(second, (struct sockaddr *)&own, length), errno);
+	assert_return_code(listen(second, 8), errno);
+	assert_return_code(getsockname(second, (struct sockaddr *)&own, &length), errno);
+	const int fds[PA_LISTEN_SOCKETS] = { listener, second };
+	pa_conn_queue_init(fds, true);
+	int one = client(request);
+	address = own;
+	int two = client(request);
+	int first = pa_conn_queue_accept(), other = pa_conn_queue_accept();
+	assert_int_equal(peer_port_of(first), port_of(one));
+	assert_int_equal(peer_port_of(other), port_of(two));
+	assert_true(pa_conn_queue_is_listener(second));
+	pa_conn_queue_fill_listeners(polls);
+	assert_int_equal(polls[0].fd, listener);
+	assert_int_equal(polls[1].fd, second);
+	const int all[] = { one, two, first, other, second };
+	close_all(all, PA_COUNT(all));
+}
+
+static void a_second_listener_that_is_foreign_is_noticed(void **unused)
+{
+	struct pollfd polls[PA_LISTEN_SOCKETS];
+	(void)unused;
+	int second = socket(AF_UNIX, SOCK_STREAM, 0), other = socket(AF_INET, SOCK_STREAM, 0);
+	const int fds[PA_LISTEN_SOCKETS] = { listener, second };
+	pa_conn_queue_init(fds, false);
+	assert_true(pa_conn_queue_is_ours());
+	assert_return_code(dup2(other, second), errno);
+	assert_false(pa_conn_queue_is_ours());
+	pa_conn_queue_fill_listeners(polls);
+	assert_int_equal(polls[0].fd, -1);
+	assert_int_equal(polls[1].fd, -1);
+	close(other);
+	close(second);
 }
 
 #define TEST(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
@@ -384,6 +424,8 @@ int main(void)
 		TEST(waiting_request_is_handed_out_when_its_client_leaves),
 		TEST(good_one_passes_beside_all_that_wait),
 		TEST(foreign_descriptor_is_noticed),
+		TEST(both_listeners_are_accepted_from),
+		TEST(a_second_listener_that_is_foreign_is_noticed),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -17,50 +17,7 @@
 
 #include "agent/base/clock.h"
 #include "agent/serve/port_owner.h"
-
-static struct pa_settings settings;
-static struct pa_listen_policy policy;
-static struct pa_listen result;
-
-static void ask_for(const char *host, uint16_t port)
-{
-	snprintf(settings.host, sizeof(settings.host), "%s", host);
-	settings.port = port;
-	snprintf(settings.address, sizeof(settings.address), "%s:%u", host, port);
-}
-
-static int set_up(void **unused)
-{
-	(void)unused;
-	settings = (struct pa_settings){ .log = PA_ENV_LOG_ERROR };
-	policy = (struct pa_listen_policy){ .may_say = true, .files_private = true };
-	ask_for("localhost", 0);
-	return 0;
-}
-
-static int tear_down(void **unused)
-{
-	(void)unused;
-	if (result.fd >= 0)
-		close(result.fd);
-	return 0;
-}
-
-/* Opens the port with stderr caught. *error is what pa_listen_open said. */
-static const char *opened(int *error)
-{
-	static char text[1024];
-	int kept = dup(STDERR_FILENO);
-	int file = memfd_create("stderr", MFD_CLOEXEC);
-	dup2(file, STDERR_FILENO);
-	*error = pa_listen_open(&settings, &policy, &result);
-	dup2(kept, STDERR_FILENO);
-	ssize_t length = pread(file, text, sizeof(text) - 1, 0);
-	text[length > 0 ? length : 0] = '\0';
-	close(file);
-	close(kept);
-	return text;
-}
+#include "test/lib/c/listen_fixture.h"
 
 /* Another listener on a port of 127.0.0.1. */
 static int occupy(uint16_t *port)
@@ -76,27 +33,25 @@ static int occupy(uint16_t *port)
 	return fd;
 }
 
-static void connects(const struct sockaddr_in *address)
-{
-	int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
-	assert_return_code(connect(fd, (const struct sockaddr *)address, sizeof(*address)), errno);
-	close(fd);
-}
-
-static void localhost_is_bound_to_127_0_0_1(void **unused)
+static void localhost_is_bound_to_both_families(void **unused)
 {
 	char url[64];
 	int error;
 	(void)unused;
 	assert_string_equal(opened(&error), "");
 	assert_int_equal(error, 0);
-	assert_int_equal(ntohl(result.bound.sin_addr.s_addr), INADDR_LOOPBACK);
-	assert_true(result.loopback);
+	is_bound_to("127.0.0.1");
 	assert_false(result.fallback);
-	snprintf(url, sizeof(url), "http://localhost:%u/debug/pprof/",
-		ntohs(result.bound.sin_port));
+	snprintf(url, sizeof(url), "http://localhost:%u/debug/pprof/", result.bound.port);
 	assert_string_equal(result.url, url);
 	connects(&result.bound);
+	assert_int_equal(result.fds[1] >= 0, has_ipv6());
+	if (result.fds[1] >= 0) {
+		struct pa_address second = pa_address_of_socket(result.fds[1], getsockname);
+		assert_int_equal(second.port, result.bound.port);
+		assert_true(pa_address_is_local(&second));
+		connects(&second);
+	}
 }
 
 static void descriptor_is_high_and_closed_on_exec(void **unused)
@@ -105,9 +60,10 @@ static void descriptor_is_high_and_closed_on_exec(void **unused)
 	socklen_t length = sizeof(on);
 	(void)unused;
 	opened(&error);
-	assert_true(result.fd >= PA_LISTEN_FD_MIN);
-	assert_true(fcntl(result.fd, F_GETFD) & FD_CLOEXEC);
-	assert_return_code(getsockopt(result.fd, SOL_SOCKET, SO_REUSEPORT, &on, &length), errno);
+	assert_true(result.fds[0] >= PA_LISTEN_FD_MIN);
+	assert_true(fcntl(result.fds[0], F_GETFD) & FD_CLOEXEC);
+	assert_return_code(getsockopt(result.fds[0], SOL_SOCKET, SO_REUSEPORT, &on, &length),
+		errno);
 	assert_int_equal(on, 0);
 }
 
@@ -129,8 +85,12 @@ static void empty_host_is_all_interfaces(void **unused)
 	ask_for("", 0);
 	opened(&error);
 	assert_int_equal(error, 0);
-	assert_int_equal(result.bound.sin_addr.s_addr, INADDR_ANY);
-	assert_false(result.loopback);
+	assert_true(pa_address_is_any(&result.bound));
+	assert_int_equal(result.bound.family, has_ipv6() ? AF_INET6 : AF_INET);
+	assert_ptr_equal(strstr(result.url, "http://localhost:"), result.url);
+	const struct pa_address ipv4 =
+		pa_address_of_ipv4(htonl(INADDR_LOOPBACK), result.bound.port);
+	connects(&ipv4);
 }
 
 static void other_loopback_addresses_count_as_such(void **unused)
@@ -140,7 +100,7 @@ static void other_loopback_addresses_count_as_such(void **unused)
 	ask_for("127.0.0.5", 0);
 	opened(&error);
 	assert_int_equal(error, 0);
-	assert_true(result.loopback);
+	assert_true(pa_address_is_local(&result.bound));
 	assert_ptr_equal(strstr(result.url, "http://127.0.0.5:"), result.url);
 }
 
@@ -153,7 +113,7 @@ static void foreign_address_is_not_served(void **unused)
 		"pprofagent: listen 10.9.8.7:6060: "
 		"Cannot assign requested address; not serving\n");
 	assert_int_equal(error, -EADDRNOTAVAIL);
-	assert_int_equal(result.fd, -1);
+	assert_int_equal(result.fds[0], -1);
 }
 
 static void silence_is_kept_where_it_is_asked_for(void **unused)
@@ -176,8 +136,8 @@ static void address_in_use_falls_back_and_names_the_owner(void **unused)
 	const char *text = opened(&error);
 	assert_int_equal(error, 0);
 	assert_true(result.fallback);
-	assert_true(result.loopback);
-	assert_int_not_equal(ntohs(result.bound.sin_port), port);
+	assert_true(pa_address_is_local(&result.bound));
+	assert_int_not_equal(result.bound.port, port);
 	int comm = open("/proc/self/comm", O_RDONLY | O_CLOEXEC);
 	assert_true(read(comm, name, sizeof(name) - 1) > 0);
 	name[strcspn(name, "\n")] = '\0';
@@ -185,7 +145,7 @@ static void address_in_use_falls_back_and_names_the_owner(void **unused)
 	snprintf(line, sizeof(line),
 		"pprofagent: listen localhost:%u: address already in use (pid %d %s); "
 		"serving http://127.0.0.1:%u/debug/pprof/\n",
-		port, getpid(), name, ntohs(result.bound.sin_port));
+		port, getpid(), name, result.bound.port);
 	assert_string_equal(text, line);
 	connects(&result.bound);
 	close(other);
@@ -200,7 +160,7 @@ static void in_use_on_all_interfaces_never_leaves_loopback(void **unused)
 	opened(&error);
 	assert_int_equal(error, 0);
 	assert_true(result.fallback);
-	assert_int_equal(ntohl(result.bound.sin_addr.s_addr), INADDR_LOOPBACK);
+	is_bound_to("127.0.0.1");
 	close(other);
 }
 
@@ -213,14 +173,14 @@ static void child_moves_to_the_address_when_it_is_let_go(void **unused)
 	opened(&error);
 	assert_int_equal(error, 0);
 	assert_true(result.fallback);
-	int fd = result.fd;
-	first = result.bound.sin_port;
-	assert_false(pa_listen_move(&settings, &result, true));
-	assert_int_equal(result.bound.sin_port, first);
+	int fd = result.fds[0];
+	first = result.bound.port;
+	assert_false(pa_listen_move(&settings, &policy, &result));
+	assert_int_equal(result.bound.port, first);
 	close(other);
-	assert_true(pa_listen_move(&settings, &result, true));
-	assert_int_equal(result.fd, fd);
-	assert_int_equal(ntohs(result.bound.sin_port), port);
+	assert_true(pa_listen_move(&settings, &policy, &result));
+	assert_int_equal(result.fds[0], fd);
+	assert_int_equal(result.bound.port, port);
 	assert_false(result.fallback);
 	struct sockaddr_in now = { 0 };
 	socklen_t length = sizeof(now);
@@ -228,7 +188,7 @@ static void child_moves_to_the_address_when_it_is_let_go(void **unused)
 	assert_int_equal(ntohs(now.sin_port), port);
 	/* The other port is let go. */
 	int again = socket(AF_INET, SOCK_STREAM, 0);
-	struct sockaddr_in old = { .sin_family = AF_INET, .sin_port = first };
+	struct sockaddr_in old = { .sin_family = AF_INET, .sin_port = htons(first) };
 	old.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
 	assert_int_equal(bind(again, (struct sockaddr *)&old, sizeof(old)), 0);
 	close(again);
@@ -260,7 +220,7 @@ static void address_is_left_to_a_parent_that_lives(void **unused)
 	assert_string_equal(opened(&error), "");
 	assert_int_equal(error, 0);
 	assert_true(result.fallback);
-	assert_int_not_equal(ntohs(result.bound.sin_port), port);
+	assert_int_not_equal(result.bound.port, port);
 }
 
 static void address_of_a_parent_that_is_gone_is_taken(void **unused)
@@ -274,51 +234,62 @@ static void address_of_a_parent_that_is_gone_is_taken(void **unused)
 	assert_string_equal(opened(&error), "");
 	assert_int_equal(error, 0);
 	assert_false(result.fallback);
-	assert_int_equal(ntohs(result.bound.sin_port), port);
+	assert_int_equal(result.bound.port, port);
 }
 
 static void owner_of_nothing_is_unknown(void **unused)
 {
-	struct sockaddr_in address = { .sin_family = AF_INET };
 	struct pa_port_owner owner;
 	uint16_t port;
 	int fd = occupy(&port);
 	(void)unused;
 	close(fd);
-	address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
-	address.sin_port = htons(port);
+	const struct pa_address address = pa_address_of_ipv4(htonl(INADDR_LOOPBACK), port);
 	assert_false(pa_port_owner_find(&address, PA_NS_PER_S, &owner));
 }
 
+/* [::] takes IPv4 as well. */
 static void owner_on_ipv6_is_found(void **unused)
 {
 	struct sockaddr_in6 any = { .sin6_family = AF_INET6 };
-	struct sockaddr_in address = { .sin_family = AF_INET };
-	socklen_t length = sizeof(any);
 	struct pa_port_owner owner;
 	int fd = socket(AF_INET6, SOCK_STREAM | SOCK_CLOEXEC, 0);
 	(void)unused;
 	if (fd < 0)
 		skip();
-	assert_return_code(bind(fd, (struct sockaddr *)&any, length), errno);
+	assert_return_code(bind(fd, (struct sockaddr *)&any, sizeof(any)), errno);
 	assert_return_code(listen(fd, 8), errno);
-	assert_return_code(getsockname(fd, (struct sockaddr *)&any, &length), errno);
-	address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
-	address.sin_port = any.sin6_port;
-	assert_true(pa_port_owner_find(&address, 5 * PA_NS_PER_S, &owner));
-	assert_int_equal(owner.pid, getpid());
+	uint16_t port = pa_address_of_socket(fd, getsockname).port;
+	const struct pa_address wanted[] = { pa_address_of_ipv4(htonl(INADDR_LOOPBACK), port),
+		pa_address_of_ipv6(&in6addr_loopback, port),
+		pa_address_of_ipv6(&in6addr_any, port) };
+	for (size_t i = 0; i < PA_COUNT(wanted); i++) {
+		assert_true(pa_port_owner_find(&wanted[i], 5 * PA_NS_PER_S, &owner));
+		assert_int_equal(owner.pid, getpid());
+	}
+	close(fd);
+}
+
+static void owner_of_the_other_family_is_not_in_the_way(void **unused)
+{
+	struct pa_port_owner owner;
+	uint16_t port;
+	int fd = occupy(&port);
+	(void)unused;
+	const struct pa_address ipv6 = pa_address_of_ipv6(&in6addr_loopback, port);
+	assert_false(pa_port_owner_find(&ipv6, PA_NS_PER_S, &owner));
+	const struct pa_address any = pa_address_of_ipv6(&in6addr_any, port);
+	assert_true(pa_port_owner_find(&any, PA_NS_PER_S, &owner));
 	close(fd);
 }
 
 static void without_time_no_owner_is_found(void **unused)
 {
-	struct sockaddr_in address = { .sin_family = AF_INET };
 	struct pa_port_owner owner;
 	uint16_t port;
 	int fd = occupy(&port);
 	(void)unused;
-	address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
-	address.sin_port = htons(port);
+	const struct pa_address address = pa_address_of_ipv4(htonl(INADDR_LOOPBACK), port);
 	assert_false(pa_port_owner_find(&address, 0, &owner));
 	close(fd);
 }
@@ -353,7 +324,7 @@ static void wait_that_is_refused_takes_time_all_the_same(void **unused)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		TEST(localhost_is_bound_to_127_0_0_1),
+		TEST(localhost_is_bound_to_both_families),
 		TEST(descriptor_is_high_and_closed_on_exec),
 		TEST(info_says_where),
 		TEST(empty_host_is_all_interfaces),
@@ -368,6 +339,7 @@ int main(void)
 		TEST(address_of_a_parent_that_is_gone_is_taken),
 		cmocka_unit_test(owner_of_nothing_is_unknown),
 		cmocka_unit_test(owner_on_ipv6_is_found),
+		cmocka_unit_test(owner_of_the_other_family_is_not_in_the_way),
 		cmocka_unit_test(without_time_no_owner_is_found),
 		cmocka_unit_test(low_descriptors_are_raised),
 		cmocka_unit_test(wait_that_is_refused_takes_time_all_the_same),

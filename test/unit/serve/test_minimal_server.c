@@ -27,7 +27,7 @@ static int connect_a_client(void **unused)
 
 	(void)unused;
 	address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
-	port.listener = socket(AF_INET, SOCK_STREAM, 0);
+	port.listener = socket(AF_INET, SOCK_STREAM | SOCK_NONBLOCK, 0);
 	port.client = socket(AF_INET, SOCK_STREAM, 0);
 	return bind(port.listener, (struct sockaddr *)&address, length) ||
 		listen(port.listener, 5) ||
@@ -68,17 +68,24 @@ static void a_client_that_asked_reads_why(void **unused)
 	const char request[] = "GET /debug/pprof/heap HTTP/1.1\r\nHost: localhost\r\n\r\n";
 
 	(void)unused;
+	const int fds[PA_LISTEN_SOCKETS] = { port.listener, -1 };
 	assert_int_equal(send(port.client, request, sizeof(request) - 1, 0), sizeof(request) - 1);
 	shutdown(port.client, SHUT_WR);
-	pa_minimal_server_for_limit(port.listener, "pids.max");
+	pa_minimal_server_for_limit(fds, "pids.max");
 	reads_refusal();
 }
 
 static void a_client_that_says_nothing_is_left(void **unused)
 {
+	/* The second of two. */
+	int other = socket(AF_INET, SOCK_STREAM | SOCK_NONBLOCK, 0);
+	const int fds[PA_LISTEN_SOCKETS] = { other, port.listener };
+
 	(void)unused;
-	pa_minimal_server_for_limit(port.listener, "pids.max");
+	assert_int_equal(listen(other, 5), 0);
+	pa_minimal_server_for_limit(fds, "pids.max");
 	reads_refusal();
+	close(other);
 }
 
 int main(void)

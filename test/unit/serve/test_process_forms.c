@@ -25,7 +25,7 @@ static int set_up(void **unused)
 			.rss_bytes = 2048,
 			.threads = 3,
 			.program = "main" },
-		.agent = { PA_PROC_PROCESS_SERVING, 6060, 4712 },
+		.agent = { PA_PROC_PROCESS_SERVING, 6060, 4712, { 0 } },
 		.exe = 0,
 		.cmdline = 9,
 	};
@@ -95,6 +95,33 @@ static void json_has_all_fields(void **unused)
 	shows("],\n\"cut\":false}\n");
 }
 
+static void addresses_are_those_to_connect_to(void **unused)
+{
+	const struct in6_addr loopback = IN6ADDR_LOOPBACK_INIT;
+	(void)unused;
+	entries[0].agent.address = pa_address_of_ipv6(&loopback, 6060);
+	pa_process_forms_text(&page, &tree);
+	shows("serving   [::1]:6060                  3 ");
+	entries[0].agent.address = pa_address_of_ipv6(&in6addr_any, 6060);
+	pa_process_forms_text(&page, &tree);
+	shows("serving   127.0.0.1:6060              3 ");
+}
+
+static void paths_of_sockets_are_escaped(void **unused)
+{
+	(void)unused;
+	entries[0].agent.address = pa_address_of_path("/run/<b>\n\"");
+	entries[0].agent.port = 0;
+	pa_process_forms_text(&page, &tree);
+	shows("serving   unix:/run/<b>\\x0a\"");
+	pa_buffer_free(&page);
+	pa_process_forms_html(&page, &tree);
+	shows("<td>unix:/run/&lt;b&gt;\\x0a");
+	pa_buffer_free(&page);
+	pa_process_forms_json(&page, &tree);
+	shows("\"port\":0,\"address\":\"unix:/run/<b>\\u000a\\\"\",");
+}
+
 static void html_has_no_markup_of_programs(void **unused)
 {
 	(void)unused;
@@ -151,6 +178,8 @@ int main(void)
 		TEST(text_is_one_line_a_process),
 		TEST(cut_is_said_in_each_form),
 		TEST(json_has_all_fields),
+		TEST(addresses_are_those_to_connect_to),
+		TEST(paths_of_sockets_are_escaped),
 		TEST(html_has_no_markup_of_programs),
 		TEST(targets_are_those_that_can_be_asked),
 		TEST(process_of_another_network_is_no_target),

@@ -9,14 +9,13 @@
 #include <cmocka.h>
 
 static struct pa_buffer text;
-static struct sockaddr_in to;
+static struct pa_address to;
 static struct pa_request request;
 
 static int set_up(void **unused)
 {
 	(void)unused;
-	to = (struct sockaddr_in){ .sin_family = AF_INET, .sin_port = htons(4711) };
-	to.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+	to = pa_address_of_ipv4(htonl(INADDR_LOOPBACK), 4711);
 	request = (struct pa_request){ .method = PA_REQUEST_METHOD_GET,
 		.path = "/debug/pprof/heap",
 		.query = "pid=5&debug=1",

@@ -13,7 +13,7 @@
 
 #include "agent/serve/port_name.h"
 
-static const struct sockaddr_in wanted = { .sin_family = AF_INET };
+static const struct pa_address wanted = { .family = AF_INET };
 
 static int tear_down(void **unused)
 {
@@ -86,7 +86,7 @@ static void what_may_not_watch_tries_at_times(void **unused)
 
 static void an_ancestor_is_found_by_the_name_of_its_thread(void **unused)
 {
-	struct sockaddr_in address = { .sin_family = AF_INET, .sin_port = htons(64999) };
+	const struct pa_address address = { .family = AF_INET, .port = 64999 };
 	int status;
 	(void)unused;
 	pa_port_name_set(64999);

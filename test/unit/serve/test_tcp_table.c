@@ -6,6 +6,7 @@
 
 #include <arpa/inet.h>
 #include <cmocka.h>
+#include <stdio.h>
 #include <string.h>
 #include <sys/socket.h>
 #include <unistd.h>
@@ -15,6 +16,13 @@
 
 static struct pa_tcp_socket parsed;
 
+static void is_address(const struct pa_address *address, const char *wanted)
+{
+	char text[PA_ADDRESS_TEXT_BYTES];
+
+	assert_string_equal(pa_address_text(address, text), wanted);
+}
+
 static void line_of_ipv4_is_read(void **unused)
 {
 	(void)unused;
@@ -22,11 +30,8 @@ static void line_of_ipv4_is_read(void **unused)
 		"   3: 0100007F:1F90 0200007F:C001 01 00000000:00000000 00:00000000 00000000  "
 		"1000        0 4711 1 0000000000000000 20 4 30 10 -1",
 		&parsed));
-	assert_true(parsed.local.v4 && !parsed.local.any);
-	assert_int_equal(parsed.local.address, htonl(0x7f000001));
-	assert_int_equal(parsed.local.port, 8080);
-	assert_int_equal(parsed.remote.address, htonl(0x7f000002));
-	assert_int_equal(parsed.remote.port, 0xc001);
+	is_address(&parsed.local, "127.0.0.1:8080");
+	is_address(&parsed.remote, "127.0.0.2:49153");
 	assert_int_equal(parsed.state, 1);
 	assert_int_equal(parsed.uid, 1000);
 	assert_int_equal(parsed.inode, 4711);
@@ -40,8 +45,8 @@ static void mapped_ipv6_is_ipv4(void **unused)
 		"0000000000000000FFFF00000100007F:C001 01 00000000:00000000 00:00000000 00000000 "
 		"0 0 5 1 0 20 4 30 10 -1",
 		&parsed));
-	assert_true(parsed.local.v4);
-	assert_int_equal(parsed.local.address, htonl(0x7f000001));
+	assert_int_equal(parsed.local.family, AF_INET);
+	is_address(&parsed.local, "127.0.0.1:8080");
 }
 
 static void other_ipv6_is_not(void **unused)
@@ -52,8 +57,8 @@ static void other_ipv6_is_not(void **unused)
 		"00000000000000000000000000000000:0000 0A 00000000:00000000 00:00000000 00000000 "
 		"0 0 5 1 0 20 4 30 10 -1",
 		&parsed));
-	assert_false(parsed.local.v4);
-	assert_true(parsed.remote.any);
+	is_address(&parsed.local, "[2001:db8::f007:10]:8080");
+	assert_true(pa_address_is_any(&parsed.remote));
 	assert_int_equal(parsed.state, PA_TCP_LISTEN);
 }
 
@@ -72,28 +77,30 @@ struct pair {
 	struct pa_request request;
 };
 
-static struct sockaddr_in end(int fd, int (*name)(int, struct sockaddr *, socklen_t *))
+/* any: of the loopback interface, without a port. */
+static bool connect_pair_at(struct pair *pair, struct pa_address any)
 {
-	struct sockaddr_in address;
-	socklen_t length = sizeof(address);
-	assert_int_equal(name(fd, (struct sockaddr *)&address, &length), 0);
-	return address;
+	struct sockaddr_storage to;
+	socklen_t length = pa_address_sockaddr(&any, &to);
+	pair->listener = socket(any.family, SOCK_STREAM, 0);
+	pair->client = socket(any.family, SOCK_STREAM, 0);
+	if (bind(pair->listener, (struct sockaddr *)&to, length) != 0)
+		return false;
+	assert_int_equal(listen(pair->listener, 1), 0);
+	struct pa_address address = pa_address_of_socket(pair->listener, getsockname);
+	length = pa_address_sockaddr(&address, &to);
+	assert_int_equal(connect(pair->client, (struct sockaddr *)&to, length), 0);
+	pair->server = accept(pair->listener, NULL, NULL);
+	assert_true(pair->server >= 0);
+	pair->request.client = pa_address_of_socket(pair->server, getpeername);
+	pair->request.server = pa_address_of_socket(pair->server, getsockname);
+	pair->request.fd = pair->server;
+	return true;
 }
 
 static void connect_pair(struct pair *pair)
 {
-	struct sockaddr_in any = { .sin_family = AF_INET };
-	any.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
-	pair->listener = socket(AF_INET, SOCK_STREAM, 0);
-	pair->client = socket(AF_INET, SOCK_STREAM, 0);
-	assert_int_equal(bind(pair->listener, (struct sockaddr *)&any, sizeof(any)), 0);
-	assert_int_equal(listen(pair->listener, 1), 0);
-	struct sockaddr_in address = end(pair->listener, getsockname);
-	assert_int_equal(connect(pair->client, (struct sockaddr *)&address, sizeof(address)), 0);
-	pair->server = accept(pair->listener, NULL, NULL);
-	assert_true(pair->server >= 0);
-	pair->request.client = end(pair->server, getpeername);
-	pair->request.server = end(pair->server, getsockname);
+	assert_true(connect_pair_at(pair, pa_address_of_ipv4(htonl(INADDR_LOOPBACK), 0)));
 }
 
 static void disconnect_pair(struct pair *pair)
@@ -110,6 +117,31 @@ static void client_of_this_machine_has_its_user(void **unused)
 	connect_pair(&pair);
 	assert_int_equal(pa_peer_uid(&pair.request), getuid());
 	assert_true(pa_peer_is_of_program(pa_peer_uid(&pair.request)));
+	disconnect_pair(&pair);
+}
+
+static void client_on_ipv6_has_its_user(void **unused)
+{
+	(void)unused;
+	struct pair pair = { 0 };
+	if (!connect_pair_at(&pair, pa_address_of_ipv6(&in6addr_loopback, 0)))
+		skip(); /* no IPv6 here */
+	assert_int_equal(pa_peer_uid(&pair.request), getuid());
+	disconnect_pair(&pair);
+}
+
+static void client_of_a_unix_socket_has_its_user(void **unused)
+{
+	(void)unused;
+	struct pair pair = { 0 };
+	char path[64];
+	snprintf(path, sizeof(path), "/tmp/test_tcp_table.%d", getpid());
+	assert_true(connect_pair_at(&pair, pa_address_of_path(path)));
+	unlink(path);
+	assert_int_equal(pair.request.server.family, AF_UNIX);
+	assert_int_equal(pa_peer_uid(&pair.request), getuid());
+	pair.request.fd = -1;
+	assert_int_equal(pa_peer_uid(&pair.request), PA_PEER_UNKNOWN);
 	disconnect_pair(&pair);
 }
 
@@ -198,6 +230,8 @@ int main(void)
 		cmocka_unit_test(other_ipv6_is_not),
 		cmocka_unit_test(heading_is_no_socket),
 		cmocka_unit_test(client_of_this_machine_has_its_user),
+		cmocka_unit_test(client_on_ipv6_has_its_user),
+		cmocka_unit_test(client_of_a_unix_socket_has_its_user),
 		cmocka_unit_test(client_that_sends_no_more_is_still_known),
 		cmocka_unit_test(client_that_is_gone_is_not_taken_for_root),
 		cmocka_unit_test(connection_that_is_not_known_has_no_user),

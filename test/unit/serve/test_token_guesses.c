@@ -10,8 +10,8 @@
 
 #define S PA_NS_PER_S
 
-static const struct pa_token_guesser alice = { .address = 1, .uid = 1000 };
-static const struct pa_token_guesser bob = { .address = 1, .uid = 1001 };
+static const struct pa_token_guesser alice = { .address = IN6ADDR_LOOPBACK_INIT, .uid = 1000 };
+static const struct pa_token_guesser bob = { .address = IN6ADDR_LOOPBACK_INIT, .uid = 1001 };
 
 static int set_up(void **unused)
 {
@@ -71,7 +71,8 @@ static void full_table_forgets_the_oldest_guesser(void **unused)
 	(void)unused;
 	wrong_at(&alice, S);
 	for (uint32_t i = 0; i < PA_TOKEN_GUESSES_CLIENTS + 3; i++) {
-		struct pa_token_guesser other = { .address = 100 + i, .uid = -1 };
+		struct pa_token_guesser other = { .uid = -1 };
+		other.address.s6_addr[0] = (uint8_t)(100 + i);
 		pa_token_guesses_was_wrong(&other, S);
 	}
 	assert_false(pa_token_guesses_may_try(&alice, S));
