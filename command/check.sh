@@ -245,11 +245,12 @@ check_file() {
 }
 
 # Runs the agent in a process that does nothing, on a free port, until it serves or says why not.
-# What it says is in $work/said, its page about itself in $work/agent.
+# Its line that it serves is in $work/serves, all others in $work/said, its page about itself in
+# $work/agent.
 # shellcheck disable=SC2086 # words
 try_agent() {
 	need_work
-	set_client
+	find_client || true
 	: >"$work/said"
 	{
 		env $no_files -u PPROFAGENT_ENABLED "LD_PRELOAD=$library" PPROFAGENT_LOG=info \
@@ -259,7 +260,10 @@ try_agent() {
 	} 2>/dev/null | while read -r line; do
 		case $line in
 		process\ *) child=${line#* } ;;
-		*serving\ http*) fetch "http${line##*serving http}agent" "$work/agent" 10 ;;
+		*serving\ http*)
+			printf '%s\n' "$line" >"$work/serves"
+			fetch "http${line##*serving http}agent" "$work/agent" 10
+			;;
 		*) printf '%s\n' "$line" | printable_lines >>"$work/said" ;;
 		esac
 		case $line in
@@ -286,8 +290,8 @@ check_agent() {
 		return
 	fi
 	try_agent
-	if [ -s "$work/agent" ]; then
-		good "the agent, version $(page_value version), starts in a program of this machine"
+	if [ -s "$work/serves" ]; then
+		good "the agent starts in a program of this machine"
 	else
 		bad "the agent does not start here" "$(agent_remedy)"
 	fi
@@ -296,15 +300,9 @@ check_agent() {
 agent_remedy() {
 	if [ -s "$work/said" ]; then
 		head -n 1 "$work/said"
-	elif [ -s "$work/agent.error" ]; then
-		cat "$work/agent.error"
 	else
 		echo "it says nothing: limits of memory (ulimit -v, -d), or a sandbox"
 	fi
-}
-
-page_value() {
-	sed -n "s/^  $1: //p" "$work/agent"
 }
 
 # The lines of a part of the agent page.

@@ -67,7 +67,7 @@ check_serving() {
 		return
 	fi
 	need_work
-	set_client
+	find_client || true
 	if ! set_enter "$pid" "$network"; then
 		bad "it serves http://$address in $network, which you may not enter" "be root"
 		return

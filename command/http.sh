@@ -6,18 +6,25 @@ enter=   # the command that enters the network namespace of the process; empty: 
 outside= # the address may be behind a proxy
 token=${PPROFAGENT_TOKEN-}
 
-set_client() {
+# Sets client; false: there is none that can be used, for the reason in why.
+find_client() {
+	why=
 	if command -v curl >/dev/null; then
 		client=curl
 	elif ! command -v wget >/dev/null; then
-		fail "neither curl nor wget is here"
+		why="neither curl nor wget is here"
 	elif wget --version 2>/dev/null | grep -q GNU; then
 		client=wget
 	else
 		client=small_wget
-		[ -z "$token" ] || fail "this wget cannot be given a token in secret: install curl"
+		[ -z "$token" ] || why="this wget cannot be given a token in secret: install curl"
 	fi
-	! has_line_break "$token" || fail "PPROFAGENT_TOKEN has a line break"
+	! has_line_break "$token" || why="PPROFAGENT_TOKEN has a line break"
+	[ -z "$why" ]
+}
+
+set_client() {
+	find_client || fail "$why"
 }
 
 quote_for_curl() {
@@ -76,7 +83,10 @@ wget_status() {
 # fetch URL FILE SECONDS, of the longest silence: the body in FILE, which is in $work; false: the
 # reason in FILE.error.
 fetch() {
-	if [ -n "$socket" ] && [ "$client" != curl ]; then
+	if [ -n "$why" ]; then
+		printf '%s\n' "$why" >"$2.error"
+		return 1
+	elif [ -n "$socket" ] && [ "$client" != curl ]; then
 		echo 'for a unix socket curl is needed' >"$2.error"
 		return 1
 	fi

@@ -65,13 +65,14 @@ def elf(path, bits=64, machine=62, interpreter=b""):
     return path
 
 
-@pytest.fixture(params=["all tools", "no readelf", "busybox"])
+@pytest.fixture(params=["all tools", "few tools", "busybox"])
 def tools(request, tmp_path):
     """The environment of a machine that has these tools."""
     if request.param == "all tools":
         return {}
-    if request.param == "no readelf":
-        return {"env": command_env(X_PATH=links_to(tmp_path / "path", without=["readelf"]))}
+    if request.param == "few tools":
+        return {"env": command_env(X_PATH=links_to(tmp_path / "path",
+                                                   without=["readelf", "curl", "wget"]))}
     if not shutil.which("busybox"):
         pytest.skip("busybox is not installed")
     (tmp_path / "path").mkdir()
@@ -85,7 +86,7 @@ def test_ordinary_program(build, tools):
     assert f"  ok    dynamically linked, x86-64, {GLIBC}\n" in out
     if not tools:
         assert "  ok    functions have names and lines\n" in out
-    assert f"{AGENT}\n  ok    the agent, version 0." in out
+    assert f"{AGENT}\n  ok    the agent starts in a program of this machine\n" in out
     assert "  ok    settings: PPROFAGENT_ADDRESS: localhost:6053\n" in out
 
 

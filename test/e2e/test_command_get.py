@@ -11,11 +11,11 @@ import xml.etree.ElementTree
 
 import pytest
 
-from lib.command import COMMAND, Answers, command, command_env, links_to, listed
+from lib.command import COMMAND, Answers, command, command_env, links_to, listed, named_copy
 from lib.command_fixtures import (machine, name, needs_busybox, park,  # noqa: F401 (fixtures)
                                   small_machine)
 from lib.family import Family, port_of
-from lib.harness import Target, free_port, run, until, victim
+from lib.harness import ROOT, Target, free_port, run, until, victim
 from lib.profiles import Profile
 
 USAGE = "\\n?pprofagent: `pprofagent help( [a-z]+)?` says how it is used\\n$"
@@ -100,6 +100,10 @@ def test_without_any_client(park, tmp_path):
     path = links_to(tmp_path / "path", without=["curl", "wget"])
     done = command("get", park.pid, "heap", env=command_env(X_PATH=path))
     assert (done.status, done.err) == (1, "pprofagent: neither curl nor wget is here\n")
+    assert listed(env=command_env(X_PATH=path))[park.pid]["dropped"] is None
+    checked = command("check", park.pid, env=command_env(X_PATH=path))
+    assert checked.status == 1
+    assert "and does not answer: neither curl nor wget is here\n" in checked.out
 
 
 WRONG_REQUESTS = [
@@ -283,6 +287,26 @@ def test_flame_graph_of_a_program(park, tmp_path):
         done = command("flame", server.url, "heap", "-o", "none.svg", cwd=tmp_path)
     assert done.status == 1 and "has no stacks" in done.err
     assert not (tmp_path / "none.svg").exists()
+
+
+def test_three_commands_of_the_readme_draw_a_running_redis(tmp_path):
+    readme = (ROOT / "README.md").read_text()
+    lines = readme.split("flame graph of a running redis:\n\n")[1].split("\n\n")[0]
+    name = f"p{os.getpid()}redis"
+    copy = named_copy(tmp_path, "/usr/bin/redis-server", name)
+    script = lines.replace("build/pprofagent", str(COMMAND)).replace("7379", str(free_port()))
+    script = script.replace("run redis-server", f"run --address 127.0.0.1:0 {copy} --save ''")
+    script = script.replace("flame redis-server", f"flame {name}").replace("-s 5", "-s 1")
+    # As a person would, with a moment between the lines.
+    wait = f"\nuntil {COMMAND} list --json | grep -q '\"{name}\",\"url\":\"'; do :; done\n"
+    script = wait.join(script.strip().split("\n", 1))
+    target = Target(["sh", "-c", script], command_env(), cwd=tmp_path)
+    try:
+        until("it is drawn", lambda: (tmp_path / "redis.svg").exists())
+        text = (tmp_path / "redis.svg").read_text()
+        assert text.count("<title>") > 10 and "<title>main: " in text
+    finally:
+        target.kill()
 
 
 def test_web_prints_the_url_and_opens_it(park, tmp_path):
