@@ -54,6 +54,7 @@
 #define PA_CACHE_LINE 64
 
 #define PA_NS_PER_S 1000000000LL
+#define PA_NS_PER_US 1000LL
 #define PA_NS_PER_MS 1000000LL
 
 #endif

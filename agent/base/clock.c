@@ -12,8 +12,8 @@ PA_BOOT void pa_clock_use(int (*own)(clockid_t id, struct timespec *now))
 	state.read = own;
 }
 
-/* Fails only where a sandbox denies the system call behind the clock; the result is then 0. */
-PA_INLINE int64_t read_clock(clockid_t id)
+/* Fails only where there is no such clock, or a sandbox denies its system call; the result is then 0. */
+PA_SIGNAL int64_t pa_clock_ns(clockid_t id)
 {
 	int saved = errno;
 	struct timespec now;
@@ -27,15 +27,15 @@ PA_INLINE int64_t read_clock(clockid_t id)
 
 PA_SIGNAL int64_t pa_clock_mono_ns(void)
 {
-	return read_clock(CLOCK_MONOTONIC);
+	return pa_clock_ns(CLOCK_MONOTONIC);
 }
 
 PA_SIGNAL int64_t pa_clock_wall_ns(void)
 {
-	return read_clock(CLOCK_REALTIME);
+	return pa_clock_ns(CLOCK_REALTIME);
 }
 
 PA_SIGNAL int64_t pa_clock_thread_cpu_ns(void)
 {
-	return read_clock(CLOCK_THREAD_CPUTIME_ID);
+	return pa_clock_ns(CLOCK_THREAD_CPUTIME_ID);
 }

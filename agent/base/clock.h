@@ -22,4 +22,7 @@ PA_SIGNAL int64_t pa_clock_wall_ns(void);
 /* CPU time of the calling thread in ns. A system call, about 360 ns. */
 PA_SIGNAL int64_t pa_clock_thread_cpu_ns(void);
 
+/* Any clock, as the CPU clock of another thread: 0 if there is none. */
+PA_SIGNAL int64_t pa_clock_ns(clockid_t id);
+
 #endif

@@ -41,6 +41,7 @@ static struct {
 	PA_ATOMIC(int32_t) *timers;
 	uint32_t tids;                /* number of timers: greater than each tid */
 	int64_t period_ns;            /* constant while ticks are on; at most 1 s */
+	uint32_t session;             /* number of the last start; constant while ticks are on */
 	bool running;                 /* guard: lock */
 	int32_t filters;              /* seccomp filters of the starting thread; guard: lock */
 	PA_ATOMIC(int32_t) room;      /* number of timers that may still be created; relaxed */
@@ -94,11 +95,29 @@ static bool take_room(void)
 	return false;
 }
 
-static int create_timer(int32_t tid)
+/* Of a tick: the tid, and the CPU time when the timer was armed, in us modulo 2^32. */
+static uintptr_t tick_value(int32_t tid, int64_t base_ns)
+{
+	return (uintptr_t)(uint32_t)tid | (uintptr_t)(uint32_t)(base_ns / PA_NS_PER_US) << 32;
+}
+
+static int32_t tid_of_tick(const siginfo_t *info)
+{
+	return (int32_t)(uint32_t)(uintptr_t)info->si_value.sival_ptr;
+}
+
+/* The latest time before now that the value stands for. */
+static int64_t base_of_tick(const siginfo_t *info, int64_t now_ns)
+{
+	uint32_t base_us = (uint32_t)((uintptr_t)info->si_value.sival_ptr >> 32);
+	return now_ns - (int64_t)((uint32_t)(now_ns / PA_NS_PER_US) - base_us) * PA_NS_PER_US;
+}
+
+static int create_timer(int32_t tid, int64_t base_ns)
 {
 	struct sigevent event = { .sigev_notify = SIGEV_THREAD_ID };
 	event.sigev_signo = pa_record.signal;
-	event.sigev_value.sival_int = tid;
+	event.sigev_value.sival_ptr = (void *)tick_value(tid, base_ns);
 	event._sigev_un._tid = tid;
 	int timer;
 	if (!take_room())
@@ -109,22 +128,23 @@ static int create_timer(int32_t tid)
 	return NO_TIMER;
 }
 
-static bool set_timer(int32_t timer, int64_t first_ns)
+/* due_ns: of the thread's CPU clock. Later ticks follow by the period. */
+static bool set_timer(int32_t timer, int64_t due_ns)
 {
-	PA_ASSERT(first_ns > 0 && state.period_ns > 0);
+	PA_ASSERT(state.period_ns > 0);
 	struct itimerspec spec = {
-		.it_value = { first_ns / PA_NS_PER_S, first_ns % PA_NS_PER_S },
+		.it_value = { due_ns / PA_NS_PER_S, due_ns % PA_NS_PER_S },
 		.it_interval = { state.period_ns / PA_NS_PER_S, state.period_ns % PA_NS_PER_S },
 	};
-	return syscall(SYS_timer_settime, timer - 1, 0, &spec, NULL) == 0;
+	return syscall(SYS_timer_settime, timer - 1, TIMER_ABSTIME, &spec, NULL) == 0;
 }
 
-/* Creates the claimed timer on tid's CPU clock with its first tick after first_ns. False: the
- * kernel refused, and the claim has ended. */
-static bool arm_timer(int32_t tid, int64_t first_ns)
+/* Creates the claimed timer on tid's CPU clock, which shows base_ns, with its first tick first_ns
+ * later. False: the kernel refused, and the claim has ended. */
+static bool arm_timer(int32_t tid, int64_t base_ns, int64_t first_ns)
 {
-	int32_t claim = ARMING, timer = create_timer(tid);
-	bool set = timer != NO_TIMER && set_timer(timer, first_ns);
+	int32_t claim = ARMING, timer = create_timer(tid, base_ns);
+	bool set = timer != NO_TIMER && set_timer(timer, base_ns + first_ns);
 	bool kept = pa_cas_acq_rel(&state.timers[tid], &claim, set ? timer : NO_TIMER);
 	if (timer != NO_TIMER && !(set && kept))
 		delete_timer_id(timer);
@@ -138,6 +158,42 @@ static int64_t random_phase(struct pa_thread *thread)
 {
 	PA_ASSERT(state.period_ns > 0);
 	return (int64_t)(pa_thread_random(thread) % (uint64_t)state.period_ns);
+}
+
+/*
+ * Each period of a thread's CPU time has one tick: with equal distances a program that works in
+ * step with the period would always be seen in the same phase. From one period to the next the tick
+ * moves on by the golden ratio, which covers all phases evenly, more so than random points would.
+ */
+static int64_t phase_in_period(const struct pa_thread *thread, uint64_t period)
+{
+	PA_ASSERT(state.period_ns > 0 && state.period_ns <= PA_NS_PER_S);
+	uint64_t step_ns = (uint64_t)state.period_ns * 618033989 / 1000000000;
+	return (int64_t)(((uint64_t)thread->tick_phase_ns + period * step_ns) %
+		(uint64_t)state.period_ns);
+}
+
+static void set_next_tick(const struct pa_thread *thread)
+{
+	PA_ASSERT(thread->tick_session == state.session);
+	int32_t timer = pa_load_acquire(&state.timers[thread->tid]);
+	int64_t due_ns = thread->tick_base_ns + (int64_t)thread->ticks_seen * state.period_ns +
+		phase_in_period(thread, thread->ticks_seen);
+	if (timer > 0) /* goes on by the period if this fails */
+		set_timer(timer, due_ns);
+}
+
+/* Its timer is of this session, and was armed by the agent if the thread does not know it. */
+static void note_ticks(struct pa_thread *thread, const siginfo_t *info, uint64_t ticks)
+{
+	if (thread->tick_session != state.session) {
+		thread->tick_session = state.session;
+		thread->tick_base_ns = base_of_tick(info, pa_clock_thread_cpu_ns());
+		thread->tick_phase_ns = random_phase(thread);
+		thread->ticks_seen = 0;
+	}
+	thread->ticks_seen += ticks;
+	set_next_tick(thread);
 }
 
 /*
@@ -187,12 +243,12 @@ void pa_tick_answer(const siginfo_t *info, const ucontext_t *context)
 	uint64_t ticks = 1 + (uint64_t)(info->si_overrun > 0 ? info->si_overrun : 0);
 	if (pa_unlikely(!thread->registered))
 		pa_registry_add(thread);
-	if (pa_unlikely(thread->tid != info->si_value.sival_int)) {
+	if (pa_unlikely(thread->tid != tid_of_tick(info))) {
 		/* A raw clone(2) thread that shares its creator's TLS must not write it. */
 		PA_COUNT_EVENTS(lost_cpu_thread, ticks);
 		goto out;
 	}
-	thread->ticks_seen += ticks;
+	note_ticks(thread, info, ticks);
 	record_tick(thread, ticks, context);
 out:
 	errno = saved_errno;
@@ -216,7 +272,8 @@ static PA_AGENT void arm_existing(void *unused, int32_t tid)
 	}
 	if (!claim_timer(tid))
 		return;
-	if (!arm_timer(tid, first_tick(random_phase(&pa_thread_self))))
+	if (!arm_timer(tid, pa_clock_ns(cpu_clock_of(tid)),
+		    first_tick(random_phase(&pa_thread_self))))
 		PA_COUNT_EVENT(timers_failed);
 	/* The thread's state changed meanwhile, before the timer existed. */
 	if (pa_registry_refuses_signal(tid))
@@ -319,6 +376,7 @@ int pa_tick_start(unsigned rate_hz)
 	if (!have_timers())
 		goto out;
 	state.period_ns = PA_NS_PER_S / rate_hz;
+	state.session++;
 	pa_store_relaxed(&state.room, pa_tasks_signal_room() / 2);
 	error = pa_signal_take();
 	if (error)
@@ -347,10 +405,11 @@ static void begin_ticks(struct pa_thread *thread)
 {
 	PA_ASSERT(thread == &pa_thread_self && !thread->ticks_on);
 	thread->ticks_seen = 0;
+	thread->tick_session = state.session;
 	thread->tick_base_ns = pa_clock_thread_cpu_ns();
-	thread->tick_first_ns = random_phase(thread);
+	thread->tick_phase_ns = random_phase(thread);
 	thread->ticks_on = true;
-	if (!arm_timer(thread->tid, first_tick(thread->tick_first_ns))) {
+	if (!arm_timer(thread->tid, thread->tick_base_ns, first_tick(thread->tick_phase_ns))) {
 		thread->ticks_on = false;
 		PA_COUNT_EVENT(timers_failed);
 	}
@@ -376,10 +435,9 @@ static uint64_t residual_ticks(const struct pa_thread *thread)
 {
 	PA_ASSERT(state.period_ns > 0);
 	int64_t used_ns = pa_clock_thread_cpu_ns() - thread->tick_base_ns;
-	if (used_ns < thread->tick_first_ns)
-		return 0;
-	int64_t due = 1 + (used_ns - thread->tick_first_ns) / state.period_ns;
-	return due > (int64_t)thread->ticks_seen ? (uint64_t)due - thread->ticks_seen : 0;
+	uint64_t periods = (uint64_t)(used_ns / state.period_ns);
+	uint64_t due = periods + (used_ns % state.period_ns >= phase_in_period(thread, periods));
+	return due > thread->ticks_seen ? due - thread->ticks_seen : 0;
 }
 
 static void charge_residue(struct pa_thread *thread)

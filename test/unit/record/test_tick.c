@@ -112,6 +112,38 @@ static void ticks_carry_the_labels_of_their_thread(void **unused)
 	assert_true(before && now);
 }
 
+/*
+ * Two halves of each 10 ms of CPU time. Ticks at equal distances come all in one half, or in few
+ * places of both. The kernel delivers them up to 10 ms late (CONFIG_HZ=100).
+ */
+static void ticks_do_not_keep_step_with_the_program(void **unused)
+{
+	(void)unused;
+	boot();
+	const char *const pairs[] = { "half", "first", NULL };
+	const struct pa_labels *labels = NULL;
+	int64_t half_ns = 5 * PA_NS_PER_MS, now_ns = pa_clock_thread_cpu_ns();
+	assert_int_equal(pa_labels_add(NULL, pairs, &labels), 0);
+	assert_int_equal(pa_tick_start(100), 0);
+	for (int i = 0; i < 400; i++) {
+		pa_thread_self.labels = i % 2 ? labels : NULL;
+		now_ns += half_ns;
+		while (pa_clock_thread_cpu_ns() < now_ns)
+			;
+	}
+	pa_tick_stop();
+	pa_thread_self.labels = NULL;
+	struct fixture_event *event = malloc(sizeof(*event));
+	uint64_t first = 0, all = 0;
+	while (fixture_next(event)) {
+		first += event->head.labels ? event->head.value[0] : 0;
+		all += event->head.value[0];
+	}
+	free(event);
+	assert_in_range(all, 197, 201);
+	assert_in_range(first, 65, 135);
+}
+
 static void disposition_is_the_programs_again_after_stop(void **unused)
 {
 	(void)unused;
@@ -244,6 +276,7 @@ int main(void)
 		cmocka_unit_test(ticks_count_the_cpu_time_of_a_thread),
 		cmocka_unit_test(first_pc_is_the_interrupted_instruction),
 		cmocka_unit_test(ticks_carry_the_labels_of_their_thread),
+		cmocka_unit_test(ticks_do_not_keep_step_with_the_program),
 		cmocka_unit_test(disposition_is_the_programs_again_after_stop),
 		cmocka_unit_test(second_start_is_busy),
 		cmocka_unit_test(short_threads_are_charged_what_they_used),
