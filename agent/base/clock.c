@@ -12,7 +12,8 @@ PA_BOOT void pa_clock_use(int (*own)(clockid_t id, struct timespec *now))
 	state.read = own;
 }
 
-/* Fails only where there is no such clock, or a sandbox denies its system call; the result is then 0. */
+/* Fails only where there is no such clock, or a sandbox denies its system call; the result is then
+ * 0. */
 PA_SIGNAL int64_t pa_clock_ns(clockid_t id)
 {
 	int saved = errno;

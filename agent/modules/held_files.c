@@ -46,6 +46,47 @@ static struct {
 	uint32_t next; /* place in announced */
 } state = { .lock = PA_LOCK_INIT(PA_LOCK_FILES) };
 
+/* On the same mount, or on the same file system where the kernel (before 5.8) says no mounts. */
+static bool is_on_mount_of(const struct statx *file, const char *path)
+{
+	struct statx other;
+
+	if (statx(AT_FDCWD, path, 0, STATX_MNT_ID, &other) != 0)
+		return false;
+	if (file->stx_mask & other.stx_mask & STATX_MNT_ID)
+		return file->stx_mnt_id == other.stx_mnt_id;
+	return file->stx_dev_major == other.stx_dev_major &&
+		file->stx_dev_minor == other.stx_dev_minor;
+}
+
+/* A memfd: a file without a name on a mount of the kernel's own. */
+static bool is_in_memory(int fd)
+{
+	char path[64], name[16];
+
+	snprintf(path, sizeof(path), "/proc/thread-self/fd/%d", fd);
+	return readlink(path, name, sizeof(name)) == sizeof(name) &&
+		memcmp(name, "/memfd:", sizeof("/memfd:") - 1) == 0;
+}
+
+/*
+ * An open file keeps its file system busy (umount(2)), and the program may unmount that of a
+ * library as soon as it has unloaded it: true for those that programs do not unmount.
+ */
+static bool is_lasting(int fd)
+{
+	static const char *const paths[] = { "/", "/proc/self/exe", "/tmp", "/var/tmp",
+		"/dev/shm" };
+	struct statx file;
+
+	if (statx(fd, "", AT_EMPTY_PATH, STATX_MNT_ID, &file) != 0)
+		return false;
+	for (size_t i = 0; i < PA_COUNT(paths); i++)
+		if (is_on_mount_of(&file, paths[i]))
+			return true;
+	return is_in_memory(fd);
+}
+
 static bool is_mapped_file(int fd, const struct pa_module *module)
 {
 	struct stat st;
@@ -57,7 +98,7 @@ static int open_mapped(const struct pa_module *module, const char *path)
 {
 	int fd = pa_maps_open(path);
 
-	if (fd >= 0 && !is_mapped_file(fd, module)) {
+	if (fd >= 0 && !(is_mapped_file(fd, module) && is_lasting(fd))) {
 		close(fd);
 		fd = -ESTALE;
 	}
@@ -191,7 +232,7 @@ PA_AGENT void pa_held_files_announce(const char *path, int64_t time_ns)
 
 	if (fd < 0)
 		return;
-	if (fstat(fd, &st) != 0) {
+	if (fstat(fd, &st) != 0 || !is_lasting(fd)) {
 		close(fd);
 		return;
 	}

@@ -5,8 +5,9 @@
  *
  * A file is opened when the first location is in it, while the library is mapped: until it is
  * unloaded the descriptor keeps nothing alive that the mapping does not. A file that may go away
- * earlier is opened when the program opens it. Modules of one file share
- * a descriptor. The descriptors are in the agent's own table, at numbers above those that the agent
+ * earlier is opened when the program opens it. Files on mounts of their own are not held, because
+ * the program may unmount them. Modules of one file share a descriptor. The descriptors are in the
+ * agent's own table, at numbers above those that the agent
  * works with; without such a table none is held.
  *
  * Context: PA_AGENT. Lock: PA_LOCK_FILES. When full (PA_HELD_FILES_MAX; half as many for libraries

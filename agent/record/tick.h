@@ -4,8 +4,8 @@
  * signal of the agent, so that a program which uses SIGPROF or ITIMER_PROF itself is not disturbed.
  *
  * Threads that exist when sampling starts get their timer from an agent thread; threads created
- * later create their own. Each period of CPU time has one tick, at a changing point, and CPU time since
- * the last tick is charged when the thread exits, so short-lived threads count.
+ * later create their own. Each period of CPU time has one tick, at a changing point, and CPU time
+ * since the last tick is charged when the thread exits, so short-lived threads count.
  *
  * Context: as marked. Lock: PA_LOCK_CONFIG in start and stop. When queued signals run out, threads
  * have no timer (timers_failed).

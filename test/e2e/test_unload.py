@@ -137,6 +137,19 @@ def test_code_of_a_library_that_is_gone_has_its_names_and_lines(unloading, folde
         assert_all_named(profile)
 
 
+@pytest.mark.skipif(os.getuid() != 0, reason="only root may mount")
+def test_file_system_of_a_library_is_not_kept_busy(start, folder):
+    library = compiled(folder, "gcc", "-O1", "-shared", "-fPIC", "-DPREFIX=first", source=SOURCE,
+                       name="first.so")
+    mounted = folder / "mounted"
+    mounted.mkdir()
+    script = 'mount -t tmpfs none "$1" && cp "$2" "$1" && exec "$0" "$1"/first.so none'
+    target = start(["unshare", "-m", "sh", "-c", script, victim("v_unload"), mounted, library],
+                   **EXACT)
+    assert target.ask("unmount", "closed") == "closed unmounted"
+    assert target.finish() == 0
+
+
 def test_names_are_taken_without_a_request(unloading):
     """The file is closed soon, and the names are there when a request asks for them."""
     target = unloading(**EXACT)

@@ -9,16 +9,19 @@
  *     early      deletes LIBRARY between dlopen and its use
  *     memfd      opens a copy of LIBRARY that has no path: its only descriptor is closed before its
  *                use
+ *     unmount    unmounts the folder of LIBRARY after dlclose; prints "closed unmounted", or
+ *                "closed" and why not
  *     loop N     opens, uses a little and closes it N times; prints "closed us N", the mean time
  *                of dlclose
  */
-#define _GNU_SOURCE
 #include <dlfcn.h>
+#include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <sys/mount.h>
 #include <sys/sendfile.h>
 #include <sys/stat.h>
 #include <time.h>
@@ -101,7 +104,7 @@ static void loop(const char *path, int count)
 	printf("closed us %lld\n", in_close_ns / count / 1000);
 }
 
-static void obey(const char *command, const char *path, const char *other)
+static void obey(const char *command, char *path, const char *other)
 {
 	void *library = strcmp(command, "memfd") == 0 ? open_copy(path) : open_library(path);
 
@@ -111,6 +114,11 @@ static void obey(const char *command, const char *path, const char *other)
 	dlclose(library);
 	if (strcmp(command, "removed") == 0)
 		unlink(path);
+	if (strcmp(command, "unmount") == 0) {
+		*strrchr(path, '/') = '\0';
+		printf("closed %s\n", umount2(path, 0) ? strerror(errno) : "unmounted");
+		return;
+	}
 	if (strcmp(command, "replaced") == 0 && rename(other, path) == 0)
 		use_library(open_library(path));
 	puts("closed");
