@@ -363,6 +363,7 @@ static void fill_bridge(void)
 	bridge->ring = pa_record.ring;
 	bridge->frames = pa_record.frames;
 	bridge->copy_sizes = &pa_record.copy_sizes;
+	bridge->unwind_tables = &pa_record.unwind_tables;
 	bridge->counters = &pa_record.counters;
 	bridge->held_files = &pa_record.held_files;
 	bridge->spawn = pa_agent_thread;

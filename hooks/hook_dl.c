@@ -114,9 +114,7 @@ static int first_module(struct dl_phdr_info *info, size_t size, void *unloads)
 	return 1;
 }
 
-/* Number of modules that the loader has unloaded so far. Takes the loader's lock: not for signal
- * handlers. */
-static uint64_t loader_unloads(void)
+uint64_t pa_hooks_loader_unloads(void)
 {
 	uint64_t unloads = 0;
 	dl_iterate_phdr(first_module, &unloads);
@@ -217,7 +215,7 @@ PA_ENTRY int dlclose(void *handle)
 	int result = PA_REAL(dlclose)(handle);
 	if (!is_program())
 		return result;
-	uint64_t unloads = loader_unloads();
+	uint64_t unloads = pa_hooks_loader_unloads();
 	if (pa_swap_acq_rel(&state.unloads, unloads) != unloads) {
 		if (pa_record.frames)
 			pa_frame_cache_new_epoch(pa_record.frames);

@@ -131,6 +131,18 @@
 	PA_SEM_HOOKS(PA_HOOK)                                                                     \
 	PA_CALL_HOOKS(PA_HOOK)
 
+/* hook_frame.c: of libgcc, which few programs have loaded when they start. */
+#define PA_LIBGCC_HOOKS(PA_HOOK)                                                                   \
+	PA_HOOK(__register_frame, void, (void *), false)                                          \
+	PA_HOOK(__register_frame_info, void, (const void *, void *), false)                       \
+	PA_HOOK(__register_frame_info_bases, void, (const void *, void *, void *, void *), false) \
+	PA_HOOK(__register_frame_table, void, (void *), false)                                    \
+	PA_HOOK(__register_frame_info_table, void, (void *, void *), false)                       \
+	PA_HOOK(__register_frame_info_table_bases, void, (void *, void *, void *, void *), false) \
+	PA_HOOK(__deregister_frame, void, (void *), false)                                        \
+	PA_HOOK(__deregister_frame_info, void *, (const void *), false)                           \
+	PA_HOOK(__deregister_frame_info_bases, void *, (const void *), false)
+
 #define PA_NEXTS(PA_NEXT)                                                                         \
 	PA_NEXT(pthread_mutex_trylock, int, (pthread_mutex_t *))                                  \
 	PA_NEXT(pthread_rwlock_tryrdlock, int, (pthread_rwlock_t *))                              \
@@ -219,7 +231,8 @@
 	PA_HOOK(mremap, void *, (void *, size_t, size_t, int, ...), true)                         \
 	PA_HOOK(mlockall, int, (int), false)                                                      \
 	PA_HOOK(munlockall, int, (void), false)                                                   \
-	PA_WAIT_HOOKS(PA_HOOK)
+	PA_WAIT_HOOKS(PA_HOOK)                                                                    \
+	PA_LIBGCC_HOOKS(PA_HOOK)
 
 #define PA_HOOKS(PA_HOOK)                                                                         \
 	PA_FIXED_HOOKS(PA_HOOK)                                                                   \
@@ -279,6 +292,10 @@ PA_BOOT void pa_hooks_key_boot(void);
 PA_APP void pa_hooks_note_exit(struct pa_thread *self); /* errno kept */
 PA_APP bool pa_hooks_have_key(void);
 PA_APP void pa_hooks_thread_exits(void *self); /* destructor; self: a struct pa_thread */
+
+/* hook_dl.c: number of modules that the loader has unloaded so far. Takes the loader's lock: not
+ * for signal handlers. */
+PA_APP uint64_t pa_hooks_loader_unloads(void);
 
 /*
  * hook_fork.c. While a process has one thread, libc's fork takes no locks, and works in a signal

@@ -23,6 +23,7 @@
 #define pa_add_acq_rel(p, v) atomic_fetch_add_explicit((p), (v), memory_order_acq_rel)
 #define pa_sub_relaxed(p, v) atomic_fetch_sub_explicit((p), (v), memory_order_relaxed)
 #define pa_sub_acq_rel(p, v) atomic_fetch_sub_explicit((p), (v), memory_order_acq_rel)
+#define pa_or_acq_rel(p, v) atomic_fetch_or_explicit((p), (v), memory_order_acq_rel)
 #define pa_swap_acq_rel(p, v) atomic_exchange_explicit((p), (v), memory_order_acq_rel)
 
 /* True when *p was *expected and is now v; else *expected becomes the value found. No spurious
@@ -46,6 +47,7 @@
 
 /* Orders memory accesses against a signal handler of the same thread; no instruction. */
 #define pa_fence_signal() atomic_signal_fence(memory_order_seq_cst)
+#define pa_fence_acquire() atomic_thread_fence(memory_order_acquire)
 #define pa_fence_full() atomic_thread_fence(memory_order_seq_cst)
 
 #endif

@@ -31,6 +31,7 @@
 #include "../record/labels.h"
 #include "../record/ring.h"
 #include "../record/thread_dump.h"
+#include "../record/unwind_tables.h"
 
 /* Incremented when struct pa_bridge changes: the core rejects another version. */
 #define PA_BRIDGE_VERSION 14
@@ -61,7 +62,8 @@ struct pa_bridge {
 	struct pa_frame_cache *frames; /* may be NULL: no memory for a cache */
 	struct pa_counters *counters;
 	struct pa_copy_size_pair *copy_sizes;
-	PA_ATOMIC(uint32_t) *held_files;       /* files that the core keeps open; see switches.h */
+	PA_ATOMIC(uint32_t) *held_files; /* files that the core keeps open; see switches.h */
+	struct pa_unwind_tables *unwind_tables;
 	struct pa_bridge_malloc memory;        /* the agent's own allocator: hooks/own_malloc.h */
 	void *(*program_malloc)(size_t bytes); /* the allocator behind the hooks */
 	const struct pa_inner_alloc_ops *inner_alloc; /* what hooks of other allocators call */

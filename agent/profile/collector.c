@@ -95,6 +95,8 @@ static uint32_t collect_pcs(const struct pa_event *event, enum pa_pseudo_pc *tai
 	if (result.stack_bytes)
 		pa_copy_size_learn(pa_core_bridge->copy_sizes, pa_event_deferred(event)->own_stack,
 			result.stack_bytes);
+	if (result.late)
+		pa_add_relaxed(&pa_core_bridge->counters->unwind_tables_late, 1);
 	*tail = result.is_short ? PA_PSEUDO_SHORT : tail_of(result.cut, !result.complete);
 	return result.depth < DEPTH_LIMIT ? result.depth : DEPTH_LIMIT;
 }
@@ -294,6 +296,7 @@ static bool drain_batch(void)
 	bool more = true;
 	pa_tables_lock_yielding();
 	pa_modules_batch();
+	pa_unwind_follow_tables(pa_core_bridge->frames);
 	int64_t end_ns = pa_clock_mono_ns() + BATCH_NS;
 	for (int i = 0; i < BATCH_EVENTS && more; i++)
 		if (more = drain_one(), pa_clock_mono_ns() >= end_ns)

@@ -50,6 +50,9 @@
 	X(unloads_unawaited, "libraries unloaded before all of their stacks had names")     \
 	X(perf_maps_cut, "requests that read a perf map in part: no time or memory")        \
 	X(perf_maps_unfollowed, "changes of a perf map not followed: too many")             \
+	X(unwind_tables_full, "registered unwind tables not used: too many")                \
+	X(unwind_tables_cut, "registered unwind tables used in part: damaged, or too many") \
+	X(unwind_tables_late, "stacks cut in code whose registered unwind table was gone")  \
 	X(exit_files_failed, "exit files that could not be written")
 
 struct pa_counters {

@@ -91,6 +91,12 @@ uint32_t pa_frame_cache_epoch(const struct pa_frame_cache *frames)
 	return pa_load_acquire(&frames->epoch);
 }
 
+static void clear_entry(struct frames_entry *entry)
+{
+	pa_store_relaxed(&entry->key, 0);
+	pa_store_relaxed(&entry->data, 0);
+}
+
 void pa_frame_cache_new_epoch(struct pa_frame_cache *frames)
 {
 	uint32_t epoch = pa_add_acq_rel(&frames->epoch, 1) + 1;
@@ -98,10 +104,16 @@ void pa_frame_cache_new_epoch(struct pa_frame_cache *frames)
 		return;
 	/* The stored epoch wrapped: entries of 4096 unloads ago would become valid again. */
 	for (size_t set = 0; set < FRAMES_SETS; set++)
-		for (int way = 0; way < FRAMES_WAYS; way++) {
-			pa_store_relaxed(&frames->entries[set][way].key, 0);
-			pa_store_relaxed(&frames->entries[set][way].data, 0);
-		}
+		for (int way = 0; way < FRAMES_WAYS; way++)
+			clear_entry(&frames->entries[set][way]);
+}
+
+void pa_frame_cache_forget_kind(struct pa_frame_cache *frames, enum pa_rule_kind kind)
+{
+	for (size_t set = 0; set < FRAMES_SETS; set++)
+		for (int way = 0; way < FRAMES_WAYS; way++)
+			if (rule_kind(pa_load_relaxed(&frames->entries[set][way].data)) == kind)
+				clear_entry(&frames->entries[set][way]);
 }
 
 bool pa_frame_cache_step(const struct pa_rule *rule, struct pa_cursor *cursor,

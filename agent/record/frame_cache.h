@@ -9,8 +9,9 @@
  * hashing). When a set of four is full, an insertion overwrites one entry, which is learnt again
  * when needed.
  *
- * Entries carry the module epoch. pa_frame_cache_new_epoch() after a dlclose invalidates all older
- * ones: code mapped later at the same address is never unwound by an old rule.
+ * Entries carry the module epoch. pa_frame_cache_new_epoch() after a dlclose, and before unwind
+ * tables of code made at run time are taken back, invalidates all older ones: code that comes later
+ * to the same address is never unwound by an old rule.
  */
 #ifndef PA_FRAME_CACHE_H
 #define PA_FRAME_CACHE_H
@@ -72,8 +73,11 @@ PA_AGENT bool pa_frame_cache_insert(struct pa_frame_cache *frames, uintptr_t pc,
 
 PA_SIGNAL uint32_t pa_frame_cache_epoch(const struct pa_frame_cache *frames);
 
-/* After a module was unloaded: invalidates all rules. */
+/* After a module was unloaded, or before code may change: invalidates all rules. */
 PA_APP void pa_frame_cache_new_epoch(struct pa_frame_cache *frames);
+
+/* Forgets all rules of a kind, for the collector to learn them anew. */
+PA_AGENT void pa_frame_cache_forget_kind(struct pa_frame_cache *frames, enum pa_rule_kind kind);
 
 /*
  * One step: sets the cursor to the caller's frame by the rule. read fetches the word at an address,

@@ -18,6 +18,7 @@
 #include "counters.h"
 #include "frame_cache.h"
 #include "ring.h"
+#include "unwind_tables.h"
 
 struct pa_switches {
 	PA_ATOMIC(uint32_t) booted;  /* 1: the fields of pa_record are set. release / acquire */
@@ -42,6 +43,7 @@ struct pa_record {
 	struct pa_copy_size_pair copy_sizes;
 	PA_ATOMIC(uint32_t) held_files; /* libraries whose unloading the collector should learn of
 					 * soon; written by the core, relaxed */
+	struct pa_unwind_tables unwind_tables; /* of the program; see its file */
 	uint64_t heap_rate_bytes;
 	uint32_t stack_depth; /* maximum number of pcs per event */
 	int signal;           /* number of the agent's signal */

@@ -9,6 +9,7 @@
 #include "cfi_check.h"
 #include "cfi_file.h"
 #include "eh_table.h"
+#include "registered.h"
 #include "../core/core.h"
 #include "../modules/maps_image.h"
 
@@ -201,7 +202,7 @@ static int read_fde(struct pa_cfi *cfi, uintptr_t at)
 	return reader.bad || !cie.has_cfa ? -EBADMSG : 0;
 }
 
-/* ------------------------------------------------------------------ entries of a file */
+/* ------------------------------------------------------------------ entries elsewhere */
 
 /* Appends bytes to a copy; true while there is room. */
 static bool put_entry_bytes(struct pa_cfi_part *part, size_t room, const void *bytes, size_t count)
@@ -281,28 +282,34 @@ static bool is_harmless(const struct pa_cfi_entry *entry)
 }
 
 /*
- * For code that no table in memory covers: the entry of the module's file, rewritten as a CIE and
+ * For code that no table of a mapped module covers: the entry, rewritten as a CIE and
  * FDE of .eh_frame with absolute addresses. The copies appear where the code is, near enough for
  * the search table; code is never read through them.
  */
-static int find_in_file(struct pa_cfi *cfi, uintptr_t ip)
+static int rewrite_entry(struct pa_cfi *cfi, const struct pa_cfi_entry *entry)
 {
-	struct pa_cfi_entry entry;
-	int error = pa_cfi_file_find(ip, cfi->header, &entry);
-	if (error)
-		return error;
-	if (!is_harmless(&entry))
+	if (!is_harmless(entry))
 		return -EBADMSG;
-	cfi->header = entry.start & ~(uintptr_t)7;
+	cfi->header = entry->start & ~(uintptr_t)7;
 	cfi->cie.from = cfi->cie.limit = cfi->header;
 	cfi->fde.from = cfi->fde.limit = cfi->header + PA_CFI_CIE_BYTES;
-	if (!put_cie(&cfi->cie, &entry) || !put_fde(cfi, &entry))
+	if (!put_cie(&cfi->cie, entry) || !put_fde(cfi, entry))
 		return -EBADMSG;
-	cfi->row = (uint64_t)PA_CFI_CIE_BYTES << 32 | (entry.start - cfi->header);
-	cfi->signal_frame = entry.signal_frame;
-	cfi->start = entry.start;
-	cfi->limit = entry.limit;
+	cfi->row = (uint64_t)PA_CFI_CIE_BYTES << 32 | (entry->start - cfi->header);
+	cfi->signal_frame = entry->signal_frame;
+	cfi->start = entry->start;
+	cfi->limit = entry->limit;
 	return 0;
+}
+
+/* Of the module's file; of code in no file: of the tables that the program has registered. */
+static int find_entry(struct pa_cfi *cfi, uintptr_t ip)
+{
+	struct pa_cfi_entry entry;
+	const struct pa_module *module = pa_maps_find(ip);
+	int error = module && !module->is_elf ? pa_registered_find(ip, &entry) :
+						pa_cfi_file_find(ip, cfi->header, &entry);
+	return error ? error : rewrite_entry(cfi, &entry);
 }
 
 static int find_in_memory(struct pa_cfi *cfi, uintptr_t ip)
@@ -323,7 +330,7 @@ int pa_cfi_find(struct pa_cfi *cfi, uintptr_t ip)
 	cfi->header = header_of(ip);
 	int error = find_in_memory(cfi, ip);
 	if (error == -ENOENT)
-		error = find_in_file(cfi, ip);
+		error = find_entry(cfi, ip);
 	PA_ASSERT(error || (cfi->start <= ip && ip < cfi->limit));
 	if (error)
 		cfi->start = cfi->limit = cfi->cie.limit = cfi->fde.limit = 0;

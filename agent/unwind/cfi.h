@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Call frame information of one pc: found in its module's .eh_frame, copied and validated.
+ * Call frame information of one pc: found in its module's .eh_frame, or elsewhere (cfi_file.h,
+ * registered.h), copied and validated.
  *
  * libunwind evaluates the copy (unwind.c), which can neither disappear nor change when a library is
  * unloaded, and contains nothing harmful. libunwind trusts CFI in ways that would crash the
@@ -45,8 +46,8 @@ PA_AGENT void pa_cfi_init(void);
 
 /*
  * Fills cfi for the instruction at ip. 0; -ENOENT: no unwind information (not in a module, no
- * table, no entry); -EBADMSG: it is unreadable, too large, malformed, or harmful to libunwind. cfi
- * is empty then.
+ * table, no entry); -EBADMSG: it is unreadable, too large, malformed, or harmful to libunwind;
+ * -ESTALE: see registered.h. cfi is empty then.
  */
 PA_AGENT int pa_cfi_find(struct pa_cfi *cfi, uintptr_t ip);
 

@@ -11,12 +11,6 @@
 
 #define TABLES 64
 
-/* Entries of .debug_frame have their CIE by its offset in the section, those of .eh_frame by the
- * distance to it (DWARF 5, 6.4.1; Linux Standard Base, "Exception Frames"). */
-#define CIE_ID_DEBUG 0xffffffffu
-#define CIE_ID_EH 0u
-#define LENGTH_64 0xffffffffu /* 64-bit DWARF: not supported */
-
 struct row {
 	uint64_t start, limit; /* addresses in the file */
 	uint32_t at;           /* offset of the FDE */
@@ -38,16 +32,6 @@ static struct {
 	bool inside; /* tables change */
 } state;
 
-/* Fields of a CIE. */
-struct cie {
-	uint64_t code_align, return_column;
-	int64_t data_align;
-	uint8_t pointers; /* encoding */
-	bool sized, signal_frame;
-	const uint8_t *program;
-	size_t program_bytes;
-};
-
 /* ------------------------------------------------------------------ entries */
 
 static struct pa_cfi_reader section_reader(const struct table *table, uint64_t at)
@@ -66,70 +50,26 @@ static struct pa_cfi_reader open_entry(const struct table *table, uint64_t at)
 {
 	struct pa_cfi_reader reader = section_reader(table, at);
 	uint64_t length = pa_cfi_reader_take(&reader, 4);
-	if (reader.bad || length == LENGTH_64 || length > (size_t)(reader.end - reader.at))
+	if (reader.bad || length == PA_CFI_ENTRY_LENGTH_64 ||
+		length > (size_t)(reader.end - reader.at))
 		reader.bad = true;
 	else
 		reader.end = reader.at + length;
 	return reader;
 }
 
-static void read_file_augmentation(struct pa_cfi_reader *reader, const char *letters,
-	struct cie *cie)
-{
-	uint64_t bytes = pa_cfi_reader_leb(reader);
-	if (bytes > (size_t)(reader->end - reader->at)) {
-		reader->bad = true;
-		return;
-	}
-	const uint8_t *end = reader->at + bytes;
-	for (; *letters && !reader->bad; letters++) {
-		if (*letters == 'R')
-			cie->pointers = (uint8_t)pa_cfi_reader_take(reader, 1);
-		else if (*letters == 'L')
-			pa_cfi_reader_take(reader, 1);
-		else if (*letters == 'P')
-			pa_cfi_reader_encoded(reader, (uint8_t)pa_cfi_reader_take(reader, 1));
-		else if (*letters == 'S')
-			cie->signal_frame = true;
-		else
-			reader->bad = true;
-	}
-	reader->bad |= reader->at > end;
-	if (!reader->bad)
-		pa_cfi_reader_take(reader, (size_t)(end - reader->at));
-}
-
-static bool read_cie_at(const struct table *table, uint64_t at, struct cie *cie)
+static bool read_cie_at(const struct table *table, uint64_t at, struct pa_cfi_entry_cie *cie)
 {
 	if (at >= table->section.size)
 		return false;
 	struct pa_cfi_reader reader = open_entry(table, at);
-	uint64_t id = pa_cfi_reader_take(&reader, 4);
-	uint64_t version = pa_cfi_reader_take(&reader, 1);
-	const char *letters = (const char *)reader.at;
-	while (pa_cfi_reader_take(&reader, 1))
-		;
-	if (reader.bad || id != (table->is_debug ? CIE_ID_DEBUG : CIE_ID_EH))
-		return false;
-	/* Version 4: sizes of an address and of a segment selector. */
-	if (version == 4 && (pa_cfi_reader_take(&reader, 1) != 8 || pa_cfi_reader_take(&reader, 1)))
-		return false;
-	*cie = (struct cie){ .sized = letters[0] == 'z' };
-	cie->code_align = pa_cfi_reader_leb(&reader);
-	cie->data_align = pa_cfi_reader_signed_leb(&reader);
-	cie->return_column =
-		version == 1 ? pa_cfi_reader_take(&reader, 1) : pa_cfi_reader_leb(&reader);
-	if (cie->sized)
-		read_file_augmentation(&reader, letters + 1, cie);
-	cie->program = reader.at;
-	cie->program_bytes = (size_t)(reader.end - reader.at);
-	return !reader.bad && (cie->sized || !letters[0]) &&
-		(version == 1 || version == 3 || version == 4);
+	return pa_cfi_entry_read_cie(&reader, table->is_debug, cie);
 }
 
-/* What an FDE says of itself; the reader is then at its program. */
-static bool read_fde_at(const struct table *table, uint64_t at, struct cie *cie, struct row *row,
-	struct pa_cfi_reader *reader)
+/* What an FDE says of itself; the reader is then at its program. Entries of .debug_frame have their
+ * CIE by its offset in the section, those of .eh_frame by the distance to it. */
+static bool read_fde_at(const struct table *table, uint64_t at, struct pa_cfi_entry_cie *cie,
+	struct row *row, struct pa_cfi_reader *reader)
 {
 	*reader = open_entry(table, at);
 	uint64_t id_at = at + 4, id = pa_cfi_reader_take(reader, 4);
@@ -137,11 +77,7 @@ static bool read_fde_at(const struct table *table, uint64_t at, struct cie *cie,
 		!read_cie_at(table, table->is_debug ? id : id_at - id, cie))
 		return false;
 	row->at = (uint32_t)at;
-	row->start = pa_cfi_reader_encoded(reader, cie->pointers);
-	row->limit = row->start + pa_cfi_reader_encoded(reader, cie->pointers & PA_CFI_ENC_FORMAT);
-	if (cie->sized)
-		pa_cfi_reader_take(reader, pa_cfi_reader_leb(reader));
-	return !reader->bad && row->limit > row->start;
+	return pa_cfi_entry_read_range(reader, cie, &row->start, &row->limit);
 }
 
 /* ------------------------------------------------------------------ the index */
@@ -155,12 +91,13 @@ static size_t each_fde(const struct table *table, struct row *rows)
 		uint32_t length, id;
 		memcpy(&length, section->bytes + at, sizeof(length));
 		memcpy(&id, section->bytes + at + 4, sizeof(id));
-		if (length == LENGTH_64 || length > section->size - at - 4)
+		if (length == PA_CFI_ENTRY_LENGTH_64 || length > section->size - at - 4)
 			break;
-		struct cie cie;
+		struct pa_cfi_entry_cie cie;
 		struct row row;
 		struct pa_cfi_reader reader;
-		bool is_fde = length >= 4 && id != (table->is_debug ? CIE_ID_DEBUG : CIE_ID_EH);
+		bool is_fde = length >= 4 &&
+			id != (table->is_debug ? PA_CFI_ENTRY_DEBUG_ID : PA_CFI_ENTRY_EH_ID);
 		if (is_fde && read_fde_at(table, at, &cie, &row, &reader)) {
 			if (rows)
 				rows[count] = row;
@@ -283,24 +220,14 @@ int pa_cfi_file_find(uintptr_t ip, bool has_search_table, struct pa_cfi_entry *e
 	state.inside = false;
 	const struct row *found = find_row_of(table, ip - module->bias);
 	struct row row;
-	struct cie cie;
+	struct pa_cfi_entry_cie cie;
 	struct pa_cfi_reader reader;
 	if (!found)
 		return -ENOENT;
 	if (!read_fde_at(table, found->at, &cie, &row, &reader))
 		return -EBADMSG;
-	*entry = (struct pa_cfi_entry){
-		.start = module->bias + row.start,
-		.limit = module->bias + row.limit,
-		.code_align = cie.code_align,
-		.data_align = cie.data_align,
-		.return_column = cie.return_column,
-		.signal_frame = cie.signal_frame,
-		.common = cie.program,
-		.common_bytes = cie.program_bytes,
-		.own = reader.at,
-		.own_bytes = (size_t)(reader.end - reader.at),
-	};
+	*entry = pa_cfi_entry_make(&cie, module->bias + row.start, module->bias + row.limit,
+		&reader);
 	PA_ASSERT(ip >= entry->start && ip < entry->limit);
 	return 0;
 }

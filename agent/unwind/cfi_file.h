@@ -10,6 +10,7 @@
 #define PA_CFI_FILE_H
 
 #include "../modules/maps.h"
+#include "cfi_entry.h"
 
 #define PA_CFI_FILE_BYTES ((size_t)16 << 20)
 
@@ -29,20 +30,9 @@ PA_AGENT void pa_cfi_file_init(pa_cfi_load_fn *load);
 /* In a forked child: forgets all modules. */
 PA_BOOT void pa_cfi_file_reset(void);
 
-/* An entry. The programs are call frame instructions, in memory of cfi_file.c until the next call,
- * and not validated. */
-struct pa_cfi_entry {
-	uintptr_t start, limit; /* the pcs that it covers, [start, limit) */
-	uint64_t code_align;
-	int64_t data_align;
-	uint64_t return_column;
-	bool signal_frame;
-	const uint8_t *common, *own; /* programs of the CIE and of the FDE */
-	size_t common_bytes, own_bytes;
-};
-
 /* 0, or -ENOENT: no entry for ip; -EBADMSG: malformed. has_search_table: the module has an
- * .eh_frame_hdr, so that its .eh_frame is not read. */
+ * .eh_frame_hdr, so that its .eh_frame is not read. *entry points to memory of cfi_file.c, until
+ * the next call. */
 PA_AGENT int pa_cfi_file_find(uintptr_t ip, bool has_search_table, struct pa_cfi_entry *entry);
 
 #endif

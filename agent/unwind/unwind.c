@@ -11,7 +11,9 @@
 #include PA_ARCH_LIBUNWIND_H
 #include "cfi.h"
 #include "cfi_file.h"
+#include "../core/core.h"
 #include "../modules/maps.h"
+#include "registered.h"
 #include "unwind_step.h"
 
 /* Exported by libunwind for remote unwinders, but in none of its headers. */
@@ -143,6 +145,8 @@ int pa_unwind_init(void)
 		.access_mem = access_mem,
 		.access_reg = access_reg,
 	};
+	if (pa_core_bridge)
+		pa_registered_init(pa_core_bridge->unwind_tables, pa_core_bridge->counters);
 	if (state.space)
 		return 0;
 	if (state.lost)
@@ -161,6 +165,7 @@ void pa_unwind_reset(void)
 {
 	state.cfi.start = state.cfi.limit = 0;
 	pa_cfi_file_reset();
+	pa_registered_reset();
 	if (!pa_load_relaxed(&state.inside))
 		return;
 	state.space = NULL;
@@ -429,6 +434,8 @@ struct pa_rule pa_unwind_learn(uintptr_t pc, bool leaf)
 		return of_kind(PA_RULE_END);
 	if (error == -ENOENT)
 		return of_kind(is_sigreturn(pc) ? PA_RULE_SIGNAL : PA_RULE_CHAIN);
+	if (error == -ESTALE)
+		return of_kind(PA_RULE_NONE);
 	if (error)
 		return of_kind(PA_RULE_COMPLEX);
 

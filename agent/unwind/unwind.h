@@ -25,9 +25,10 @@ PA_AGENT int pa_unwind_init(void);
 PA_BOOT void pa_unwind_reset(void);
 
 /*
- * The rule of pc (leaf as in pa_frame_cache_find): always a usable kind, never PA_RULE_NONE. Code
- * without unwind information is PA_RULE_CHAIN; PA_RULE_END where the CFI says that the return
- * address is undefined; PA_RULE_COMPLEX also where the CFI is broken.
+ * The rule of pc (leaf as in pa_frame_cache_find). Code without unwind information is
+ * PA_RULE_CHAIN; PA_RULE_END where the CFI says that the return address is undefined;
+ * PA_RULE_COMPLEX also where the CFI is broken. PA_RULE_NONE: the code, made at run time, may not
+ * be the one that was there when the stack was recorded.
  */
 PA_AGENT struct pa_rule pa_unwind_learn(uintptr_t pc, bool leaf);
 
@@ -36,6 +37,7 @@ struct pa_unwind_result {
 	bool complete;  /* reached the outermost frame */
 	bool cut;       /* depth limit reached */
 	bool is_short;  /* the copied part of the stack ended before the outermost frame */
+	bool late;      /* ends in code whose registered unwind table is gone */
 	/* Bytes of the copied stack that the walk has read, or would have, had the copy been
 	 * longer. 0: unknown. */
 	uint64_t stack_bytes;
@@ -49,5 +51,8 @@ struct pa_unwind_result {
  */
 PA_AGENT struct pa_unwind_result pa_unwind_finish(const struct pa_event *event,
 	struct pa_frame_cache *frames, uintptr_t *pcs, uint32_t max);
+
+/* After the program has registered unwind tables: code that may be in one is looked up again. */
+PA_AGENT void pa_unwind_follow_tables(struct pa_frame_cache *frames);
 
 #endif

@@ -7,6 +7,7 @@
 #include "../arch/prologue.h"
 #include "cfi.h"
 #include "live_stack.h"
+#include "registered.h"
 #include "../modules/maps.h"
 #include "../record/copy_size.h"
 #include "unwind.h"
@@ -18,6 +19,8 @@
 
 static struct {
 	struct pa_cfi cfi; /* too large for the stack */
+	bool guessed;      /* the frame cache may have PA_RULE_CHAIN for code in no file */
+	uint64_t followed; /* registrations of unwind tables by then; pa_registered_count */
 } state;
 
 /* A walk over the copied stack. */
@@ -257,12 +260,14 @@ static struct pa_rule rule_of(struct pa_frame_cache *frames, uint32_t epoch, uin
 	if (!*is_new)
 		return rule;
 	rule = pa_unwind_learn(pc, leaf);
-	PA_ASSERT(rule.kind != PA_RULE_NONE);
+	if (rule.kind == PA_RULE_NONE)
+		return rule;
 	/* The maps may be older than the code, which may have unwind information. Code of files is
 	 * left to step_in_file. */
 	uintptr_t at = leaf ? pc : pc - 1;
 	if (rule.kind == PA_RULE_CHAIN && (!pa_maps_find(at) || is_of_file(at)))
 		return rule;
+	state.guessed |= rule.kind == PA_RULE_CHAIN;
 	if (frames && pa_unwind_usable() &&
 		!pa_frame_cache_insert(frames, pc, leaf, &rule, epoch)) {
 		struct pa_rule complex = { .kind = PA_RULE_COMPLEX };
@@ -352,7 +357,8 @@ static void run_walk(struct walk *walk, struct pa_frame_cache *frames, uintptr_t
 		}
 		pcs[result->depth++] = pc;
 		result->complete = rule.kind == PA_RULE_END;
-		if (result->complete)
+		result->late = rule.kind == PA_RULE_NONE;
+		if (result->complete || result->late)
 			return;
 		if (!step_by_rule(walk, frames, &rule, is_new))
 			return;
@@ -424,6 +430,7 @@ struct pa_unwind_result pa_unwind_finish(const struct pa_event *event,
 	struct pa_frame_cache *frames, uintptr_t *pcs, uint32_t max)
 {
 	PA_ASSERT(pcs && max);
+	pa_registered_event(event->time_ns);
 	uint32_t depth = event->depth, flags = event->flags;
 	const struct pa_deferred *deferred = pa_event_deferred(event);
 	struct pa_unwind_result result = { .depth = depth < max ? depth : max };
@@ -445,4 +452,15 @@ struct pa_unwind_result pa_unwind_finish(const struct pa_event *event,
 	}
 	PA_ASSERT(result.depth <= max);
 	return result;
+}
+
+void pa_unwind_follow_tables(struct pa_frame_cache *frames)
+{
+	uint64_t count = pa_registered_count();
+	if (count == state.followed)
+		return;
+	state.followed = count;
+	if (frames && state.guessed)
+		pa_frame_cache_forget_kind(frames, PA_RULE_CHAIN);
+	state.guessed = false;
 }

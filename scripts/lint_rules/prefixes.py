@@ -59,9 +59,10 @@ FOLDER_WORDS = {
                    "define_gate", "define_hop", "entry", "fpu", "fresh_fpu", "gate", "page",
                    "pair", "plt", "red_zone", "reg", "regs", "return_on_stack", "sigframe",
                    "slow", "sys", "syscall_bytes"],
-    "hooks": ["call_hooks", "cond_hooks", "define_targets", "fixed_hooks", "hooks", "mutex_hooks",
-              "nexts", "rwlock_hooks", "sem_hooks", "send", "signal_mask", "syscall_function",
-              "variadic", "variadic_hooks", "wait_hooks", "wake_hook"],
+    "hooks": ["call_hooks", "cond_hooks", "define_targets", "fixed_hooks", "hooks",
+              "libgcc_hooks", "mutex_hooks", "nexts", "rwlock_hooks", "sem_hooks", "send",
+              "signal_mask", "syscall_function", "variadic", "variadic_hooks", "wait_hooks",
+              "wake_hook"],
 }
 TYPE = re.compile(r"^(?:struct|union|enum) (pa_\w+) \{", re.M)
 MACRO = re.compile(r"^#define (PA_\w+)", re.M)

@@ -1,7 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
 """Code that the program makes at run time: its names, from /tmp/perf-PID.map, and its stacks."""
+import json
 import os
 import subprocess
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -241,6 +243,102 @@ def test_sparse_map_of_gigabytes_costs_little(maker):
     with jit.map.open("ab") as file:
         file.write(b"\n" + jit.line("at the end").encode())
     assert jit.kept() == {"at the end": 1}
+
+
+# ------------------------------------------------------------------ registered unwind tables
+
+THROUGH = ["keep_below", "the_code", "call_code", "obey", "main"]
+
+
+def kept_stacks(jit):
+    """{names of a stack from keep_below on, up to main: MiB}"""
+    sums = {}
+    for s in heap(jit.target).samples:
+        if "keep_below" in s.names:
+            names = tuple(s.names[s.names.index("keep_below"):][:5])
+            sums[names] = sums.get(names, 0) + s.values["inuse_space"] // MIB
+    return sums
+
+
+def events(jit):
+    return json.loads(jit.target.get("/agent?format=json").text)["events"]
+
+
+@pytest.mark.parametrize("how", ["register", "info"])
+@pytest.mark.parametrize("shape", ["plain", "opaque"])
+def test_registered_tables_lead_through_the_code(maker, shape, how):
+    jit = maker()
+    jit.do(f"make {shape}", "map the_code", how, "keep 3")
+    assert kept_stacks(jit) == {tuple(THROUGH): 3}
+
+
+def test_without_a_table_the_stack_ends_at_the_code(maker):
+    jit = maker()
+    jit.do("make opaque", "map the_code", "keep 3")
+    [(names, kept)] = kept_stacks(jit).items()
+    assert names[:2] == ("keep_below", "the_code") and kept == 3
+    assert "main" not in names
+
+
+def test_cpu_samples_go_through_registered_code(maker):
+    jit = maker(cpu_hz=1000)
+    jit.do("make opaque", "map the_code", "register")
+    with ThreadPoolExecutor(1) as pool:
+        burning = pool.submit(jit.do, "burn 1000")
+        profile = cpu(jit.target, seconds=1)
+        burning.result()
+    stacks = [s for s in profile.samples if s.has("burn_below")]
+    assert sum(s.values["samples"] for s in stacks) > 50
+    assert all(s.has("the_code") and s.has("call_code") and s.has("main") for s in stacks)
+
+
+@pytest.mark.parametrize("how", ["register", "info"])
+def test_tables_that_are_taken_back_are_not_used(maker, how):
+    """The code that is written over the old code has other frames, and no table."""
+    jit = maker()
+    jit.do("make opaque", "map the_code", how, "keep 3")
+    assert kept_stacks(jit) == {tuple(THROUGH): 3}
+    jit.do("deregister", "make pointer", "keep 4")
+    assert kept_stacks(jit) == {tuple(THROUGH): 7}
+    jit.do("make opaque", "keep 2")
+    assert sum(kept for names, kept in kept_stacks(jit).items() if "main" not in names) == 2
+
+
+def test_each_code_has_the_table_of_its_time(maker):
+    """Again and again other code at the same address, with a table and without, while stacks of the
+    code before may not have been finished: those end at the code."""
+    jit = maker()
+    jit.do("make opaque", "map the_code")
+    for _ in range(50):
+        jit.do("make opaque", "register", "keep 1", "deregister", "make pointer", "keep 1",
+               "make plain", "info", "keep 1", "deregister")
+    stacks = kept_stacks(jit)
+    cut = stacks.pop(("keep_below", "the_code", "[no unwind information]"), 0)
+    assert stacks == {tuple(THROUGH): 150 - cut}
+    seen = events(jit)
+    assert seen["unwind_tables_late"] <= cut
+    assert seen["unwind_tables_full"] == seen["unwind_tables_cut"] == 0
+
+
+def test_table_that_comes_after_the_code_was_seen_is_used(maker):
+    jit = maker()
+    jit.do("make opaque", "map the_code", "keep 1")
+    assert sum(kept_stacks(jit).values()) == 1
+    jit.do("register", "keep 1")  # the collector learns of the table with these events
+    assert sum(kept_stacks(jit).values()) == 2
+    jit.do("keep 5")
+    assert kept_stacks(jit)[tuple(THROUGH)] >= 5
+
+
+def test_children_know_the_tables_of_inherited_code(maker):
+    jit = maker()
+    jit.do("make opaque", "map the_code", "register", "keep 1")
+    assert kept_stacks(jit) == {tuple(THROUGH): 1}
+    jit.do("fork", "keep 2", "map the_code")
+    jit.target.port = port_of_child(jit, jit.pid)
+    assert kept_stacks(jit) == {tuple(THROUGH): 3}
+    jit.do("deregister", "make pointer", "keep 2")
+    assert kept_stacks(jit) == {tuple(THROUGH): 5}
 
 
 # ------------------------------------------------------------------ real programs

@@ -390,3 +390,25 @@ def test_agent_twice(case, tmp_path):
     shutil.copy(AGENT.parent / "libpprofagent-core.so", tmp_path)
     bare, under = case.both(SQLITE, preload=(AGENT, tmp_path / AGENT.name))
     assert (under.status, under.out) == (bare.status, bare.out)
+
+
+# ------------------------------------------------------------------ unwind tables of made code
+
+@row("F148", "unwind tables registered by a library that brings libgcc in a scope of its own",
+     severity=1, fast=True)
+def test_registered_frames(case):
+    _, under = case.same([program("f_frames"), program("p_frames.so")])
+    assert under.out == 2 * (b"before: 0 0 0 0 0 0\nregistered: 1 1 1 1 1 1\n1 1 1 1\n"
+                             b"taken back: 0 0 0 0 0 0\n") + b"end\n"
+    _, under = case.same([program("f_frames"), program("p_ownframes.so"), "libgcc_s.so.1"])
+    assert under.out == 2 * b"registered 1\ntaken back 1\n" + b"end\n"
+
+
+@row("F149", "an unwind table registered only if libgcc is there, which comes later", severity=1,
+     fast=True)
+def test_weak_frames(case):
+    """The agent's own function is there; libgcc aborts for tables that it was not told of."""
+    _, under = case.same([program("f_frames"), program("p_weakframes.so"), "libgcc_s.so.1"])
+    assert under.out == b"end\n"
+    case.same([program("f_frames"), "libgcc_s.so.1", program("p_weakframes.so")])
+    case.same([program("f_frames"), program("p_weakframes.so"), program("p_frames.so")])

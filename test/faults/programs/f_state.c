@@ -383,6 +383,7 @@ static long do_sem_timedwait(void) { return lock("sem", sem_timedwait, NULL, NUL
 static long do_sem_clockwait(void) { return lock("sem", sem_clockwait, NULL, NULL, 1); }
 /* clang-format on */
 
+#include "state_frames.h"
 #include "state_given.h"
 #include "state_signals.h"
 #include "state_waits.h"
@@ -424,7 +425,10 @@ static const struct row {
 	ROW(sigignore), ROW(siginterrupt), ROW(sighold), ROW(sigrelse), ROW(kill), ROW(killpg),
 	ROW(raise), ROW(gsignal), ROW(tgkill), ROW(pthread_kill), ROW(sigqueue),
 	ROW(pthread_sigqueue), ROW(pthread_cancel), ROW(sigpending), ROW(unshare), ROW(setns),
-	ROW(capset), ROW(chroot)
+	ROW(capset), ROW(chroot), ROW(__register_frame), ROW(__register_frame_info),
+	ROW(__register_frame_info_bases), ROW(__register_frame_table),
+	ROW(__register_frame_info_table), ROW(__register_frame_info_table_bases),
+	ROW(__deregister_frame), ROW(__deregister_frame_info), ROW(__deregister_frame_info_bases)
 };
 
 static void run_row(const struct row *row)

@@ -62,6 +62,11 @@ void pa_unwind_reset(void)
 {
 }
 
+void pa_unwind_follow_tables(struct pa_frame_cache *frames)
+{
+	(void)frames;
+}
+
 struct pa_unwind_result pa_unwind_finish(const struct pa_event *event,
 	struct pa_frame_cache *frames, uintptr_t *pcs, uint32_t max)
 {

@@ -48,15 +48,21 @@ static struct {
 	struct pa_module image; /* start 0: none */
 	struct pa_module mapped;
 	unsigned reads;
-	void (*on_read)(void); /* NULL, or called at each read of a module */
-	bool files_are_elf;    /* the program's own code may be unwound by its instructions */
+	void (*on_read)(void);        /* NULL, or called at each read of a module */
+	void (*on_memory_read)(void); /* NULL, or called once after a read of other memory */
+	bool files_are_elf; /* the program's own code may be unwound by its instructions */
 } fake;
 
 bool pa_maps_read_memory(void *to, uintptr_t from, size_t bytes)
 {
 	struct iovec local = { to, bytes }, remote = { (void *)from, bytes };
 	fake.reads++;
-	return process_vm_readv(getpid(), &local, 1, &remote, 1, 0) == (ssize_t)bytes;
+	bool done = process_vm_readv(getpid(), &local, 1, &remote, 1, 0) == (ssize_t)bytes;
+	void (*after)(void) = fake.on_memory_read;
+	fake.on_memory_read = NULL;
+	if (after)
+		after();
+	return done;
 }
 
 bool pa_maps_read_cached(void *to, uintptr_t from, size_t bytes)

@@ -33,6 +33,7 @@ static struct {
 	struct pa_unwind_result result;
 	void *expected[PCS]; /* what libc's own unwinder says */
 	int expected_depth;
+	int64_t time_ns;                     /* of events */
 	struct pa_unwind_result trap_result; /* from the ucontext of a signal handler */
 	uintptr_t trap_pcs[PCS];
 } run;
@@ -59,6 +60,7 @@ static inline struct pa_deferred *make_event(const uintptr_t *own, uint16_t dept
 	*event = (struct pa_event){ .kind = PA_EVENT_CPU,
 		.depth = depth,
 		.flags = PA_EVENT_DEFERRED | (leaf ? PA_EVENT_LEAF : 0),
+		.time_ns = run.time_ns,
 		.value = { 0, run.frames ? pa_frame_cache_epoch(run.frames) : 0 } };
 	if (depth)
 		memcpy(event + 1, own, depth * sizeof(*own));

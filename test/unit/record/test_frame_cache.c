@@ -190,6 +190,19 @@ static void impossible_steps_are_refused(void **unused)
 	assert_false(pa_frame_cache_step(&plain, &crooked, read_memory, &memory));
 }
 
+static void rules_of_one_kind_are_forgotten(void **unused)
+{
+	(void)unused;
+	const struct pa_rule chain = { .kind = PA_RULE_CHAIN };
+	struct pa_frame_cache *frames = pa_frame_cache_create();
+	for (uintptr_t i = 0; i < 100; i++)
+		pa_frame_cache_insert(frames, 0x401000 + i, i & 2, i & 1 ? &chain : &plain, 0);
+	pa_frame_cache_forget_kind(frames, PA_RULE_CHAIN);
+	for (uintptr_t i = 0; i < 100; i++)
+		assert_int_equal(pa_frame_cache_find(frames, 0x401000 + i, i & 2).kind,
+			i & 1 ? PA_RULE_NONE : PA_RULE_SP);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -202,6 +215,7 @@ int main(void)
 		cmocka_unit_test(overfull_cache_forgets_but_never_lies),
 		cmocka_unit_test(each_kind_of_rule_finds_the_caller),
 		cmocka_unit_test(impossible_steps_are_refused),
+		cmocka_unit_test(rules_of_one_kind_are_forgotten),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }
