@@ -15,6 +15,8 @@
 #define MINUTE_NS (60 * PA_NS_PER_S)
 /* Words of a futex: see struct pa_thread_info. */
 enum { WORD_JOINED = 0, WORD_OWNER = 2 };
+/* glibc 2.43 waits for a state of the joined thread where earlier versions wait for its id. */
+#define JOIN_STATE_MAX 3
 
 /* ---------------------------------------------------------------- tables */
 
@@ -178,7 +180,7 @@ static void put_wait(struct pa_text_writer *writer, const struct pa_thread_info 
 {
 	put_state_text(writer, wait_texts[wait]);
 	if (wait == PA_WAIT_JOIN) {
-		if (in_futex(info))
+		if (in_futex(info) && info->words[WORD_JOINED] > JOIN_STATE_MAX)
 			put_tid(writer, " ", info->words[WORD_JOINED]);
 		return;
 	}

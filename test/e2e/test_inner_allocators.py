@@ -211,7 +211,7 @@ def test_allocator_without_hooks_is_named_everywhere(start):
 
 
 # Debian 12 has 5.3.0 and 2.10.
-JEMALLOC, GPERFTOOLS = r"jemalloc 5\.\d+\.\d+", r"tcmalloc \(gperftools\) 2\.\d+"
+JEMALLOC, GPERFTOOLS = r"jemalloc 5\.\d+\.\d+", r"tcmalloc \(gperftools\) 2\.\d+(\.\d+)?"
 MIMALLOC = max(Path(LIB).glob("libmimalloc.so.[0-9]"), default=Path("libmimalloc.so.2")).name
 
 

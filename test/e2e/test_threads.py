@@ -190,7 +190,7 @@ def dump(target):
 
 
 STATES = {
-    "nanosleep": "system call (clock_)?nanosleep", "join": "join {nanosleep}",
+    "nanosleep": "system call (clock_)?nanosleep", "join": "join( {nanosleep})?",  # 2.43: no id
     "mutex": r"mutex lock 0x[0-9a-f]+, held by {main}",
     "cond": r"condition wait( 0x[0-9a-f]+)?", "sem": r"semaphore wait 0x[0-9a-f]+",
     "read": "system call read", "epoll_wait": "system call epoll_wait",

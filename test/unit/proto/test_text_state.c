@@ -137,6 +137,7 @@ static void join_names_the_thread_that_is_waited_for(void **unused)
 				    .words = { 4711 }),
 		"join 4711");
 	assert_string_equal(WORDS(IN_FUTEX, .wait = PA_WAIT_JOIN, .words = { 0 }), "join");
+	assert_string_equal(WORDS(IN_FUTEX, .wait = PA_WAIT_JOIN, .words = { 2 }), "join");
 	assert_string_equal(WORDS(IN_FUTEX, .wait = PA_WAIT_JOIN, .words = { 4194305 }), "join");
 	assert_string_equal(WORDS(NO_CALL, .wait = PA_WAIT_JOIN, .words = { 4711 }), "join");
 }
