@@ -14,7 +14,6 @@
 /* Functions may be nested (an entry point in the middle): this many are tried. */
 #define MAX_NESTED 64
 #define MAX_UNDERSCORES 16
-#define MAX_COMPARED 256
 
 /*
  * Preference among several names of one address; larger is better, except that RANK_LOCAL is worse.
@@ -232,7 +231,7 @@ static size_t count_reserved(const char *name)
 }
 
 /* Prefers the usual name of an address: a function over a label, global over local, "read" over
- * "__read", that one over "__GI___read", strong over weak, "stat" over "stat64". */
+ * "__read", that one over "__GI___read", strong over weak. */
 static bool is_better(const struct pa_symbols_table *table, const struct pa_symbols_entry *a,
 	const struct pa_symbols_entry *b)
 {
@@ -244,9 +243,7 @@ static bool is_better(const struct pa_symbols_table *table, const struct pa_symb
 	size_t reserved_a = count_reserved(name_a), reserved_b = count_reserved(name_b);
 	if (reserved_a != reserved_b)
 		return reserved_a < reserved_b;
-	if (a->weak != b->weak)
-		return a->weak < b->weak;
-	return strnlen(name_a, MAX_COMPARED) < strnlen(name_b, MAX_COMPARED);
+	return a->weak < b->weak;
 }
 
 /* Keeps one entry per address; drops labels inside a function of known size. */
