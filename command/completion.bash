@@ -2,8 +2,10 @@
 # shellcheck shell=bash
 # Completion of pprofagent for bash.
 
+# Not by list: it asks all of them.
 _pprofagent_targets() {
-	pprofagent list 2>/dev/null | awk 'NR > 1 { print $1; print $2 }'
+	pprofagent targets 2>/dev/null |
+		sed -n 's/.*"service_name":"\([^"\\]*\)","__process_pid__":"\([0-9]*\)".*/\1 \2/p'
 }
 
 _pprofagent() {

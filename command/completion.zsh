@@ -2,16 +2,19 @@
 # SPDX-License-Identifier: Apache-2.0
 # Completion of pprofagent for zsh.
 
+# Not by list: it asks all of them.
 _pprofagent_targets() {
 	local -a targets
-	targets=(${(f)"$(pprofagent list 2>/dev/null |
-		awk 'NR > 1 { print $1 ":" $2; print $2 ":" $1 }')"})
+	targets=(${(f)"$(pprofagent targets 2>/dev/null | sed -n \
+		's/.*"service_name":"\([^":\\]*\)","__process_pid__":"\([0-9]*\)".*/\2:\1 \1:\2/p' |
+		tr ' ' '\n')"})
 	_describe target targets
 }
 
 _pprofagent_programs() {
 	_pprofagent_targets
-	_command_names -e
+	compadd -- ${(k)commands}
+	_files
 }
 
 _pprofagent_profiles() {
@@ -22,8 +25,8 @@ _pprofagent_profiles() {
 }
 
 _pprofagent() {
-	local -a commands settings request
-	commands=(
+	local -a subcommands settings request
+	subcommands=(
 		'run:start a program under the agent'
 		'list:programs under the agent'
 		'top:a profile as a table'
@@ -44,7 +47,7 @@ _pprofagent() {
 	request=('-s[how long]:seconds:' '--tree[with all descendants]'
 		'1:target:_pprofagent_targets' '2:profile:_pprofagent_profiles')
 	if ((CURRENT == 2)); then
-		_describe command commands
+		_describe command subcommands
 		_values option --version --lib --help
 		return
 	fi
@@ -62,7 +65,7 @@ _pprofagent() {
 	threads | web) _arguments '1:target:_pprofagent_targets' ;;
 	check) _arguments '1:target:_pprofagent_programs' ;;
 	targets) _arguments '-o[file]:file:_files' '--watch[again and again]:seconds:' ;;
-	help) _describe command commands ;;
+	help) _describe command subcommands ;;
 	esac
 }
 

@@ -10,7 +10,7 @@ import pytest
 from lib.command import COMMAND, command, command_env, links_to, listed, named_copy
 from lib.command_fixtures import machine, name, park, small_machine  # noqa: F401 (fixtures)
 from lib.family import Family
-from lib.harness import Target, run, until, victim
+from lib.harness import Target, free_port, run, until, victim
 
 needs_root = pytest.mark.skipif(os.geteuid() != 0, reason="needs root")
 
@@ -52,6 +52,27 @@ def test_names_of_programs_stay_text(start):
     plain = command("list").out
     assert "\x1b" not in plain and "<i>\"\\&?[31m?" in plain
     assert r'"<i>\"\\&?[31m?"' in command("targets").out
+
+
+@pytest.mark.parametrize("address,url", [
+    ("unix:{}/a b", "unix:{}/a b"), ("[::1]:{}", "http://[::1]:{}"), (":{}", "http://[::1]:{}"),
+    ("[::ffff:127.0.0.1]:{}", "http://127.0.0.1:{}")])
+def test_addresses_of_all_kinds(start, tmp_path, address, url):
+    place = tmp_path if "unix" in address else free_port()
+    url = url.format(place)
+    target = start([victim("v_park")], wait=False, address=address.format(place))
+    target.expect("ready")
+    entry = until("it serves", lambda: (e := listed().get(target.pid)) and e["url"] and e)
+    assert (entry["url"], entry["network"], entry["dropped"]) == (url, None, 0)
+    for name in (target.pid, url):
+        assert command("get", name, "cmdline", "-o", "-").out == victim("v_park")
+    targets = command("targets").out
+    assert (str(target.pid) in targets) == (not url.startswith("unix:"))
+    if url.startswith("unix:"):
+        path = links_to(tmp_path / "path", without=["curl"])
+        done = command("get", target.pid, "heap", env=command_env(X_PATH=path))
+        assert (done.status, done.err) == (1, "pprofagent: for a unix socket curl is needed\n")
+        assert command("web", target.pid).status == 1
 
 
 def test_port_that_no_socket_of_the_process_listens_on_is_left_out(start, name):

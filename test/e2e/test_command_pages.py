@@ -7,7 +7,8 @@ import subprocess
 import pytest
 
 from lib.command import command, command_env
-from lib.harness import BUILD, ROOT
+from lib.family import port_of
+from lib.harness import BUILD, ROOT, until, victim
 
 COMMANDS = ["run", "list", "top", "flame", "folded", "get", "threads", "web", "check", "targets",
             "env"]
@@ -85,6 +86,14 @@ def test_bash_completes_what_the_help_names():
     assert "heap" in completions(["pprofagent", "get", "-s", "5", "1", "''"])
     assert completions(["pprofagent", "get", "1", "hea"]) == ["heap"]
     assert completions(["pprofagent", "get", "1", "heap", "-s", "''"]) == []
+
+
+def test_bash_completes_processes(start):
+    target = start([victim("v_park")])
+    until("its thread is named", lambda: port_of(target.pid))
+    for name in ("top", "web", "check"):
+        assert str(target.pid) in completions(["pprofagent", name, str(target.pid)[:-1]])
+    assert "v_park" in completions(["pprofagent", "get", "v_par"])
 
 
 @needs("zsh")
