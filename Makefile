@@ -39,7 +39,7 @@ help:
 	$(Q)echo 'V=1 shows commands; CC, CFLAGS, OPT are yours; WERROR=1: warnings are errors.'
 
 ## installs missing Debian packages (apt-get, sudo), and fetches
-## third-party sources; DEPS=build|test|faults|truth|fuzz|dist: what for
+## third-party sources; DEPS=build|test|faults|truth|fuzz|dist|deb
 deps:
 ifneq ($(SETUP_DONE),1)
 	$(Q)scripts/setup $(DEPS)
@@ -152,7 +152,7 @@ LIBS_CORE := $(THIRD_PARTY) -l:libprotobuf-nanopb.a -l:libz.a -l:libiberty.a
 
 include command/command.mk
 
-.PHONY: all debug compile_commands setup setup_test third_party clean install uninstall dist
+.PHONY: all debug compile_commands setup setup_test third_party clean install uninstall dist deb
 ##@ Build
 ## build/libpprofagent.so, build/libpprofagent-core.so and the command
 ## build/pprofagent (the default)
@@ -171,6 +171,14 @@ dist: setup
 	$(Q)$(MAKE) --no-print-directory all B=$(B)/dist SETUP_DONE=1 OLD_LIBC=1 \
 		CFLAGS='$(CFLAGS) -ffile-prefix-map=$(CURDIR)=.'
 	$(Q)scripts/dist $(B)/dist $(B)
+
+## Debian packages in build/deb, checked by lintian: pprofagent, its debug
+## symbols, libpprofagent-dev (make deps DEPS=deb)
+deb: third_party
+ifneq ($(SETUP_DONE),1)
+	$(Q)scripts/setup --check deb
+endif
+	$(Q)scripts/deb $(B)/deb
 
 # Dry run; nothing is built.
 ## build/compile_commands.json, for clangd and the like
@@ -394,6 +402,15 @@ dist-test: dist $(B)/e2e/profile_pb2.py
 	$(Q)scripts/dist_chroots $(DIST_CHROOTS) $(DIST_SUITES)
 	$(Q)DIST_CHROOTS=$(abspath $(DIST_CHROOTS)) DIST_SUITES='$(DIST_SUITES)' $(PYTEST_ENV) \
 		$(PYTHON) -m pytest -q $(PYTEST) test/dist
+
+DEB_SUITES ?= bookworm trixie
+.PHONY: deb-test
+## installs the packages of `make deb` in minimal Debian 12 and 13, and
+## profiles a redis-server there; needs what dist-test needs
+deb-test: deb
+	$(Q)scripts/dist_chroots $(DIST_CHROOTS) $(DEB_SUITES)
+	$(Q)DIST_CHROOTS=$(abspath $(DIST_CHROOTS)) DEB_SUITES='$(DEB_SUITES)' $(PYTEST_ENV) \
+		$(PYTHON) -m pytest -q $(PYTEST) test/deb
 
 MINUTES ?= 10
 .PHONY: soak

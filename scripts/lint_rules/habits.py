@@ -14,34 +14,39 @@ LICENCE = "SPDX-License-Identifier: Apache-2.0"
 # Within so many lines: a script begins with its interpreter.
 LICENCE_LINES = 2
 # What has no comments, or is another's text.
-NO_LICENCE = re.compile(r"LICENSE|.*\.md|\.gitignore")
+NO_LICENCE = re.compile(r"LICENSE|.*\.md|\.gitignore|changelog|copyright|format")
 
 
 # ------------------------------------------------------------------ version
 
-def version_fault(header, changelog):
-    """What is wrong between version.h and CHANGELOG.md, or None."""
+def version_fault(header, changelog, debian):
+    """What is wrong between version.h, CHANGELOG.md and debian/changelog, or None."""
     defined = re.search(r'^#define PA_VERSION "([^"]+)"', header, re.M)
     newest = re.search(r"^## \[([^\]]+)\]", changelog, re.M)
     if not defined or not newest:
         return "no version in agent/base/version.h or CHANGELOG.md"
     if defined.group(1) != newest.group(1):
         return f"its newest version is {newest.group(1)}, version.h says {defined.group(1)}"
+    if not debian.startswith(f"pprofagent ({newest.group(1)}) "):
+        return f"its newest version is {newest.group(1)}, that of debian/changelog is not"
     return None
 
 
 def check_version():
     header = Path("agent/base/version.h").read_text(encoding="utf-8")
     changelog = Path("CHANGELOG.md").read_text(encoding="utf-8")
-    fault = version_fault(header, changelog)
+    debian = Path("debian/changelog").read_text(encoding="utf-8")
+    fault = version_fault(header, changelog, debian)
     if fault:
         complain("CHANGELOG.md", fault)
-    good = '#define PA_VERSION "1.2.0"\n', "# Changelog\n\n## [1.2.0]\n\n## [1.1.0]\n"
+    good = '#define PA_VERSION "1.2.0"\n', "# Changelog\n\n## [1.2.0]\n\n## [1.1.0]\n", \
+        "pprofagent (1.2.0) stable; urgency=low\n"
     if version_fault(*good):
         complain(SELF, "finds a fault in versions that are equal")
-    for header, changelog in ((good[0], "## [1.1.0]\n"), (good[0], ""), ("", good[1])):
-        if not version_fault(header, changelog):
-            complain(SELF, f"does not find {header!r} beside {changelog!r}")
+    for bad in ((good[0], "## [1.1.0]\n", good[2]), (good[0], "", good[2]),
+                ("", good[1], good[2]), (good[0], good[1], "pprofagent (1.2.0-1) x\n")):
+        if not version_fault(*bad):
+            complain(SELF, f"does not find what is wrong with {bad!r}")
 
 
 # ------------------------------------------------------------------ licence

@@ -15,7 +15,9 @@ def check_text():
     everything = (PRODUCT + sources("test", suffixes=(".c", ".h", ".cpp", ".rs", ".py"))
                   + sources("agent/ui", suffixes=(".js", ".css", ".html"))
                   + sources("command", suffixes=(".sh", ".mk", ".bash", ".zsh", ".1", ".7"))
-                  + sources("scripts", ".ci", suffixes=("", ".txt", ".py")) + [Path("Makefile")])
+                  + sources("scripts", ".ci", suffixes=("", ".txt", ".py")) + [Path("Makefile")]
+                  + sources("debian", suffixes=("", ".install", ".examples", ".docs", ".dirs",
+                                               ".triggers", ".lintian-overrides")))
     for path in everything:
         lines = path.read_text(encoding="utf-8").split("\n")
         count = len(lines) - 1 - any(LICENCE in line for line in lines[:LICENCE_LINES])

@@ -20,7 +20,8 @@ def run_tool(name, *arguments):
 
 
 def check_shell():
-    scripts = [p for p in [*Path("scripts").iterdir(), *Path(".ci").iterdir()]
+    scripts = [p for p in [*Path("scripts").iterdir(), *Path(".ci").iterdir(),
+                           *Path("debian/tests").iterdir()]
                if p.is_file() and re.match(r"#!.*\b(ba)?sh$", p.open(encoding="utf-8").readline()
                                            .strip())]
     scripts += [B / "pprofagent", Path("command/completion.bash")]  # made of command/*.sh

@@ -9,18 +9,15 @@ import re
 import shutil
 import subprocess
 import tarfile
-from pathlib import Path
 
 import pytest
 
+from lib.chroots import CHROOTS, inside
 from lib.harness import BUILD, ROOT, Target, free_port, until
 from lib.profiles import contention, cpu, heap
 
-CHROOTS = Path(os.environ.get("DIST_CHROOTS", BUILD / "chroots"))
 SUITES = os.environ.get("DIST_SUITES", "bullseye bookworm trixie").split()
 OLDEST = "bullseye"
-ENTER = ('mount -t proc proc "$1/proc" && mount --bind /dev "$1/dev" && root=$1 && shift && '
-         'exec chroot "$root" "$@"')
 PYTHON_WORK = ("import sys,threading\n"
                "kept,end=[],threading.Event()\n"
                "def work():\n"
@@ -31,11 +28,6 @@ PYTHON_WORK = ("import sys,threading\n"
                "[t.start() for t in ts]\n"
                "print('ready',flush=True)\n"
                "sys.stdin.read(); end.set(); [t.join() for t in ts]; print('ok')\n")
-
-
-def inside(suite, *argv):
-    return ["unshare", "--mount", "sh", "-c", ENTER, "sh", str(CHROOTS / suite),
-            "/usr/bin/env", "-i", "PATH=/usr/sbin:/usr/bin:/sbin:/bin", *argv]
 
 
 @pytest.fixture(scope="session")
@@ -121,6 +113,11 @@ def test_command(begin, suite):
         done = subprocess.run(inside(suite, command, *words), capture_output=True, text=True,
                               check=False)
         assert done.returncode == 0 and done.stdout.endswith(text), (words, done)
+    name = "_PyEval_EvalFrameDefault"
+    until("python has memory", lambda: any(one.has(name) for one in heap(target).samples))
+    done = subprocess.run(inside(suite, command, "top", f"http://127.0.0.1:{target.port}", "heap",
+                                 "-n", "0"), capture_output=True, text=True, check=True)
+    assert "\nType: inuse_space\n" in done.stdout and name in done.stdout
     for page in ("man1/pprofagent.1", "man7/libpprofagent.7"):
         assert (CHROOTS / suite / "opt/pprofagent/share/man" / page).is_file()
 
