@@ -40,9 +40,9 @@ _pprofagent() {
 	env) words='--address --block --mutex --heap-rate --only --no-children' ;;
 	list) words='--json --all' ;;
 	get) words='-s -o --tree' ;;
-	flame) words='-s -o -t --tree' ;;
-	top) words='-s -n -t --tree' ;;
-	folded) words='-s -t --tree' ;;
+	flame) words='-s -o -t' ;;
+	top) words='-s -n -t' ;;
+	folded) words='-s -t' ;;
 	targets) words='-o --watch' ;;
 	help) words=$commands ;;
 	esac

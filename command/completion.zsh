@@ -44,7 +44,7 @@ _pprofagent() {
 		'--mutex=-[record contention]::one in:'
 		'--heap-rate[bytes between two samples]:bytes:'
 		'--only[programs to profile]:globs:' '--no-children[leave out what it starts]')
-	request=('-s[how long]:seconds:' '--tree[with all descendants]'
+	request=('-s[how long]:seconds:'
 		'1:target:_pprofagent_targets' '2:profile:_pprofagent_profiles')
 	if ((CURRENT == 2)); then
 		_describe command subcommands
@@ -58,7 +58,7 @@ _pprofagent() {
 	run) _arguments $settings '*:: :_normal' ;;
 	env) _arguments $settings ;;
 	list) _arguments --json --all ;;
-	get) _arguments $request '-o[file]:file:_files' ;;
+	get) _arguments $request '-o[file]:file:_files' '--tree[with all descendants]' ;;
 	flame) _arguments $request '-o[file]:file:_files' '-t[which value]:type:' ;;
 	top) _arguments $request '-n[rows]:number:' '-t[which value]:type:' ;;
 	folded) _arguments $request '-t[which value]:type:' ;;

@@ -76,32 +76,30 @@ help_get() {
 
 help_top() {
 	cat <<-'TEXT'
-		pprofagent top TARGET PROFILE [-s SECONDS] [-n ROWS] [-t TYPE] [--tree]
+		pprofagent top TARGET PROFILE [-s SECONDS] [-n ROWS] [-t TYPE]
 
 		A table of functions: flat, cumulative, in the order of flat.
 
 		  -s SECONDS   how long; of heap, block ...: what changed in that time
 		  -n ROWS      how many (40)
 		  -t TYPE      which value: alloc_space, inuse_objects, contentions ...
-		  --tree       of the process and all its descendants, in one
 	TEXT
 }
 
 help_folded() {
 	cat <<-'TEXT'
-		pprofagent folded TARGET PROFILE [-s SECONDS] [-t TYPE] [--tree]
+		pprofagent folded TARGET PROFILE [-s SECONDS] [-t TYPE]
 
 		Lines "frame;frame;frame value", for flamegraph.pl, inferno, speedscope.
 
 		  -s SECONDS   how long; of heap, block ...: what changed in that time
 		  -t TYPE      which value: alloc_space, inuse_objects, contentions ...
-		  --tree       of the process and all its descendants, in one
 	TEXT
 }
 
 help_flame() {
 	cat <<-'TEXT'
-		pprofagent flame TARGET PROFILE [-o FILE] [-s SECONDS] [-t TYPE] [--tree]
+		pprofagent flame TARGET PROFILE [-o FILE] [-s SECONDS] [-t TYPE]
 
 		Draws a flame graph to FILE (NAME.PID.PROFILE.svg) and prints its name. The
 		root is at the bottom; the title of a frame has its name, value and share.
@@ -109,7 +107,6 @@ help_flame() {
 		  -o FILE      - is stdout
 		  -s SECONDS   how long; of heap, block ...: what changed in that time
 		  -t TYPE      which value: alloc_space, inuse_objects, contentions ...
-		  --tree       of the process and all its descendants, in one
 	TEXT
 }
 

@@ -159,7 +159,7 @@ command_get() {
 }
 
 command_top() {
-	take_request "-s --seconds -n --rows -t --type --tree" "$@"
+	take_request "-s --seconds -n --rows -t --type" "$@"
 	set_path
 	add_query format=top
 	set_target "$target"
@@ -168,7 +168,7 @@ command_top() {
 }
 
 command_folded() {
-	take_request "-s --seconds -t --type --tree" "$@"
+	take_request "-s --seconds -t --type" "$@"
 	set_path
 	add_query format=folded
 	set_target "$target"
@@ -177,7 +177,7 @@ command_folded() {
 }
 
 command_flame() {
-	take_request "-s --seconds -o --output -t --type --tree" "$@"
+	take_request "-s --seconds -o --output -t --type" "$@"
 	set_path
 	add_query format=folded
 	set_target "$target"

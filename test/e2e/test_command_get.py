@@ -124,6 +124,7 @@ WRONG_REQUESTS = [
     (["top", "1", "heap", "-o", "x"], "unknown option -o"),
     (["flame", "1"], "which profile? heap, profile (CPU), goroutine (threads) ..."),
     (["folded", "1", "heap", "-n", "1"], "unknown option -n"),
+    (["top", "1", "heap", "--tree"], "unknown option --tree"),
     (["threads"], "which process?"),
     (["threads", "1", "heap"], "one argument too many: heap"),
     (["web"], "which process?"),
