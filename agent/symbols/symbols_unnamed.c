@@ -6,6 +6,7 @@
 
 #include "../modules/maps_image.h"
 #include "../unwind/eh_table.h"
+#include "symbols_memory.h"
 
 #define FDE_FIELDS 8 /* bytes before the start: length, distance to the CIE */
 
@@ -61,7 +62,9 @@ PA_AGENT bool pa_symbols_unnamed(const struct pa_module *module, uintptr_t pc, c
 	*entry = 0;
 	if (!module->is_elf || !*base)
 		return false;
-	*entry = start_of_function(module, pc);
+	/* Another file may be mapped there by now. */
+	if (pa_symbols_memory_intact(module))
+		*entry = start_of_function(module, pc);
 	if (*entry)
 		snprintf(name, size, "%s+0x%lx", base, (unsigned long)(*entry - module->bias));
 	else

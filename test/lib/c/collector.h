@@ -200,6 +200,10 @@ static void start_thread(void *(*run)(void *), void *arg)
 		abort();
 }
 
+static void after_wait(void)
+{
+}
+
 static void start_collector(size_t ring_bytes)
 {
 	bridge = (struct pa_bridge){ .version = PA_BRIDGE_VERSION,
@@ -214,6 +218,7 @@ static void start_collector(size_t ring_bytes)
 		.text_hi = HOOKS_END,
 		.is_agent_thread = is_agent_thread,
 		.await_agent_threads = await_agent_threads,
+		.after_wait = after_wait,
 		.custom = custom_of,
 		.custom_total = custom_total };
 	bridge.ring = pa_ring_create(ring_bytes);
