@@ -14,7 +14,7 @@ LICENCE = "SPDX-License-Identifier: Apache-2.0"
 # Within so many lines: a script begins with its interpreter.
 LICENCE_LINES = 2
 # What has no comments, or is another's text.
-NO_LICENCE = re.compile(r"LICENSE|.*\.md|\.gitignore|changelog|copyright|format")
+NO_LICENCE = re.compile(r"LICENSE|.*\.md|.*\.json|\.gitignore|changelog|copyright|format")
 
 
 # ------------------------------------------------------------------ version

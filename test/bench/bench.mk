@@ -4,12 +4,13 @@
 ##@ Check, show, measure
 .PHONY: bench bench-fleet
 BENCH := $(patsubst test/bench/%.c,$(B)/bench/%,$(sort $(wildcard test/bench/b_*.c)))
+BENCH += $(B)/bench/b_new
 BENCH_SO := $(patsubst test/bench/%.c,$(B)/bench/%.so,$(sort $(wildcard test/bench/p_*.c)))
 
 $(B)/bench/%.so: test/bench/%.c Makefile | setup_test
 	$(say) BENCH $<
 	$(Q)mkdir -p $(@D)
-	$(Q)$(CC) -std=gnu11 $(VICTIM_FLAGS) -fPIC -shared -o $@ $<
+	$(Q)$(CC) -std=gnu11 $(VICTIM_FLAGS) -foptimize-sibling-calls -fPIC -shared -o $@ $< -ldl
 
 # Measures our own code from within and is linked with it; the others are programs.
 $(B)/bench/b_walk: test/bench/b_walk.c $(B)/libunits.a Makefile | setup_test
@@ -18,12 +19,18 @@ $(B)/bench/b_walk: test/bench/b_walk.c $(B)/libunits.a Makefile | setup_test
 	$(Q)$(CC) $(ALL_CFLAGS) -I. -pthread -o $@ $< -Wl,--no-as-needed -lc $(B)/libunits.a \
 		$(UNIT_LIBS)
 
+$(B)/bench/%: test/bench/%.cpp Makefile | setup_test
+	$(say) BENCH $<
+	$(Q)mkdir -p $(@D)
+	$(Q)$(CXX) -std=gnu++20 $(VICTIM_FLAGS) -o $@ $<
+
 $(B)/bench/%: test/bench/%.c Makefile | setup_test
 	$(say) BENCH $<
 	$(Q)mkdir -p $(@D)
 	$(Q)$(CC) -std=gnu11 $(VICTIM_FLAGS) -o $@ $< -ldl -lm
 
-## what the agent costs, against the bare program
+## what the agent costs, against the bare program and against an interposer
+## that does nothing; goals: test/bench/budgets.json
 bench: all $(BENCH) $(BENCH_SO)
 	$(Q)B=$(B) $(PYTHON) scripts/bench $(BENCH_ARGS)
 
