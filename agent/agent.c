@@ -10,7 +10,6 @@
  * returns the lowest free number, closefrom() affects only the program's files, a child inherits no
  * descriptor of the agent, and no listening socket survives a fork.
  */
-#include <dlfcn.h>
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
@@ -26,6 +25,7 @@
 #include "base/limits.h"
 #include "base/lock.h"
 #include "base/log.h"
+#include "base/newer_libc.h"
 #include "record/lock_waits.h"
 #include "record/custom_set.h"
 #include "record/inner_alloc.h"
@@ -44,6 +44,7 @@
 #include "record/trace_events.h"
 #include "child_env.h"
 #include "core_handle.h"
+#include "core_object.h"
 #include "exit_files.h"
 #include "program_end.h"
 #include "socket_file.h"
@@ -54,16 +55,14 @@
 #include "fork_guard.h"
 #include "child_core.h"
 #include "object_paths.h"
+#include "pass_on.h"
 #include "slot_table.h"
 #include "agent_thread.h"
 #include "wait_recording.h"
 #include "other_profilers.h"
-#include "elf_complete.h"
 
 extern char **environ;
 extern const char __ehdr_start[] PA_HIDDEN; /* defined by the linker: the start of this object */
-
-#define CORE_NAME "libpprofagent-core.so"
 
 /*
  * Sleep of the agent's first thread before it opens the core: a program that ends earlier does not
@@ -79,17 +78,15 @@ extern const char __ehdr_start[] PA_HIDDEN; /* defined by the linker: the start 
 #define FORK_LOAD_WAIT_NS (2 * PA_NS_PER_S)
 #define FORK_TABLES_WAIT_NS (100 * PA_NS_PER_MS)
 
-typedef int core_main_fn(struct pa_bridge *);
-
 static struct {
 	/* A forked child writes only these fields: they are in one page. */
 	struct pa_lock load_lock; /* held during calls into the loader or libc */
 	bool start_pending;       /* in a forked child: start the agent's thread again */
 	struct pa_bridge bridge;
 	struct pa_settings settings;
-	char core_path[PA_OBJECT_PATHS_BYTES];
-	char **argv;             /* of the program */
-	core_main_fn *core_main; /* set once, on the agent's first thread; inherited by children */
+	char **argv; /* of the program */
+	/* Set once, on the agent's first thread; inherited by children. */
+	pa_core_object_main *core_main;
 	struct pa_hook_status hooks[HOOKS_MAX]; /* status when the core was opened */
 	size_t hook_count;
 } state __attribute__((aligned(PA_PAGE_BYTES))) = { .load_lock = PA_LOCK_INIT(PA_LOCK_LOAD) };
@@ -121,26 +118,11 @@ static void note_start(void)
 
 /* ---- boot2, on the agent's thread ---- */
 
-static void complain_core(const char *why)
+static pa_core_object_main *open_core(void)
 {
-	if (is_forked_child() || state.settings.log == PA_ENV_LOG_OFF)
-		return;
-	pa_log("cannot open %s: %s; not serving", CORE_NAME, why ? why : "no reason given");
-}
-
-static core_main_fn *open_core(void)
-{
-	core_main_fn *entry = NULL;
-	if (!pa_elf_complete_file(state.core_path)) {
-		complain_core("the file is cut short");
-		return NULL;
-	}
 	pa_lock(&state.load_lock);
-	void *core = pa_hooks_open_core(state.core_path);
-	if (core)
-		*(void **)&entry = dlsym(core, PA_BRIDGE_ENTRY);
-	if (!entry)
-		complain_core(dlerror());
+	pa_core_object_main *entry = pa_core_object_open_locked(!is_forked_child() &&
+		state.settings.log != PA_ENV_LOG_OFF);
 	state.hook_count = pa_hooks_status(state.hooks, HOOKS_MAX);
 	pa_unlock(&state.load_lock);
 	return entry;
@@ -416,11 +398,23 @@ static bool read_settings(char *const *argv)
 	return true;
 }
 
+/* No thread can be created: RLIMIT_NPROC, pids.max, memory. Nothing is recorded. */
+static void give_up(int error)
+{
+	const struct pa_settings *settings = &state.settings;
+	bool first = !settings->child && settings->log != PA_ENV_LOG_OFF;
+	pa_core_handle_over();
+	if (settings->log == PA_ENV_LOG_INFO || (first && pa_exit_files_wanted()))
+		pa_log("cannot start: pthread_create: %s; not serving%s",
+			pa_newer_libc_error(error),
+			pa_exit_files_wanted() ? ", and no profiles are written" : "");
+	pa_exit_files_forget();
+}
+
 static void start_up(bool late)
 {
 	if (!pa_other_profilers() && read_settings(state.argv) &&
-		pa_floor_libc(&state.settings, late) &&
-		pa_object_paths_core(state.core_path, CORE_NAME) && set_up_record()) {
+		pa_floor_libc(&state.settings, late) && pa_core_object_find() && set_up_record()) {
 		fill_bridge();
 		if (!late && state.settings.children)
 			pa_child_env_mark(false);
@@ -434,12 +428,13 @@ static void start_up(bool late)
 		pa_wait_recording_contention(pa_load_relaxed(&state.settings.block_rate_ns),
 			pa_load_relaxed(&state.settings.mutex_fraction));
 		pa_store_release(&pa_switches->booted, 1);
-		pa_agent_thread(run_agent, NULL, "pprofagent");
+		int error = pa_agent_thread(run_agent, NULL, "pprofagent");
+		if (error)
+			give_up(-error);
 	} else {
 		pa_store_relaxed(&pa_switches->inert, 1);
-		if (!late && state.settings.enabled && state.settings.shell &&
-			!state.settings.child)
-			pa_child_env_mark(true);
+		if (!late)
+			pa_pass_on(&state.settings);
 	}
 }
 

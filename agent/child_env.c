@@ -19,6 +19,12 @@ void pa_child_env_mark(bool shell)
 	putenv(marker);
 }
 
+void pa_child_env_told(void)
+{
+	snprintf(marker, sizeof(marker), PA_ENV_MARKER "=%d", INT32_MAX);
+	putenv(marker);
+}
+
 static bool is_separator(char c)
 {
 	return c == ':' || c == ' ';

@@ -14,6 +14,9 @@
  * is an inert shell. */
 PA_BOOT void pa_child_env_mark(bool shell);
 
+/* Sets it to a number that no process has: that the agent does not work here has been said. */
+PA_BOOT void pa_child_env_told(void);
+
 /* PPROFAGENT_CHILDREN=off: removes the agent from LD_PRELOAD, in place. */
 PA_BOOT void pa_child_env_leave_preload(void);
 

@@ -107,6 +107,11 @@ bool pa_exit_files_wanted(void)
 	return false;
 }
 
+void pa_exit_files_forget(void)
+{
+	memset(state.wanted, 0, sizeof(state.wanted));
+}
+
 bool pa_exit_files_want_cpu(void)
 {
 	return state.wanted[PA_ENV_EXIT_CPU];

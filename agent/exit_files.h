@@ -19,6 +19,9 @@ PA_BOOT bool pa_exit_files_want_cpu(void);
 /* True when a file is to be written: even a short-lived program then needs the core. */
 PA_APP bool pa_exit_files_wanted(void);
 
+/* No file is written: the core cannot run. */
+PA_BOOT void pa_exit_files_forget(void);
+
 /* Writes the files, once in the life of the process. errno kept. */
 PA_APP void pa_exit_files_write(void);
 

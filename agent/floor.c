@@ -22,7 +22,7 @@ bool pa_floor_libc(const struct pa_settings *settings, bool late)
 	if (is_first_to_speak(settings))
 		pa_log("not profiling: glibc %s is older than 2.28", version);
 	if (!late)
-		pa_child_env_mark(false);
+		pa_child_env_told();
 	return false;
 }
 

@@ -136,13 +136,20 @@ static PA_NOINLINE int run_to_end_c11(thrd_start_t run, void *arg)
 	return result;
 }
 
+/* clang makes no jump of a call by itself where a local variable had an address. */
+#ifdef __clang__
+#define PA_TAIL_CALL __attribute__((musttail))
+#else
+#define PA_TAIL_CALL
+#endif
+
 /* First code of the program's threads; the final jump leaves no frame of the agent on the stack. */
 static void *run_thread(void *given)
 {
 	struct start start = begin_in_thread(given);
 	if (pa_unlikely(!pa_hooks_have_key()))
 		return run_to_end(start.run, start.arg);
-	return start.run(start.arg);
+	PA_TAIL_CALL return start.run(start.arg);
 }
 
 static int run_thread_c11(void *given)
@@ -150,7 +157,7 @@ static int run_thread_c11(void *given)
 	struct start start = begin_in_thread(given);
 	if (pa_unlikely(!pa_hooks_have_key()))
 		return run_to_end_c11(start.run_c11, start.arg);
-	return start.run_c11(start.arg);
+	PA_TAIL_CALL return start.run_c11(start.arg);
 }
 
 /* glibc 2.18; the preloaded object loads with older ones as well. */

@@ -152,7 +152,7 @@ static PA_ENTRY void boot_free_sized(void *pointer, size_t bytes)
 	*(void **)&found = dlsym(RTLD_NEXT, "free_sized");
 	if (!found)
 		return pa_real.free(pointer);
-	pa_store_release(&pa_real.free_sized, found);
+	pa_store_plain(&pa_real.free_sized, found);
 	found(pointer, bytes);
 }
 
@@ -163,7 +163,7 @@ static PA_ENTRY void boot_free_aligned_sized(void *pointer, size_t alignment, si
 	*(void **)&found = dlsym(RTLD_NEXT, "free_aligned_sized");
 	if (!found)
 		return pa_real.free(pointer);
-	pa_store_release(&pa_real.free_aligned_sized, found);
+	pa_store_plain(&pa_real.free_aligned_sized, found);
 	found(pointer, alignment, bytes);
 }
 
@@ -225,7 +225,7 @@ PA_ENTRY void pa_real_resolve(void)
 	/* In the order of the lists: what a stand-in calls comes before it. */
 #define STORE(name, ...) \
 	if (found.name)  \
-		pa_store_release(&pa_real.name, found.name);
+		pa_store_plain(&pa_real.name, found.name);
 	PA_HOOKS(STORE)
 	PA_NEXTS(STORE)
 #undef STORE

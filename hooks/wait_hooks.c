@@ -7,10 +7,17 @@
 
 #include "../agent/base/banned.h"
 
+/* As pa_reset: a store copies a page that a forked child shares. */
+#define turn(target, to)                                 \
+	do {                                             \
+		if (pa_load_plain(&(target)) != (to))    \
+			pa_store_plain(&(target), (to)); \
+	} while (0)
+
 void pa_hooks_watch(bool on)
 {
 #define TURN(name, ...) \
-	pa_reset(&TARGETS.name, on || !pa_real.name ? pa_wait_hooks_##name : pa_real.name);
+	turn(TARGETS.name, on || !pa_real.name ? pa_wait_hooks_##name : pa_real.name);
 #define TARGETS pa_mutex_targets
 	PA_MUTEX_HOOKS(TURN)
 #undef TARGETS
@@ -27,5 +34,6 @@ void pa_hooks_watch(bool on)
 	PA_CALL_HOOKS(TURN)
 #undef TARGETS
 #undef TURN
+#undef turn
 	pa_hooks_watch_futexes(on);
 }

@@ -35,6 +35,11 @@
 	atomic_compare_exchange_strong_explicit((p), (expected), (v), memory_order_relaxed, \
 		memory_order_relaxed)
 
+/* Of a pointer that is not PA_ATOMIC, since hot code reads it plainly: it points to a function that
+ * works, before the store and after it. */
+#define pa_load_plain(p) __atomic_load_n((p), __ATOMIC_RELAXED)
+#define pa_store_plain(p, v) __atomic_store_n((p), (v), __ATOMIC_RELEASE)
+
 /*
  * Stores only a value that differs. For forked children: a write copies the page (copy on write), a
  * read does not.

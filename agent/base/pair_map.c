@@ -208,7 +208,7 @@ void pa_pair_map_free(struct pa_pair_map *map)
 	struct pa_pair_map_table *table = table_of(map);
 	if (table)
 		pa_unmap(table, table_bytes(table->hash.capacity));
-	*map = (struct pa_pair_map){ 0 };
+	*map = (struct pa_pair_map){ .table = NULL };
 }
 
 void pa_pair_map_mend(struct pa_pair_map *map)

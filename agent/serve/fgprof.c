@@ -113,7 +113,8 @@ static void answer_dumps(struct pa_http *http, struct pa_worker_wait *wait)
 	if (!there)
 		refuse_fgprof(http, task, "context canceled");
 	else if (!task->snapshot)
-		refuse_fgprof(http, task, pa_profile_endpoints_explain(PA_PROFILE_ENDPOINTS_NONE));
+		refuse_fgprof(http, task,
+			pa_profile_endpoints_explain(pa_profile_endpoints_no_stacks()));
 	else
 		answer_fgprof(http, task);
 }

@@ -14,6 +14,7 @@
 #include "../base/newer_libc.h"
 #include "../base/version.h"
 #include "../core/core.h"
+#include "../modules/maps.h"
 #include "../profile/allocator_notes.h"
 #include "../profile/recording.h"
 #include "../profile/snapshot.h"
@@ -238,6 +239,15 @@ static void add_life(struct sheet *sheet, const struct pa_listen *listener)
 	end_section(sheet);
 }
 
+static bool are_mappings_shown(void)
+{
+	int fd = pa_maps_open("/proc/thread-self/maps");
+
+	if (fd >= 0)
+		close(fd);
+	return fd >= 0;
+}
+
 static void add_environment(struct sheet *sheet)
 {
 	char missing[PA_NEWER_LIBC_MISSING_BYTES];
@@ -247,6 +257,7 @@ static void add_environment(struct sheet *sheet)
 	begin_section(sheet, "environment");
 	add_text(sheet, "glibc", gnu_get_libc_version());
 	add_text(sheet, "missing_in_glibc", missing[0] ? missing : "nothing");
+	add_flag(sheet, "proc_shows_mappings", are_mappings_shown());
 	add_text(sheet, "kernel", uname(&kernel) == 0 ? kernel.release : "unknown");
 	end_section(sheet);
 }

@@ -13,6 +13,7 @@
 #include "../core/core.h"
 #include "../profile/cpu.h"
 #include "../profile/delta.h"
+#include "../profile/goroutine.h"
 #include "../profile/snapshot_take.h"
 #include "client_budget.h"
 #include "profile_form.h"
@@ -27,6 +28,7 @@
 #define SECONDS_MAX (366LL * 24 * 3600)
 
 #define VALUE_BYTES 64
+#define NO_THREADS "/proc does not list the threads of this process"
 #define FILE_BYTES (PA_CUSTOM_SET_NAME_BYTES + sizeof("-delta"))
 
 void pa_profile_endpoints_reset(void)
@@ -51,11 +53,23 @@ const char *pa_profile_endpoints_explain(int error)
 {
 	switch (error) {
 	case PA_PROFILE_ENDPOINTS_NONE: return "failed to collect profile";
+	case PA_PROFILE_ENDPOINTS_NO_THREADS: return "failed to collect profile: " NO_THREADS;
 	case PA_PROFILE_ENDPOINTS_NO_DELTA: return "failed to compute delta";
 	case -ENOMEM: return "out of memory";
 	case -ETIMEDOUT: return "writing the profile takes too long";
 	default: return "failed to write profile";
 	}
+}
+
+int pa_profile_endpoints_no_stacks(void)
+{
+	return pa_goroutine_now() ? PA_PROFILE_ENDPOINTS_NONE : PA_PROFILE_ENDPOINTS_NO_THREADS;
+}
+
+static int why_none(const struct pa_profile_ops *kind)
+{
+	return kind == &pa_goroutine_profile ? pa_profile_endpoints_no_stacks() :
+					       PA_PROFILE_ENDPOINTS_NONE;
 }
 
 static void free_before(struct pa_snapshot *before)
@@ -104,7 +118,7 @@ static int run_endpoint(void *arg, const struct pa_sink *sink)
 	if (!task->snapshot)
 		task->snapshot = pa_render_take(task->kind, task->form.debug);
 	if (!task->snapshot)
-		return PA_PROFILE_ENDPOINTS_NONE;
+		return why_none(task->kind);
 	if (!task->before)
 		return pa_render_write(task->snapshot, &task->form, sink);
 	struct pa_snapshot *delta = pa_delta(task->before, task->snapshot);
@@ -222,9 +236,7 @@ static const char *cpu_refusal(int error)
 	case -EPERM:
 		return "Could not enable CPU profiling: filters of system calls (seccomp) forbid "
 		       "what it needs";
-	case -ENOENT:
-		return "Could not enable CPU profiling: /proc does not list the threads of this "
-		       "process";
+	case -ENOENT: return "Could not enable CPU profiling: " NO_THREADS;
 	case -ENOMEM: return "Could not enable CPU profiling: out of memory";
 	case -ETIMEDOUT: return "Could not enable CPU profiling: the collector does not answer";
 	default: return "Could not enable CPU profiling: the kernel refuses its timers";
@@ -300,12 +312,12 @@ void pa_profile_endpoints_cpu(struct pa_http *http, const struct pa_request *req
 
 /* ---- named profiles ---- */
 
-/* Returns 0; PA_PROFILE_ENDPOINTS_NONE; -EBUSY: the budget is full. */
+/* Returns 0; as why_none; -EBUSY: the budget is full. */
 static int take_before(struct task *task)
 {
 	task->before = pa_snapshot_take(task->kind, false);
 	if (!task->before)
-		return PA_PROFILE_ENDPOINTS_NONE;
+		return why_none(task->kind);
 	if (pa_client_budget_take(PA_CLIENT_BUDGET_WAITING, task->before->bytes))
 		return 0;
 	pa_snapshot_free(task->before);

@@ -21,10 +21,17 @@
 #define PA_PROFILE_ENDPOINTS_QUEUE_NS (10 * PA_NS_PER_S)
 
 /* Errors of jobs in addition to the encoder's. */
-enum { PA_PROFILE_ENDPOINTS_NONE = -ENODATA, PA_PROFILE_ENDPOINTS_NO_DELTA = -ENOMSG };
+enum {
+	PA_PROFILE_ENDPOINTS_NONE = -ENODATA,
+	PA_PROFILE_ENDPOINTS_NO_THREADS = -ENOENT, /* in /proc */
+	PA_PROFILE_ENDPOINTS_NO_DELTA = -ENOMSG
+};
 
 /* Text for the client about a job's error. */
 PA_AGENT const char *pa_profile_endpoints_explain(int error);
+
+/* Why there are no stacks of threads: _NO_THREADS or _NONE. */
+PA_AGENT int pa_profile_endpoints_no_stacks(void);
 
 /* Converts positive seconds of a request to ns; at most one year. */
 PA_AGENT int64_t pa_profile_endpoints_ns(int64_t seconds);

@@ -29,6 +29,7 @@ EXCEPTIONS = {
     ("pa_core_main", "*"): "boots the core, which has no other thread yet",
     ("run_agent", "*"): "boots the core, on the first thread of ours",
     ("boot_in_constructor", "pa_agent_thread"): "in a program of one thread",
+    ("pa_core_object_open_locked", "pa_log"): "start-up is not over",
     ("pa_listen_open", "pa_log"): "start-up is not over",
     ("pa_listen_open", "pa_log_quote"): "start-up is not over",
     ("pa_listen_open", "pa_log_quote_all"): "start-up is not over",

@@ -133,6 +133,13 @@ struct pa_snapshot *pa_goroutine_take(bool detail)
 	return pa_snapshot_take(&pa_goroutine_profile, false);
 }
 
+static bool fake_proc_is_hidden;
+
+size_t pa_goroutine_now(void)
+{
+	return !fake_proc_is_hidden;
+}
+
 uint64_t pa_recording_block_rate_ns(void)
 {
 	return fake.block_rate_ns;

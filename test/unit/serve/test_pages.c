@@ -289,7 +289,7 @@ static void agent_page_is_json_too(void **unused)
 static const char json_keys[] =
 	"agent: version pid process_start_ticks url address_was_in_use started uptime_seconds "
 	"forked descriptors_private\n"
-	"environment: glibc missing_in_glibc kernel\n"
+	"environment: glibc missing_in_glibc proc_shows_mappings kernel\n"
 	"events: alloc_events free_events frees_of_lost cpu_events block_events mutex_events "
 	"wake_events create_events roll_answers trace_events cold_stacks broken_stacks "
 	"unreadable_stacks cut_stacks asides_late filters_late unloads_unawaited "

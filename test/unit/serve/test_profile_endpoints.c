@@ -162,6 +162,16 @@ static void failed_first_snapshot_is_500(void **unused)
 	is_error(500, "failed to collect profile\n");
 }
 
+static void stacks_of_threads_without_proc_are_500_with_the_reason(void **unused)
+{
+	(void)unused;
+	fake.take_fails = fake_proc_is_hidden = true;
+	named("goroutine", "");
+	is_error(500,
+		"failed to collect profile: /proc does not list the threads of this process\n");
+	fake_proc_is_hidden = false;
+}
+
 static void failed_encoder_is_500(void **unused)
 {
 	(void)unused;
@@ -423,6 +433,7 @@ int main(void)
 		TEST(huge_seconds_do_not_overflow),
 		TEST(failed_snapshot_is_500),
 		TEST(failed_first_snapshot_is_500),
+		TEST(stacks_of_threads_without_proc_are_500_with_the_reason),
 		TEST(failed_encoder_is_500),
 		TEST(long_profile_has_no_length),
 		TEST(lost_client_gets_no_end),
