@@ -9,9 +9,9 @@
  * known. Assumption: calls preserve both registers, and return.
  *
  * False is always a safe result, and the result for: no return within PA_EPILOGUE_INSNS
- * instructions, code that cannot be read or decoded, a stack pointer set from a register other than
- * the frame pointer, a frame pointer that at the return is neither unchanged nor restored from the
- * stack.
+ * instructions, code that cannot be read or decoded, a stack pointer set from another register that
+ * the code has written, a frame pointer that at the return is neither unchanged nor restored from
+ * the stack.
  *
  * Context: PA_AGENT, the collector thread only, so no lock. Reads code through a pa_code_reader.
  */
@@ -27,7 +27,9 @@ enum pa_epilogue_base {
 	PA_EPILOGUE_SP,       /* cfa = sp + cfa_offset */
 	PA_EPILOGUE_BP,       /* cfa = bp + cfa_offset */
 	PA_EPILOGUE_SP_DEREF, /* cfa = *(sp + base_offset) + cfa_offset */
-	PA_EPILOGUE_BP_DEREF  /* cfa = *(bp + base_offset) + cfa_offset */
+	PA_EPILOGUE_BP_DEREF, /* cfa = *(bp + base_offset) + cfa_offset */
+	PA_EPILOGUE_REG       /* cfa = the register reg + cfa_offset: no rule for walkers, which
+			       * know sp and bp only */
 };
 
 /* Offsets are multiples of 8 bytes. The return address is at cfa - 8. */
@@ -35,6 +37,7 @@ struct pa_epilogue {
 	enum pa_epilogue_base base;
 	int64_t cfa_offset, base_offset;
 	int64_t bp_offset; /* the caller's bp is at cfa + bp_offset; 0: bp is unchanged */
+	uint32_t reg;      /* of PA_EPILOGUE_REG: DWARF's number */
 };
 
 /*

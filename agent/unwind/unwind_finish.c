@@ -175,7 +175,8 @@ static bool find_by_code(uintptr_t pc, bool leaf, struct pa_rule *rule)
 		[PA_EPILOGUE_BP_DEREF] = PA_RULE_BP_DEREF,
 	};
 	struct pa_epilogue out;
-	if (!is_of_file(leaf ? pc : pc - 1) || !pa_epilogue_find(&pa_unwind_calls_code, pc, &out))
+	if (!is_of_file(leaf ? pc : pc - 1) || !pa_epilogue_find(&pa_unwind_calls_code, pc, &out) ||
+		out.base == PA_EPILOGUE_REG)
 		return false;
 	*rule = (struct pa_rule){
 		.kind = kinds[out.base],
@@ -288,6 +289,25 @@ static bool step_framed(struct walk *walk)
 		pa_epilogue_frame_is_set(&pa_unwind_calls_code, start, pc);
 }
 
+/* The innermost frame, whose code keeps its caller's stack pointer in another register. */
+static bool step_by_register(struct walk *walk)
+{
+	struct pa_epilogue out;
+	if (!walk->leaf || walk->steps || walk->first.known != ALL_REGS ||
+		!pa_epilogue_find(&pa_unwind_calls_code, walk->cursor.pc, &out) ||
+		out.base != PA_EPILOGUE_REG)
+		return false;
+	uintptr_t cfa = walk->first.regs.gpr[out.reg] + (uintptr_t)out.cfa_offset;
+	struct pa_cursor to = { .sp = cfa, .bp = walk->cursor.bp };
+	if (cfa <= walk->cursor.sp || cfa & 7 || !copy_word(walk, cfa - sizeof(cfa), &to.pc) ||
+		(out.bp_offset && !copy_word(walk, cfa + (uintptr_t)out.bp_offset, &to.bp)))
+		return false;
+	walk->cursor = to;
+	walk->leaf = false;
+	walk->chained = true; /* the return address is to be proven */
+	return true;
+}
+
 /*
  * A frame of a file's code that no table describes. Where its code does not say enough (it does not
  * return, or jumps by a table) walkers leave each such frame to the collector.
@@ -301,7 +321,7 @@ static bool step_in_file(struct walk *walk, struct pa_frame_cache *frames, bool 
 		return step_by_code(walk, &by_code);
 	if (is_new && frames)
 		pa_frame_cache_insert(frames, walk->cursor.pc, walk->leaf, &complex, walk->epoch);
-	return step_framed(walk);
+	return step_by_register(walk) || step_framed(walk);
 }
 
 static bool step_by_rule(struct walk *walk, struct pa_frame_cache *frames,

@@ -152,7 +152,7 @@ def test_code_without_unwind_information_is_passed_by_its_instructions(start):
     target.expect("ready")
     profile = cpu(target, 2)
     assert profile.complete_share() >= 0.99
-    for name in ("pushes", "uses_bp", "aligns"):
+    for name in ("pushes", "uses_bp", "aligns", "keeps_sp"):
         below = {s.names[1] for s in profile.samples if s.names[0] == f"asm_{name}"}
         callers = {f"call_asm_{name}"} | ({"call_asm_jumps"} if name == "pushes" else set())
         assert f"call_asm_{name}" in below and below <= callers, (name, below)

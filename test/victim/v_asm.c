@@ -2,7 +2,8 @@
 /*
  * Functions in assembler that have no unwind information, each called by a function of its own:
  * with pushed registers, with the frame pointer as an ordinary register, with a stack that is
- * aligned anew, and one that jumps to another at its end.
+ * aligned anew, with the old one in memory or in a register, and one that jumps to another at its
+ * end.
  *
  *   v_asm      prints "ready", runs them in turns until stdin ends
  */
@@ -17,10 +18,11 @@
 
 /* clang-format off */
 __asm__(".text\n"
-	".globl asm_pushes, asm_uses_bp, asm_aligns, asm_jumps\n"
+	".globl asm_pushes, asm_uses_bp, asm_aligns, asm_keeps_sp, asm_jumps\n"
 	".type asm_pushes, @function\n"
 	".type asm_uses_bp, @function\n"
 	".type asm_aligns, @function\n"
+	".type asm_keeps_sp, @function\n"
 	".type asm_jumps, @function\n"
 	"asm_pushes:\n"
 	"	push %rbx\n"
@@ -50,6 +52,16 @@ __asm__(".text\n"
 	"	mov 0xf0(%rsp), %rsp\n"
 	"	ret\n"
 	".size asm_aligns, . - asm_aligns\n"
+	"asm_keeps_sp:\n"
+	"	push %rbx\n"
+	"	mov %rsp, %rdx\n"
+	"	and $-64, %rsp\n"
+	"	sub $0x100, %rsp\n"
+	LOOP("5")
+	"	mov %rdx, %rsp\n"
+	"	pop %rbx\n"
+	"	ret\n"
+	".size asm_keeps_sp, . - asm_keeps_sp\n"
 	"asm_jumps:\n"
 	"	push %rbx\n"
 	LOOP("4")
@@ -61,6 +73,7 @@ __asm__(".text\n"
 void asm_pushes(void);
 void asm_uses_bp(void);
 void asm_aligns(void);
+void asm_keeps_sp(void);
 void asm_jumps(void);
 
 #define CALLER(name)                                                  \
@@ -73,6 +86,7 @@ void asm_jumps(void);
 CALLER(pushes)
 CALLER(uses_bp)
 CALLER(aligns)
+CALLER(keeps_sp)
 CALLER(jumps)
 
 static void *run(void *arg)
@@ -81,6 +95,7 @@ static void *run(void *arg)
 		call_asm_pushes();
 		call_asm_uses_bp();
 		call_asm_aligns();
+		call_asm_keeps_sp();
 		call_asm_jumps();
 	}
 	return arg;

@@ -10,6 +10,12 @@
 #define TAIL_INSNS 4
 #define STORES 16 /* words written from pc to a return; all registers of a function */
 #define OFFSET_LIMIT ((int64_t)1 << 23)
+#define REGISTERS 16
+#define CALLER_SAVED 0x0fc7 /* rax, rcx, rdx, rsi, rdi, r8 to r11 */
+
+/* System V ABI, AMD64 supplement, figure 3.36: by the numbers in instructions. */
+static const uint8_t dwarf_numbers[REGISTERS] = { 0, 2, 1, 3, 7, 6, 4, 5, 8, 9, 10, 11, 12, 13, 14,
+	15 };
 
 /* A symbolic value in terms of the registers at pc: a register, or a word in memory that it points
  * to, plus an offset. */
@@ -18,7 +24,8 @@ enum origin {
 	OF_SP,
 	OF_BP,
 	OF_SP_WORD, /* the word at sp + base */
-	OF_BP_WORD
+	OF_BP_WORD,
+	OF_REG /* the register with the number base */
 };
 
 struct value {
@@ -34,8 +41,9 @@ struct store {
 /* The state before an instruction. */
 struct frame {
 	struct value sp;
-	struct value bp; /* OF_BP + 0: unchanged since pc */
-	bool bp_loaded;  /* bp is the word at address bp, as of pc, not that value */
+	struct value bp;  /* OF_BP + 0: unchanged since pc */
+	bool bp_loaded;   /* bp is the word at address bp, as of pc, not that value */
+	uint16_t written; /* registers written since pc, by number */
 	uint8_t stores;
 	struct store stored[STORES]; /* the latest word at each address */
 };
@@ -212,11 +220,34 @@ static bool add_to_sp(struct frame *frame, const struct pa_insn *insn)
 	return true;
 }
 
+/* sp from a register that has kept it: functions that align their stack, and have one to spare. */
+static bool restore_sp(struct frame *frame, const struct pa_insn *insn)
+{
+	for (unsigned reg = 0; reg < REGISTERS; reg++) {
+		if (reg == PA_INSN_SP || reg == PA_INSN_BP ||
+			!pa_insn_is_move(insn, reg, PA_INSN_SP))
+			continue;
+		frame->sp = frame->written >> reg & 1 ? nothing : (struct value){ OF_REG, reg, 0 };
+		return true;
+	}
+	return false;
+}
+
+static void note_writes(struct frame *frame, const struct pa_insn *insn)
+{
+	if (pa_insn_is_call(insn))
+		frame->written |= CALLER_SAVED;
+	for (unsigned reg = 0; reg < REGISTERS; reg++)
+		if (pa_insn_writes(insn, reg))
+			frame->written |= (uint16_t)(1u << reg);
+}
+
 /* False: the state behind the instruction is unknown. */
 static bool run_insn(struct frame *frame, const struct pa_insn *insn)
 {
 	int grows;
 	bool fits;
+	note_writes(frame, insn);
 	if (pa_insn_is_push_or_pop(insn, &grows))
 		return push_or_pop_word(frame, insn, grows);
 	if (store_register(frame, insn, &fits))
@@ -229,7 +260,8 @@ static bool run_insn(struct frame *frame, const struct pa_insn *insn)
 		set_bp(frame, frame->sp);
 	} else if (pa_insn_is_move(insn, PA_INSN_BP, PA_INSN_SP)) {
 		frame->sp = bp_value(frame);
-	} else if (!load_pointer(frame, insn) && !add_to_sp(frame, insn)) {
+	} else if (!restore_sp(frame, insn) && !load_pointer(frame, insn) &&
+		!add_to_sp(frame, insn)) {
 		if (pa_insn_writes(insn, PA_INSN_SP))
 			frame->sp.origin = OF_NOTHING;
 		if (pa_insn_writes(insn, PA_INSN_BP))
@@ -254,8 +286,11 @@ static bool rule_at_return(const struct frame *frame, struct pa_epilogue *out)
 	*out = (struct pa_epilogue){
 		.base = (enum pa_epilogue_base)(sp->origin - OF_SP + PA_EPILOGUE_SP),
 		.cfa_offset = sp->offset + 8,
-		.base_offset = sp->base,
 	};
+	if (sp->origin == OF_REG)
+		out->reg = dwarf_numbers[sp->base];
+	else
+		out->base_offset = sp->base;
 	if (frame->bp_loaded) {
 		if (bp->origin != sp->origin || bp->base != sp->base || bp->offset >= sp->offset)
 			return false;
@@ -275,7 +310,7 @@ static void note_return(const struct frame *frame)
 	const struct pa_epilogue *found = &state.found;
 	state.differs |= state.any &&
 		(here.base != found->base || here.cfa_offset != found->cfa_offset ||
-			here.base_offset != found->base_offset ||
+			here.base_offset != found->base_offset || here.reg != found->reg ||
 			here.bp_offset != found->bp_offset);
 	state.any = true;
 	state.found = here;

@@ -63,6 +63,20 @@ __asm__(".text\n"
 	"	mov 0xe8(%rsp), %rsp\n"
 	"	ret\n"
 
+	"sp_by_register:\n" /* as x264's */
+	"	push %rbp\n"
+	"	push %rbx\n"
+	"	mov %rsp, %rsi\n"
+	"	and $-64, %rsp\n"
+	"	sub $0x200, %rsp\n"
+	"sp_by_register_body:\n"
+	"	movq $1, 8(%rsp)\n"
+	"	xor %eax, %eax\n"
+	"	mov %rsi, %rsp\n"
+	"	pop %rbx\n"
+	"	pop %rbp\n"
+	"	ret\n"
+
 	"sp_by_pop:\n" /* as libjpeg-turbo's: the frame pointer is aligned */
 	"	push %rbp\n"
 	"	mov %rsp, %rax\n"
@@ -181,6 +195,7 @@ __asm__(".text\n"
 	"	ret\n"
 
 	"loses_sp:\n"
+	"	xor %edi, %edi\n"
 	"	mov %rdi, %rsp\n"
 	"	ret\n"
 
@@ -204,7 +219,8 @@ extern const uint8_t plain[], plain_body[], plain_called[], plain_before_pop[], 
 	gcc_realigned_end[], gcc_realigned_ret[], pops_bp_end[], frame_in_a_loop[],
 	frame_in_a_loop_called[], frame_in_a_loop_tail[], by_lea[], by_lea_body[], bp_by_move[],
 	bp_by_move_body[], many_returns_body[], disagree[], never_returns[], to_anywhere[],
-	loses_bp[], loses_sp[], pops_bp_and_sp[], pops_arguments[], odd[], epilogue_end[];
+	loses_bp[], loses_sp[], sp_by_register[], sp_by_register_body[], pops_bp_and_sp[],
+	pops_arguments[], odd[], epilogue_end[];
 
 static const uint8_t *first = plain, *last = epilogue_end;
 
@@ -252,12 +268,12 @@ static void assert_rows(const struct row *rows, size_t count)
 	}
 }
 
-#define ROW(pc, base, base_offset, cfa, bp)                      \
-	{                                                        \
-#pc, pc,                                         \
-		{                                                \
-			PA_EPILOGUE_##base, cfa, base_offset, bp \
-		}                                                \
+#define ROW(pc, base, base_offset, cfa, bp)                         \
+	{                                                           \
+#pc, pc,                                            \
+		{                                                   \
+			PA_EPILOGUE_##base, cfa, base_offset, bp, 0 \
+		}                                                   \
 	}
 
 static void frame_is_known_at_each_instruction(void **unused)
@@ -298,6 +314,18 @@ static void frame_pointers_are_used_where_the_code_does(void **unused)
 		ROW(sp_by_pop_end, SP, 0, 16, -16),
 	};
 	assert_rows(rows, PA_COUNT(rows));
+}
+
+static void stack_pointer_may_be_in_a_register(void **unused)
+{
+	(void)unused;
+	struct pa_epilogue out;
+	assert_true(find(sp_by_register_body, &out));
+	assert_int_equal(out.base, PA_EPILOGUE_REG);
+	assert_int_equal(out.reg, 4);
+	assert_int_equal(out.cfa_offset, 24);
+	assert_int_equal(out.bp_offset, -16);
+	assert_false(find(sp_by_register, &out));
 }
 
 static void all_returns_are_looked_at(void **unused)
@@ -383,6 +411,7 @@ int main(void)
 		cmocka_unit_test(frame_is_known_at_each_instruction),
 		cmocka_unit_test(saved_bp_is_found),
 		cmocka_unit_test(frame_pointers_are_used_where_the_code_does),
+		cmocka_unit_test(stack_pointer_may_be_in_a_register),
 		cmocka_unit_test(all_returns_are_looked_at),
 		cmocka_unit_test(what_is_not_certain_has_no_rule),
 		cmocka_unit_test(tail_that_keeps_bp_is_known),
