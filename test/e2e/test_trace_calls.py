@@ -83,7 +83,9 @@ def test_program_that_ends_during_a_trace(start):
         got = tracing.body()
     except (http.client.IncompleteRead, ConnectionResetError):
         got = None
-    assert got is None  # cut off, and said so: not to be taken for a whole one
+    # Cut off, and said so; or whole, when it is finished before the program has waited long enough.
+    if got is not None:
+        assert len(check(got).goroutines) > 10
     assert target.err == ""
 
 
