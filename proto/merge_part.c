@@ -223,7 +223,7 @@ static bool read_field(struct reading *reading, pb_istream_t *profile, uint32_t 
 
 static bool read_in(pb_istream_t *stream, pb_byte_t *to, size_t count)
 {
-	pb_byte_t skipped[64];
+	pb_byte_t skipped[64] = { 0 };
 	size_t left = count;
 
 	while (left) {
