@@ -10,11 +10,12 @@
 
 #include "agent/record/unwind_tables.h"
 
+/* Those made before are gone. */
 static struct pa_unwind_tables *make_tables(void)
 {
-	struct pa_unwind_tables *tables = calloc(1, sizeof(*tables));
-	assert_non_null(tables);
-	return tables;
+	static struct pa_unwind_tables tables;
+	memset(&tables, 0, sizeof(tables));
+	return &tables;
 }
 
 static struct pa_unwind_tables_slot *find_table(struct pa_unwind_tables *tables, uintptr_t begin)
