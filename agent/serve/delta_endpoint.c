@@ -136,12 +136,8 @@ void pa_delta_endpoint_answer(struct pa_http *http, const struct pa_request *req
 	} else if (request->method == PA_REQUEST_METHOD_HEAD) {
 		pa_reply_no_work(http, delta_file_of(&given, file));
 	} else {
-		struct task *task = malloc(sizeof(*task));
-		if (!task) {
-			pa_reply_no_job(http, -ENOMEM);
-			return;
-		}
-		*task = given;
-		pa_worker_wait_begin(http, &task->wait);
+		struct task *task = pa_worker_wait_new(http, &given, sizeof(given));
+		if (task)
+			pa_worker_wait_begin(http, &task->wait);
 	}
 }

@@ -143,12 +143,8 @@ void pa_fgprof_answer(struct pa_http *http, const struct pa_request *request)
 	} else if (request->method == PA_REQUEST_METHOD_HEAD) {
 		pa_reply_no_work(http, fgprof_file_of(&given));
 	} else {
-		struct task *task = malloc(sizeof(*task));
-		if (!task) {
-			pa_reply_no_job(http, -ENOMEM);
-			return;
-		}
-		*task = given;
-		pa_worker_wait_begin(http, &task->wait);
+		struct task *task = pa_worker_wait_new(http, &given, sizeof(given));
+		if (task)
+			pa_worker_wait_begin(http, &task->wait);
 	}
 }

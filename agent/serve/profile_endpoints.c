@@ -190,13 +190,10 @@ static void render_endpoint(struct pa_http *http, struct pa_worker_wait *wait)
  * drop. */
 static struct task *new_endpoint_task(struct pa_http *http, const struct task *given)
 {
-	struct task *task = malloc(sizeof(*task));
+	struct task *task = pa_worker_wait_new(http, given, sizeof(*given));
 
-	if (!task) {
-		pa_reply_no_job(http, -ENOMEM);
+	if (!task)
 		return NULL;
-	}
-	*task = *given;
 	task->wait.go = render_endpoint;
 	task->wait.drop = drop_endpoint;
 	return task;

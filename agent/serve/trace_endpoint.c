@@ -347,17 +347,14 @@ void pa_trace_endpoint_answer(struct pa_http *http, const struct pa_request *req
 		pa_reply_no_work(http, FILE_NAME);
 		return;
 	}
-	struct task *task = malloc(sizeof(*task));
-	if (!task) {
-		pa_reply_no_job(http, -ENOMEM);
-		return;
-	}
-	*task = read_trace_query(request);
-	task->wait = (struct pa_worker_wait){
+	struct task given = read_trace_query(request);
+	given.wait = (struct pa_worker_wait){
 		.go = answer_trace,
 		.drop = free,
 		.refusal = trace_refusal,
 		.until_ns = pa_queue_clock_ns() + PA_PROFILE_ENDPOINTS_QUEUE_NS,
 	};
-	pa_worker_wait_begin(http, &task->wait);
+	struct task *task = pa_worker_wait_new(http, &given, sizeof(given));
+	if (task)
+		pa_worker_wait_begin(http, &task->wait);
 }

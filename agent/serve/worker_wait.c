@@ -1,8 +1,23 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "worker_wait.h"
 
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
 #include "queue_clock.h"
 #include "reply.h"
+
+void *pa_worker_wait_new(struct pa_http *http, const void *given, size_t bytes)
+{
+	void *state = malloc(bytes);
+
+	if (state)
+		memcpy(state, given, bytes);
+	else
+		pa_reply_no_job(http, -ENOMEM);
+	return state;
+}
 
 static void refuse_wait(struct pa_http *http, struct pa_worker_wait *wait, const char *why)
 {
