@@ -10,12 +10,11 @@ import time
 
 import pytest
 
-from lib.family import Family, descendants, port_of, processes, wait_for_agents
+from lib.family import (PYTHON, Family, descendants, port_of, processes, start_inert_parent,
+                        wait_for_agents)
 from lib.harness import (EXACT, PREFIX, Later, listening, raw_request, request, sampling, until,
                          victim)
 from lib.profiles import Profile
-
-PYTHON = "/usr/bin/python3"
 
 
 @pytest.fixture
@@ -130,12 +129,7 @@ def test_process_that_has_ended_is_unknown(family):
 
 
 def test_inert_process_says_so(start):
-    code = ("import subprocess;p=subprocess.Popen(['timeout','60','sleep','60']);"
-            "print('ready',flush=True);input()")
-    target = start([PYTHON, "-c", code])
-    target.expect("ready")
-    inert = until("it is there", lambda: next((p for p, e in processes(target).items()
-                  if e["state"] == "inert"), None))
+    target, inert = start_inert_parent(start)
     answer = target.get(f"/heap?pid={inert}")
     assert (answer.status, answer.text) == (502, f"process {inert} does not serve\n")
 

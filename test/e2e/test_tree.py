@@ -9,11 +9,11 @@ import threading
 
 import pytest
 
-from lib.family import Family, port_of, processes, wait_for_agents
+from lib.family import (PYTHON, Family, port_of, processes, start_inert_parent,
+                        wait_for_agents)
 from lib.harness import (EXACT, PREFIX, Later, request, sampling, until, victim)
 from lib.profiles import CPU_TYPES, HEAP_TYPES, SOME, Profile
 
-PYTHON = "/usr/bin/python3"
 VALUES = [name.split("/")[0] for name in HEAP_TYPES]
 
 
@@ -258,12 +258,7 @@ def test_process_that_does_not_answer_is_named(family):
 
 
 def test_inert_process_is_named(start):
-    code = ("import subprocess;p=subprocess.Popen(['timeout','--foreground','60','sleep','60']);"
-            "print('ready',flush=True);input()")
-    target = start([PYTHON, "-c", code])
-    target.expect("ready")
-    inert = until("it is there", lambda: next((p for p, e in processes(target).items()
-                  if e["state"] == "inert"), None))
+    target, inert = start_inert_parent(start)
     until("sleep serves", lambda: any(e["program"] == "sleep" and e["state"] == "serving"
                                       for e in processes(target).values()))
     assert missing(tree(target, "/goroutine")) == [

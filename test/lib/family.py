@@ -5,6 +5,8 @@ from pathlib import Path
 
 from lib.harness import PREFIX, until, victim
 
+PYTHON = "/usr/bin/python3"
+
 
 class Family:
     """v_generations under the agent."""
@@ -56,6 +58,16 @@ def processes(target, query=""):
     answer = target.get(f"/processes?format=json{query}")
     assert answer.status == 200, answer
     return {entry["pid"]: entry for entry in json.loads(answer.body)["processes"]}
+
+
+def start_inert_parent(start):
+    """(target, pid of a child of it that is inert and has a child that serves)."""
+    code = ("import subprocess;p=subprocess.Popen(['timeout','--foreground','60','sleep','60']);"
+            "print('ready',flush=True);input()")
+    target = start([PYTHON, "-c", code])
+    target.expect("ready")
+    return target, until("it is there", lambda: next((p for p, e in processes(target).items()
+                         if e["state"] == "inert"), None))
 
 
 def fresh_list(target):

@@ -23,6 +23,7 @@
 #include "agent/record/labels.h"
 #include "agent/record/registry.h"
 #include "agent/record/sample.h"
+#include "test/lib/c/blocked_call.h"
 #include "test/lib/c/record_fixture.h"
 
 #define WORD (7ull << 32 | 3)
@@ -105,23 +106,6 @@ static void *wait_for_semaphore(void *timed)
 	return NULL;
 }
 
-/* Waits until the thread is blocked in that system call. */
-static void wait_for_call(long number)
-{
-	char path[64], text[256];
-	long now = -1;
-	while (!pa_load_acquire(&sleeper.tid))
-		sched_yield();
-	snprintf(path, sizeof(path), "/proc/self/task/%d/syscall", sleeper.tid);
-	while (now != number) {
-		FILE *file = fopen(path, "r");
-		assert_non_null(file);
-		assert_non_null(fgets(text, sizeof(text), file));
-		fclose(file);
-		now = text[0] == 'r' ? -1 : atol(text);
-	}
-}
-
 static struct pa_thread_dump_entry entry_of_sleeper(void)
 {
 	return (struct pa_thread_dump_entry){ .tid = pa_load_acquire(&sleeper.tid) };
@@ -132,7 +116,7 @@ static void sleeper_is_described_and_not_woken(void **unused)
 	pthread_t thread;
 	(void)unused;
 	pthread_create(&thread, NULL, pause_once, NULL);
-	wait_for_call(SYS_pause);
+	blocked_call_await(&sleeper.tid, SYS_pause);
 	struct pa_thread_dump_entry entry = entry_of_sleeper();
 	assert_int_equal(pa_blocked_threads_answer(&entry, WORD), PA_BLOCKED_THREADS_WRITTEN);
 	assert_string_equal(entry.name, "sleepy");
@@ -167,7 +151,7 @@ static void who_can_be_restarted_is_to_be_asked(void **unused)
 	pthread_t thread;
 	(void)unused;
 	pthread_create(&thread, NULL, read_once, NULL);
-	wait_for_call(SYS_read);
+	blocked_call_await(&sleeper.tid, SYS_read);
 	struct pa_thread_dump_entry entry = entry_of_sleeper();
 	assert_int_equal(pa_blocked_threads_answer(&entry, WORD), PA_BLOCKED_THREADS_NOT);
 	assert_int_equal(write(sleeper.pipe[1], "x", 1), 1);
@@ -183,7 +167,7 @@ static void who_waits_on_a_socket_is_not_woken(void **unused)
 	for (uintptr_t reads = 0; reads < 2; reads++) {
 		pa_store_release(&sleeper.tid, 0);
 		pthread_create(&thread, NULL, receive_once, (void *)reads);
-		wait_for_call(reads ? SYS_read : SYS_recvfrom);
+		blocked_call_await(&sleeper.tid, reads ? SYS_read : SYS_recvfrom);
 		struct pa_thread_dump_entry entry = entry_of_sleeper();
 		assert_int_equal(pa_blocked_threads_answer(&entry, WORD),
 			PA_BLOCKED_THREADS_WRITTEN);
@@ -200,7 +184,7 @@ static void futex_wait_with_a_limit_is_not_woken_and_one_without_is_asked(void *
 	for (uintptr_t timed = 0; timed < 2; timed++) {
 		pa_store_release(&sleeper.tid, 0);
 		pthread_create(&thread, NULL, wait_for_semaphore, (void *)timed);
-		wait_for_call(SYS_futex);
+		blocked_call_await(&sleeper.tid, SYS_futex);
 		struct pa_thread_dump_entry entry = entry_of_sleeper();
 		assert_int_equal(pa_blocked_threads_answer(&entry, WORD),
 			timed ? PA_BLOCKED_THREADS_WRITTEN : PA_BLOCKED_THREADS_NOT);
@@ -260,7 +244,7 @@ static void full_ring_is_told(void **unused)
 	while (pa_sample_plain(&head, NULL, 0))
 		;
 	pthread_create(&thread, NULL, pause_once, NULL);
-	wait_for_call(SYS_pause);
+	blocked_call_await(&sleeper.tid, SYS_pause);
 	struct pa_thread_dump_entry entry = entry_of_sleeper();
 	assert_int_equal(pa_blocked_threads_answer(&entry, WORD), PA_BLOCKED_THREADS_FULL);
 	pthread_kill(thread, SIGUSR1);
@@ -273,7 +257,7 @@ static void copy_of_a_thread_is_its_own_or_none(void **unused)
 	struct pa_thread copy;
 	(void)unused;
 	pthread_create(&thread, NULL, pause_once, NULL);
-	wait_for_call(SYS_pause);
+	blocked_call_await(&sleeper.tid, SYS_pause);
 	int32_t tid = pa_load_acquire(&sleeper.tid);
 	assert_true(pa_registry_copy(tid, &copy));
 	assert_int_equal(copy.tid, tid);

@@ -17,6 +17,7 @@
 
 #include "agent/record/blocked_threads.h"
 #include "agent/record/shared_call.h"
+#include "test/lib/c/blocked_call.h"
 #include "test/lib/c/record_fixture.h"
 
 /*
@@ -355,21 +356,6 @@ static void *sleep_in_nanosleep(void *unused)
 	return unused;
 }
 
-static void wait_until_asleep(long number)
-{
-	char path[64], text[64];
-	long now = -1;
-	while (!pa_load_acquire(&sleeper.tid))
-		sched_yield();
-	snprintf(path, sizeof(path), "/proc/self/task/%d/syscall", sleeper.tid);
-	while (now != number) {
-		FILE *file = fopen(path, "r");
-		CHECK(file && fgets(text, sizeof(text), file));
-		fclose(file);
-		now = text[0] == 'r' ? -1 : atol(text);
-	}
-}
-
 /* The thread's call returns as if there had been no signal. */
 static void interrupt_sleeper(void *(*sleep)(void *), long number)
 {
@@ -377,7 +363,7 @@ static void interrupt_sleeper(void *(*sleep)(void *), long number)
 	pa_store_release(&sleeper.tid, 0);
 	pa_store_release(&sleeper.handled, 0);
 	CHECK(pthread_create(&thread, NULL, sleep, NULL) == 0);
-	wait_until_asleep(number);
+	blocked_call_await(&sleeper.tid, number);
 	pthread_kill(thread, SIGUSR1);
 	while (!pa_load_acquire(&sleeper.handled))
 		sched_yield();
