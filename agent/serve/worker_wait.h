@@ -25,8 +25,8 @@ struct pa_worker_wait {
 	int64_t until_ns; /* queue timeout, pa_queue_clock_ns */
 };
 
-/* A copy of the request's state, of that many bytes, that go and drop can free. NULL: no memory, the
- * request is answered. */
+/* A copy of the request's state, of that many bytes, that go and drop can free. NULL: no memory,
+ * the request is answered. */
 PA_AGENT void *pa_worker_wait_new(struct pa_http *http, const void *given, size_t bytes);
 
 /* Waits for a worker and calls go. Answers 503 after until_ns or without a free place, 500 when the
