@@ -6,7 +6,7 @@ from collections import Counter
 import pytest
 
 from lib import contention_turn
-from lib.harness import CONTENTION, victim
+from lib.harness import CONTENTION, until, victim
 from lib.profiles import Profile
 
 TEXT = "text/plain; charset=utf-8"
@@ -26,7 +26,12 @@ def still(shared_start):
         contention_turn.Turn(waits, f"{kind} 20 3 2")
     blocks = shared_start([victim("v_cxx")], heap_rate=1)
     blocks.expect("ready")
-    return {"waits": waits, "blocks": blocks}
+    targets = {"waits": waits, "blocks": blocks}
+    # A profile whose lines were not all read in its time says so, and the next one has more.
+    until("all lines are read", lambda: not any(
+        "names only" in comment for who, name, _ in STILL
+        for comment in Profile(targets[who].get(f"/{name}").body).comments))
+    return targets
 
 
 def without_time(text):
