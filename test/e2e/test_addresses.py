@@ -41,7 +41,8 @@ FORMS = [("localhost", {IPV4, IPV6}, "localhost", ""),
 
 
 @needs_ipv6
-@pytest.mark.parametrize("host, answered, url, where", FORMS, ids=lambda x: str(x)[:12])
+@pytest.mark.parametrize("host, answered, url, where", FORMS,
+                         ids=[host or "any" for host, *_ in FORMS])
 def test_each_form_listens_where_it_says(start, host, answered, url, where):
     port = free_port()
     target = started(start, f"{host}:{port}", log="info")
