@@ -21,6 +21,7 @@
 /* Larger files are not read for their checksum: it takes too long, and a sparse file can have any
  * size. */
 #define MAX_CRC_BYTES ((uint64_t)1 << 30)
+#define MAX_CRC_BYTES_FOR_SECTION ((uint64_t)64 << 20) /* under PA_LOCK_TABLES: 60 ms */
 
 static struct {
 	const char *directory;
@@ -138,9 +139,9 @@ static int open_by_build_id(struct pa_symbols_elf *elf, const uint8_t *build_id,
 	return error;
 }
 
-static bool has_crc(const struct pa_symbols_elf *elf, uint32_t wanted)
+static bool has_crc(const struct pa_symbols_elf *elf, uint32_t wanted, uint64_t max_bytes)
 {
-	uint8_t *block = elf->bytes <= MAX_CRC_BYTES ? pa_map(CRC_BLOCK) : NULL;
+	uint8_t *block = elf->bytes <= max_bytes ? pa_map(CRC_BLOCK) : NULL;
 	uLong crc = crc32(0, NULL, 0);
 	uint64_t at = 0;
 
@@ -182,22 +183,28 @@ static bool read_link(const struct pa_symbols_elf *file, struct link *link)
 	return good;
 }
 
+static bool has_section(const struct pa_symbols_elf *debug, const char *section)
+{
+	return !section || pa_symbols_elf_find(debug, section);
+}
+
 /* Compares build-ids if both files have one: reading a whole large file for its checksum takes
  * long. */
 static bool is_debug_of(const struct pa_symbols_elf *debug, const struct pa_module *module,
-	const struct pa_symbols_elf *file, const struct link *link)
+	const struct pa_symbols_elf *file, const struct link *link, const char *section)
 {
 	uint8_t build_id[PA_BUILD_ID_BYTES];
 
-	if (debug->device == file->device && debug->inode == file->inode)
+	if ((debug->device == file->device && debug->inode == file->inode) ||
+		!has_section(debug, section))
 		return false;
 	if (module->build_id_bytes && pa_symbols_elf_build_id(debug, build_id))
 		return has_build_id(debug, module->build_id, module->build_id_bytes);
-	return has_crc(debug, link->crc);
+	return has_crc(debug, link->crc, section ? MAX_CRC_BYTES_FOR_SECTION : MAX_CRC_BYTES);
 }
 
 static int open_by_link(struct pa_symbols_elf *debug, const struct pa_module *module,
-	const struct pa_symbols_elf *file)
+	const struct pa_symbols_elf *file, const char *section)
 {
 	const char *const before[] = { "", "", state.directory };
 	const char *const behind[] = { "/", "/.debug/", "/" };
@@ -213,7 +220,7 @@ static int open_by_link(struct pa_symbols_elf *debug, const struct pa_module *mo
 
 		if (length >= (int)sizeof(path) || open_path(debug, path) != 0)
 			continue;
-		if (is_debug_of(debug, module, file, &link))
+		if (is_debug_of(debug, module, file, &link, section))
 			return 0;
 		pa_symbols_elf_close(debug);
 	}
@@ -221,12 +228,16 @@ static int open_by_link(struct pa_symbols_elf *debug, const struct pa_module *mo
 }
 
 PA_AGENT int pa_symbols_files_debug(const struct pa_module *module,
-	const struct pa_symbols_elf *file, struct pa_symbols_elf *debug)
+	const struct pa_symbols_elf *file, const char *section, struct pa_symbols_elf *debug)
 {
 	int error = open_by_build_id(debug, module->build_id, module->build_id_bytes);
 
+	if (!error && !has_section(debug, section)) {
+		pa_symbols_elf_close(debug);
+		error = -ENOENT;
+	}
 	if (error && file)
-		error = open_by_link(debug, module, file);
+		error = open_by_link(debug, module, file, section);
 	return error;
 }
 

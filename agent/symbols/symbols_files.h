@@ -16,10 +16,13 @@
  * replaced by another one, and is not held (held_files.h). */
 PA_AGENT int pa_symbols_files_module(const struct pa_module *module, struct pa_symbols_elf *elf);
 
-/* Opens its separate debug file: by build-id, then by the debug link in file (NULL: not available).
- * Returns 0 or -errno. */
+/*
+ * Opens its separate debug file: by build-id, then by the debug link in file (NULL: not available).
+ * Returns 0 or -errno. section: NULL, or one that it must have; it is then read for its checksum
+ * only with that section, and if it is small.
+ */
 PA_AGENT int pa_symbols_files_debug(const struct pa_module *module,
-	const struct pa_symbols_elf *file, struct pa_symbols_elf *debug);
+	const struct pa_symbols_elf *file, const char *section, struct pa_symbols_elf *debug);
 
 /* Opens the file shared by several debug files (.gnu_debugaltlink, .debug_sup). 0 or -errno. */
 PA_AGENT int pa_symbols_files_shared(const struct pa_symbols_elf *debug,

@@ -37,7 +37,7 @@ static void add_debug_file(struct pa_symbols_table *table, const struct pa_modul
 	struct pa_symbols_elf debug;
 	const Elf64_Shdr *full;
 
-	if (pa_symbols_files_debug(module, file, &debug) != 0)
+	if (pa_symbols_files_debug(module, file, NULL, &debug) != 0)
 		return;
 	full = pa_symbols_elf_find_type(&debug, SHT_SYMTAB);
 	if (full)
@@ -128,7 +128,7 @@ static struct pa_symbols_dwarf *open_separate(const struct pa_module *module,
 
 	*error = -ENODATA;
 	if (pa_symbols_load_is_of_system(module) ||
-		pa_symbols_files_debug(module, file, &debug) != 0)
+		pa_symbols_files_debug(module, file, NULL, &debug) != 0)
 		return NULL;
 	return open_with_shared(&debug, known, error);
 }

@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "symbols_section.h"
 
+#include <string.h>
+
 #include "../base/arena.h"
 #include "mem_headroom.h"
 #include "symbols_files.h"
@@ -51,14 +53,34 @@ static bool load_from(const struct pa_symbols_elf *elf, const Elf64_Shdr *header
 	return false;
 }
 
+static bool load_named(const struct pa_symbols_elf *elf, const char *name,
+	struct pa_cfi_section *section)
+{
+	const Elf64_Shdr *header = pa_symbols_elf_find(elf, name);
+	return header && load_from(elf, header, section);
+}
+
+/* Debug files have the addresses of the module's file. */
+static bool load_from_debug_file(const struct pa_module *module, const struct pa_symbols_elf *file,
+	const char *name, struct pa_cfi_section *section)
+{
+	struct pa_symbols_elf debug;
+	if (pa_symbols_files_debug(module, file, name, &debug) != 0)
+		return false;
+	bool good = load_named(&debug, name, section);
+	pa_symbols_elf_close(&debug);
+	return good;
+}
+
 bool pa_symbols_section_load(const struct pa_module *module, const char *name,
 	struct pa_cfi_section *section)
 {
 	struct pa_symbols_elf elf;
+	bool is_debug = strcmp(name, ".debug_frame") == 0;
 	if (pa_symbols_files_module(module, &elf) != 0)
-		return false;
-	const Elf64_Shdr *header = pa_symbols_elf_find(&elf, name);
-	bool good = header && load_from(&elf, header, section);
+		return is_debug && load_from_debug_file(module, NULL, name, section);
+	bool good = load_named(&elf, name, section) ||
+		(is_debug && load_from_debug_file(module, &elf, name, section));
 	pa_symbols_elf_close(&elf);
 	return good;
 }

@@ -9,7 +9,7 @@
 
 #include "../unwind/cfi_file.h"
 
-/* A pa_cfi_load_fn. */
+/* A pa_cfi_load_fn. .debug_frame is also looked for in the module's separate debug file. */
 PA_AGENT bool pa_symbols_section_load(const struct pa_module *module, const char *name,
 	struct pa_cfi_section *section);
 

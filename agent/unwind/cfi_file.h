@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Call frame information that is only in a module's file: .debug_frame, and .eh_frame of a file
- * without .eh_frame_hdr (ld --no-eh-frame-hdr). The section is loaded once, and indexed by address.
+ * Call frame information that is only in a module's file: .debug_frame (or in its separate debug
+ * file), and .eh_frame of a file without .eh_frame_hdr (ld --no-eh-frame-hdr). The section is
+ * loaded once, when a pc of the module has no entry in memory, and indexed by address.
  *
  * Context: PA_AGENT, the collector thread only, under PA_LOCK_TABLES. Sections and indexes take at
  * most PA_CFI_FILE_BYTES; further modules have none.

@@ -8,6 +8,7 @@ import subprocess
 
 import pytest
 
+from lib.compiled import move_debug_information
 from lib.harness import EXACT, environment, free_port, run, until, victim
 from lib.profiles import cpu, heap
 
@@ -164,9 +165,7 @@ def test_debug_file_beside_a_stripped_program_is_found(start, tmp_path):
     program, debug = tmp_path / "v_blocks", tmp_path / ".debug" / "v_blocks.debug"
     debug.parent.mkdir()
     shutil.copy(victim("v_blocks"), program)
-    subprocess.run(["objcopy", "--only-keep-debug", program, debug], check=True)
-    subprocess.run(["strip", "--strip-all", program], check=True)
-    subprocess.run(["objcopy", f"--add-gnu-debuglink={debug}", program], check=True)
+    move_debug_information(program, debug)
     target = start([program, "8"], **EXACT)
     target.expect("ready")
     assert heap(target).total("inuse_space", "keep_blocks") == 8 << 20

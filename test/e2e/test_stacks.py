@@ -2,7 +2,7 @@
 """Stacks of programs whose unwind information is elsewhere than usual, or that have deep frames."""
 import pytest
 
-from lib.compiled import compiled
+from lib.compiled import compiled, move_debug_information
 from lib.harness import until
 from lib.profiles import THREAD_ROOTS, counts, cpu
 
@@ -73,14 +73,7 @@ def complete(profile):
     return profile.complete_share(r"_start")
 
 
-@pytest.mark.parametrize("flags", [
-    ("-Wl,--no-eh-frame-hdr",), NO_TABLES, (*NO_TABLES, "-gz=zlib"),
-    (*NO_TABLES, "-gdwarf-4", "-no-pie"), (*NO_TABLES, "-gdwarf-3"),
-], ids=["no_eh_frame_hdr", "debug_frame", "compressed", "not_pie", "dwarf3"])
-def test_tables_that_are_only_in_the_file_are_used(start, tmp_path, flags):
-    program = compiled(tmp_path, "gcc", "-O2", "-g", "-fomit-frame-pointer", *flags, source=LEVELS,
-                       name="levels")
-    target = start([program])
+def assert_levels_are_whole(target):
     target.expect("ready")
     cpu(target, 1)  # rules are learnt
     profile = cpu(target, 1)
@@ -90,6 +83,24 @@ def test_tables_that_are_only_in_the_file_are_used(start, tmp_path, flags):
             at = sample.names.index("leaf")
             assert sample.names[at:at + 5] == ["leaf", "level3", "level2", "level1", "main"]
     assert profile.total("samples", "leaf") > 0
+
+
+@pytest.mark.parametrize("flags", [
+    ("-Wl,--no-eh-frame-hdr",), NO_TABLES, (*NO_TABLES, "-gz=zlib"),
+    (*NO_TABLES, "-gdwarf-4", "-no-pie"), (*NO_TABLES, "-gdwarf-3"),
+], ids=["no_eh_frame_hdr", "debug_frame", "compressed", "not_pie", "dwarf3"])
+def test_tables_that_are_only_in_the_file_are_used(start, tmp_path, flags):
+    program = compiled(tmp_path, "gcc", "-O2", "-g", "-fomit-frame-pointer", *flags, source=LEVELS,
+                       name="levels")
+    assert_levels_are_whole(start([program]))
+
+
+@pytest.mark.parametrize("flag", ["-Wl,--build-id", "-Wl,--build-id=none"])
+def test_tables_that_are_only_in_the_debug_file_are_used(start, tmp_path, flag):
+    program = compiled(tmp_path, "gcc", "-O2", "-g", "-fomit-frame-pointer", *NO_TABLES, flag,
+                       source=LEVELS, name="levels")
+    move_debug_information(program, f"{program}.debug")
+    assert_levels_are_whole(start([program]))
 
 
 def test_frames_larger_than_a_copy_are_passed(start, tmp_path):

@@ -48,3 +48,10 @@ def compiled(folder, compiler, *flags, source=HELLO, name="hello", language="c")
     if done.returncode != 0:
         pytest.skip(f"{compiler} {' '.join(flags)}: {done.stderr[-200:]}")
     return str(path)
+
+
+def move_debug_information(program, debug):
+    """As distributions do: the program is stripped, and names its file of debug information."""
+    subprocess.run(["objcopy", "--only-keep-debug", program, debug], check=True)
+    subprocess.run(["strip", "--strip-all", program], check=True)
+    subprocess.run(["objcopy", f"--add-gnu-debuglink={debug}", program], check=True)
