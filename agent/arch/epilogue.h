@@ -10,8 +10,7 @@
  *
  * False is always a safe result, and the result for: no return within PA_EPILOGUE_INSNS
  * instructions, code that cannot be read or decoded, a stack pointer set from another register that
- * the code has written, a frame pointer that at the return is neither unchanged nor restored from
- * the stack.
+ * the code, or a function that it calls, may have written.
  *
  * Context: PA_AGENT, the collector thread only, so no lock. Reads code through a pa_code_reader.
  */
@@ -37,7 +36,10 @@ struct pa_epilogue {
 	enum pa_epilogue_base base;
 	int64_t cfa_offset, base_offset;
 	int64_t bp_offset; /* the caller's bp is at cfa + bp_offset; 0: bp is unchanged */
+	bool bp_lost;      /* the caller's bp is not restored: no rule for walkers either */
 	uint32_t reg;      /* of PA_EPILOGUE_REG: DWARF's number */
+	uint32_t written;  /* registers that the code may write before it returns, but sp; bit i:
+			    * the one with DWARF's number i */
 };
 
 /*

@@ -11,6 +11,7 @@
 #include "../modules/maps.h"
 #include "../record/copy_size.h"
 #include "unwind.h"
+#include "unwind_assembly.h"
 #include "unwind_calls.h"
 #include "unwind_step.h"
 
@@ -92,7 +93,10 @@ static bool find_bp(struct walk *walk, const struct pa_rule *rule)
 	if (!copy_word(walk, bp + 8, &return_address) ||
 		!pa_unwind_calls_is_of(return_address, state.cfi.start))
 		return false;
-	cursor->bp = walk->first.regs.gpr[PA_REG_BP] = bp;
+	cursor->bp = bp;
+	if (walk->first.known >> PA_REG_BP & 1)
+		return true; /* an inner frame has lost it */
+	walk->first.regs.gpr[PA_REG_BP] = bp;
 	walk->first.known |= 1u << PA_REG_BP;
 	return true;
 }
@@ -176,7 +180,7 @@ static bool find_by_code(uintptr_t pc, bool leaf, struct pa_rule *rule)
 	};
 	struct pa_epilogue out;
 	if (!is_of_file(leaf ? pc : pc - 1) || !pa_epilogue_find(&pa_unwind_calls_code, pc, &out) ||
-		out.base == PA_EPILOGUE_REG)
+		out.base == PA_EPILOGUE_REG || out.bp_lost)
 		return false;
 	*rule = (struct pa_rule){
 		.kind = kinds[out.base],
@@ -289,20 +293,22 @@ static bool step_framed(struct walk *walk)
 		pa_epilogue_frame_is_set(&pa_unwind_calls_code, start, pc);
 }
 
-/* The innermost frame, whose code keeps its caller's stack pointer in another register. */
-static bool step_by_register(struct walk *walk)
+/* A frame whose code says what no rule can; see unwind_assembly.h. */
+static bool step_by_assembly(struct walk *walk)
 {
-	struct pa_epilogue out;
-	if (!walk->leaf || walk->steps || walk->first.known != ALL_REGS ||
-		!pa_epilogue_find(&pa_unwind_calls_code, walk->cursor.pc, &out) ||
-		out.base != PA_EPILOGUE_REG)
+	struct pa_unwind_assembly frame;
+	bool is_near = walk->steps <= 1 && walk->leaf == !walk->steps;
+	const struct pa_regs *first =
+		is_near && walk->first.known == ALL_REGS ? &walk->first.regs : NULL;
+	if (!pa_unwind_assembly_find(&walk->cursor, walk->leaf, first, &frame))
 		return false;
-	uintptr_t cfa = walk->first.regs.gpr[out.reg] + (uintptr_t)out.cfa_offset;
-	struct pa_cursor to = { .sp = cfa, .bp = walk->cursor.bp };
-	if (cfa <= walk->cursor.sp || cfa & 7 || !copy_word(walk, cfa - sizeof(cfa), &to.pc) ||
-		(out.bp_offset && !copy_word(walk, cfa + (uintptr_t)out.bp_offset, &to.bp)))
+	struct pa_cursor to = { .sp = frame.cfa, .bp = walk->cursor.bp };
+	uintptr_t bp_at = frame.cfa + (uintptr_t)frame.bp_offset;
+	if (!copy_word(walk, frame.cfa - sizeof(to.pc), &to.pc) ||
+		(frame.bp_offset && !copy_word(walk, bp_at, &to.bp)))
 		return false;
 	walk->cursor = to;
+	walk->bp_known = !frame.bp_lost && (walk->bp_known || frame.bp_offset);
 	walk->leaf = false;
 	walk->chained = true; /* the return address is to be proven */
 	return true;
@@ -321,7 +327,7 @@ static bool step_in_file(struct walk *walk, struct pa_frame_cache *frames, bool 
 		return step_by_code(walk, &by_code);
 	if (is_new && frames)
 		pa_frame_cache_insert(frames, walk->cursor.pc, walk->leaf, &complex, walk->epoch);
-	return step_by_register(walk) || step_framed(walk);
+	return step_by_assembly(walk) || step_framed(walk);
 }
 
 static bool step_by_rule(struct walk *walk, struct pa_frame_cache *frames,

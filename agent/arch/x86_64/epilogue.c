@@ -3,7 +3,7 @@
 
 #include <string.h>
 
-#include "insn.h"
+#include "clobbers.h"
 
 #define SEEN (2 * PA_EPILOGUE_INSNS) /* a power of two */
 #define PLACES 256
@@ -11,7 +11,7 @@
 #define STORES 16 /* words written from pc to a return; all registers of a function */
 #define OFFSET_LIMIT ((int64_t)1 << 23)
 #define REGISTERS 16
-#define CALLER_SAVED 0x0fc7 /* rax, rcx, rdx, rsi, rdi, r8 to r11 */
+#define CALLS 4 /* of different functions, from pc to a return */
 
 /* System V ABI, AMD64 supplement, figure 3.36: by the numbers in instructions. */
 static const uint8_t dwarf_numbers[REGISTERS] = { 0, 2, 1, 3, 7, 6, 4, 5, 8, 9, 10, 11, 12, 13, 14,
@@ -43,9 +43,10 @@ struct frame {
 	struct value sp;
 	struct value bp;  /* OF_BP + 0: unchanged since pc */
 	bool bp_loaded;   /* bp is the word at address bp, as of pc, not that value */
-	uint16_t written; /* registers written since pc, by number */
-	uint8_t stores;
+	uint16_t written; /* registers written since pc, by number; not by calls */
+	uint8_t stores, calls;
 	struct store stored[STORES]; /* the latest word at each address */
+	uintptr_t called[CALLS];     /* functions called since pc */
 };
 
 struct place {
@@ -54,11 +55,13 @@ struct place {
 };
 
 static struct {
+	const struct pa_code_reader *reader;
 	uintptr_t seen[SEEN]; /* decoded addresses; open addressing, 0: free */
 	struct place todo[PLACES];
 	uint32_t todo_count, decoded;
 	struct pa_epilogue found;
 	bool any, differs;
+	uint16_t written; /* by number: on any path */
 	uintptr_t wanted; /* pa_epilogue_frame_is_set: the pc to reach; else 0 */
 	bool reached, framed;
 } state;
@@ -220,6 +223,17 @@ static bool add_to_sp(struct frame *frame, const struct pa_insn *insn)
 	return true;
 }
 
+/* Assembly knows which registers its own subroutines leave alone. */
+static bool is_register_kept(const struct frame *frame, unsigned reg)
+{
+	if (frame->written >> reg & 1)
+		return false;
+	for (unsigned i = 0; i < frame->calls && PA_CLOBBERS_CALLER_SAVED >> reg & 1; i++)
+		if (pa_clobbers_callee(state.reader, frame->called[i]) >> reg & 1)
+			return false;
+	return true;
+}
+
 /* sp from a register that has kept it: functions that align their stack, and have one to spare. */
 static bool restore_sp(struct frame *frame, const struct pa_insn *insn)
 {
@@ -227,27 +241,35 @@ static bool restore_sp(struct frame *frame, const struct pa_insn *insn)
 		if (reg == PA_INSN_SP || reg == PA_INSN_BP ||
 			!pa_insn_is_move(insn, reg, PA_INSN_SP))
 			continue;
-		frame->sp = frame->written >> reg & 1 ? nothing : (struct value){ OF_REG, reg, 0 };
+		frame->sp =
+			is_register_kept(frame, reg) ? (struct value){ OF_REG, reg, 0 } : nothing;
 		return true;
 	}
 	return false;
 }
 
-static void note_writes(struct frame *frame, const struct pa_insn *insn)
+/* next: the address behind the instruction. */
+static void note_call(struct frame *frame, const struct pa_insn *insn, uintptr_t next)
 {
-	if (pa_insn_is_call(insn))
-		frame->written |= CALLER_SAVED;
-	for (unsigned reg = 0; reg < REGISTERS; reg++)
-		if (pa_insn_writes(insn, reg))
-			frame->written |= (uint16_t)(1u << reg);
+	uintptr_t target = next + (uintptr_t)insn->immediate;
+	for (unsigned i = 0; i < frame->calls; i++)
+		if (frame->called[i] == target)
+			return;
+	if (frame->calls < CALLS && pa_insn_is_one(insn, 0xe8, 0xe8))
+		frame->called[frame->calls++] = target;
+	else
+		frame->written |= PA_CLOBBERS_CALLER_SAVED;
 }
 
 /* False: the state behind the instruction is unknown. */
-static bool run_insn(struct frame *frame, const struct pa_insn *insn)
+static bool run_insn(struct frame *frame, const struct pa_insn *insn, uintptr_t next)
 {
 	int grows;
 	bool fits;
-	note_writes(frame, insn);
+	if (pa_insn_is_call(insn))
+		note_call(frame, insn, next);
+	else
+		frame->written |= pa_clobbers_insn(insn);
 	if (pa_insn_is_push_or_pop(insn, &grows))
 		return push_or_pop_word(frame, insn, grows);
 	if (store_register(frame, insn, &fits))
@@ -291,23 +313,24 @@ static bool rule_at_return(const struct frame *frame, struct pa_epilogue *out)
 		out->reg = dwarf_numbers[sp->base];
 	else
 		out->base_offset = sp->base;
-	if (frame->bp_loaded) {
-		if (bp->origin != sp->origin || bp->base != sp->base || bp->offset >= sp->offset)
-			return false;
+	out->bp_lost = frame->bp_loaded ?
+		bp->origin != sp->origin || bp->base != sp->base || bp->offset >= sp->offset :
+		!is_same_value(bp, &start);
+	if (frame->bp_loaded && !out->bp_lost)
 		out->bp_offset = bp->offset - out->cfa_offset;
-	} else if (!is_same_value(bp, &start)) {
-		return false;
-	}
 	return is_offset(out->cfa_offset) && is_offset(out->base_offset) &&
 		is_offset(out->bp_offset);
 }
 
+/* Returns that restore bp count first. */
 static void note_return(const struct frame *frame)
 {
 	struct pa_epilogue here;
-	if (!rule_at_return(frame, &here))
-		return;
 	const struct pa_epilogue *found = &state.found;
+	if (!rule_at_return(frame, &here) || (state.any && here.bp_lost && !found->bp_lost))
+		return;
+	if (found->bp_lost && !here.bp_lost)
+		state.any = state.differs = false;
 	state.differs |= state.any &&
 		(here.base != found->base || here.cfa_offset != found->cfa_offset ||
 			here.base_offset != found->base_offset || here.reg != found->reg ||
@@ -345,70 +368,63 @@ static void follow_later(uintptr_t at, const struct frame *frame)
 {
 	if (state.todo_count < PLACES)
 		state.todo[state.todo_count++] = (struct place){ at, *frame };
+	else
+		state.written = PA_CLOBBERS_ALL;
 }
 
-static bool is_direct_jump(const struct pa_insn *insn)
-{
-	return pa_insn_is_one(insn, 0xe9, 0xe9) || pa_insn_is_one(insn, 0xeb, 0xeb);
-}
-
-static bool is_conditional_jump(const struct pa_insn *insn)
-{
-	return pa_insn_is_one(insn, 0x70, 0x7f) || pa_insn_is_one(insn, 0xe0, 0xe3) ||
-		pa_insn_is_0f(insn, 0x80, 0x8f);
-}
-
-/* True for instructions that end a path without a usable return: int3, hlt, ud2, far jumps and
- * calls, indirect jumps, returns that pop arguments or return from interrupts, and a call of the
- * next instruction. */
-static bool ends_way(const struct pa_insn *insn)
-{
-	return pa_insn_is_one(insn, 0xcc, 0xcc) || pa_insn_is_one(insn, 0xf4, 0xf4) ||
-		pa_insn_is_0f(insn, 0x0b, 0x0b) || pa_insn_is_group(insn, 0xff, 3) ||
-		pa_insn_is_group(insn, 0xff, 4) || pa_insn_is_group(insn, 0xff, 5) ||
-		pa_insn_is_one(insn, 0xc2, 0xc2) || pa_insn_is_one(insn, 0xca, 0xcf) ||
-		(pa_insn_is_one(insn, 0xe8, 0xe8) && insn->immediate == 0);
-}
-
-/* Analyzes from a place to the end of its path. */
-static void follow_way(const struct pa_code_reader *reader, struct place place)
+/* Analyzes from a place to the end of its path. False: it ends where it cannot be followed. */
+static bool follow_way(struct place *place)
 {
 	uint8_t code[PA_INSN_BYTES + 1] = { 0 };
 	struct pa_insn insn;
 	/* Ends: each iteration decodes a new address, and their number is bounded. */
-	while (state.decoded < PA_EPILOGUE_INSNS && see_address(place.at)) {
+	while (state.decoded < PA_EPILOGUE_INSNS && see_address(place->at)) {
 		state.decoded++;
-		if (place.at == state.wanted) {
-			note_wanted(&place.frame);
-			return;
+		if (place->at == state.wanted) {
+			note_wanted(&place->frame);
+			return true;
 		}
-		if (!reader->read_cached(code, place.at, PA_INSN_BYTES) ||
-			!pa_insn_decode(code, &insn) || ends_way(&insn))
-			return;
-		place.at += insn.length;
+		if (!state.reader->read_cached(code, place->at, PA_INSN_BYTES) ||
+			!pa_insn_decode(code, &insn) || pa_insn_ends_path(&insn))
+			return false;
+		place->at += insn.length;
 		if (pa_insn_is_one(&insn, 0xc3, 0xc3)) {
-			note_return(&place.frame);
-			return;
+			note_return(&place->frame);
+			return true;
 		}
-		if (is_conditional_jump(&insn))
-			follow_later(place.at + (uintptr_t)insn.immediate, &place.frame);
-		if (is_direct_jump(&insn))
-			place.at += (uintptr_t)insn.immediate;
-		else if (!run_insn(&place.frame, &insn))
-			return;
+		if (!run_insn(&place->frame, &insn, place->at))
+			return false;
+		if (pa_insn_is_conditional_jump(&insn))
+			follow_later(place->at + (uintptr_t)insn.immediate, &place->frame);
+		if (pa_insn_is_direct_jump(&insn))
+			place->at += (uintptr_t)insn.immediate;
 	}
+	return state.decoded < PA_EPILOGUE_INSNS;
+}
+
+static void follow_next_way(void)
+{
+	struct place place = state.todo[--state.todo_count];
+	bool is_whole = follow_way(&place);
+	state.written |= is_whole ? place.frame.written : PA_CLOBBERS_ALL;
+	if (place.frame.calls)
+		state.written |= PA_CLOBBERS_CALLER_SAVED;
 }
 
 static void follow_all_ways(const struct pa_code_reader *reader, uintptr_t pc, uintptr_t wanted)
 {
 	const struct frame start = { .sp = { OF_SP, 0, 0 }, .bp = { OF_BP, 0, 0 } };
 	memset(state.seen, 0, sizeof(state.seen));
+	state.reader = reader;
 	state.decoded = state.todo_count = 0;
 	state.any = state.differs = state.reached = false;
+	state.found = (struct pa_epilogue){ .base = PA_EPILOGUE_SP };
+	state.written = 0;
 	state.wanted = wanted;
 	follow_later(pc, &start);
-	while (state.todo_count && !(state.differs && !wanted) && !state.reached)
-		follow_way(reader, state.todo[--state.todo_count]);
+	while (state.todo_count && !state.reached &&
+		!(state.differs && !state.found.bp_lost && !wanted))
+		follow_next_way();
 }
 
 bool pa_epilogue_frame_is_set(const struct pa_code_reader *reader, uintptr_t start, uintptr_t pc)
@@ -421,9 +437,10 @@ bool pa_epilogue_frame_is_set(const struct pa_code_reader *reader, uintptr_t sta
  * bp. */
 static bool is_no_tail(const struct pa_insn *insn)
 {
-	return ends_way(insn) || is_direct_jump(insn) || is_conditional_jump(insn) ||
-		pa_insn_is_call(insn) || pa_insn_is_one(insn, 0xc9, 0xc9) ||
-		pa_insn_is_one(insn, 0x5d, 0x5d) || pa_insn_writes(insn, PA_INSN_BP);
+	return pa_insn_ends_path(insn) || pa_insn_is_direct_jump(insn) ||
+		pa_insn_is_conditional_jump(insn) || pa_insn_is_call(insn) ||
+		pa_insn_is_one(insn, 0xc9, 0xc9) || pa_insn_is_one(insn, 0x5d, 0x5d) ||
+		pa_insn_writes(insn, PA_INSN_BP);
 }
 
 bool pa_epilogue_keeps_bp(const struct pa_code_reader *reader, uintptr_t pc)
@@ -446,5 +463,7 @@ bool pa_epilogue_find(const struct pa_code_reader *reader, uintptr_t pc, struct 
 {
 	follow_all_ways(reader, pc, 0);
 	*out = state.found;
+	for (unsigned reg = 0; reg < REGISTERS; reg++)
+		out->written |= (uint32_t)(state.written >> reg & 1) << dwarf_numbers[reg];
 	return state.any && !state.differs;
 }

@@ -87,6 +87,7 @@ static bool decode_vector(const uint8_t *code, struct pa_insn *insn)
 	insn->opcode = (uint8_t)take_bytes(code, insn, 1);
 	insn->rex = 0;
 	insn->map = PA_INSN_VECTOR;
+	insn->vector_map = map;
 	if (map == 0 || map == 4 || map > 6)
 		return false;
 	char others = map == 1 ? two_operands[insn->opcode] : 'm';

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * x86-64 instructions: length, opcode, operands, and their effect on the stack pointer and the
- * frame pointer. For prologue.c and epilogue.c.
+ * frame pointer. For prologue.c, epilogue.c and clobbers.c.
  *
  * Context: PA_AGENT; pure functions.
  */
@@ -21,8 +21,9 @@ enum pa_insn_map { PA_INSN_ONE, PA_INSN_0F, PA_INSN_0F38, PA_INSN_0F3A, PA_INSN_
 
 struct pa_insn {
 	uint8_t length, opcode, rex, modrm;
-	uint8_t map;       /* enum pa_insn_map */
-	bool operand_size; /* prefix 66 */
+	uint8_t map;        /* enum pa_insn_map */
+	uint8_t vector_map; /* PA_INSN_VECTOR: 1 as 0F, 2 as 0F38, 3 as 0F3A, 5, 6 */
+	bool operand_size;  /* prefix 66 */
 	bool has_modrm, has_sib, rip_relative;
 	uint8_t sib;
 	int64_t disp, immediate; /* immediate: also the distance of a jump or call */
@@ -75,6 +76,29 @@ PA_INLINE bool pa_insn_is_padding(const struct pa_insn *insn)
 PA_INLINE bool pa_insn_is_call(const struct pa_insn *insn)
 {
 	return pa_insn_is_one(insn, 0xe8, 0xe8) || pa_insn_is_group(insn, 0xff, 2);
+}
+
+PA_INLINE bool pa_insn_is_direct_jump(const struct pa_insn *insn)
+{
+	return pa_insn_is_one(insn, 0xe9, 0xe9) || pa_insn_is_one(insn, 0xeb, 0xeb);
+}
+
+PA_INLINE bool pa_insn_is_conditional_jump(const struct pa_insn *insn)
+{
+	return pa_insn_is_one(insn, 0x70, 0x7f) || pa_insn_is_one(insn, 0xe0, 0xe3) ||
+		pa_insn_is_0f(insn, 0x80, 0x8f);
+}
+
+/* True for instructions that end a path without a usable return: int3, hlt, ud2, far jumps and
+ * calls, indirect jumps, returns that pop arguments or return from interrupts, and a call of the
+ * next instruction. */
+PA_INLINE bool pa_insn_ends_path(const struct pa_insn *insn)
+{
+	return pa_insn_is_one(insn, 0xcc, 0xcc) || pa_insn_is_one(insn, 0xf4, 0xf4) ||
+		pa_insn_is_0f(insn, 0x0b, 0x0b) || pa_insn_is_group(insn, 0xff, 3) ||
+		pa_insn_is_group(insn, 0xff, 4) || pa_insn_is_group(insn, 0xff, 5) ||
+		pa_insn_is_one(insn, 0xc2, 0xc2) || pa_insn_is_one(insn, 0xca, 0xcf) ||
+		(pa_insn_is_one(insn, 0xe8, 0xe8) && insn->immediate == 0);
 }
 
 /* *grows: bytes that sp goes down. */

@@ -77,6 +77,27 @@ __asm__(".text\n"
 	"	pop %rbp\n"
 	"	ret\n"
 
+	"sp_by_register_calls:\n" /* as x264's: it knows what its subroutine writes */
+	"	call subroutine\n"
+	"	call subroutine\n"
+	"	mov %rcx, %rsp\n"
+	"	ret\n"
+	"subroutine:\n"
+	"	xor %eax, %eax\n"
+	"	ret\n"
+
+	"sp_by_register_lost:\n"
+	"	call subroutine\n"
+	"	call subroutine_of_rcx\n"
+	"	mov %rcx, %rsp\n"
+	"	ret\n"
+	"subroutine_of_rcx:\n"
+	"	test %rax, %rax\n"
+	"	jz 8f\n"
+	"	push %rdx\n"
+	"	pop %rcx\n"
+	"8:	ret\n"
+
 	"sp_by_pop:\n" /* as libjpeg-turbo's: the frame pointer is aligned */
 	"	push %rbp\n"
 	"	mov %rsp, %rax\n"
@@ -194,6 +215,14 @@ __asm__(".text\n"
 	"	mov %rdi, %rbp\n"
 	"	ret\n"
 
+	"loses_bp_on_a_way:\n"
+	"	test %rdi, %rdi\n"
+	"	je 9f\n"
+	"	mov %rdi, %rbp\n"
+	"	pop %rax\n"
+	"	ret\n"
+	"9:	ret\n"
+
 	"loses_sp:\n"
 	"	xor %edi, %edi\n"
 	"	mov %rdi, %rsp\n"
@@ -219,8 +248,9 @@ extern const uint8_t plain[], plain_body[], plain_called[], plain_before_pop[], 
 	gcc_realigned_end[], gcc_realigned_ret[], pops_bp_end[], frame_in_a_loop[],
 	frame_in_a_loop_called[], frame_in_a_loop_tail[], by_lea[], by_lea_body[], bp_by_move[],
 	bp_by_move_body[], many_returns_body[], disagree[], never_returns[], to_anywhere[],
-	loses_bp[], loses_sp[], sp_by_register[], sp_by_register_body[], pops_bp_and_sp[],
-	pops_arguments[], odd[], epilogue_end[];
+	loses_bp[], loses_bp_on_a_way[], loses_sp[], sp_by_register[], sp_by_register_calls[],
+	sp_by_register_lost[], subroutine[], subroutine_of_rcx[], sp_by_register_body[],
+	pops_bp_and_sp[], pops_arguments[], odd[], epilogue_end[];
 
 static const uint8_t *first = plain, *last = epilogue_end;
 
@@ -268,12 +298,12 @@ static void assert_rows(const struct row *rows, size_t count)
 	}
 }
 
-#define ROW(pc, base, base_offset, cfa, bp)                         \
-	{                                                           \
-#pc, pc,                                            \
-		{                                                   \
-			PA_EPILOGUE_##base, cfa, base_offset, bp, 0 \
-		}                                                   \
+#define ROW(pc, base, base_offset, cfa, bp)                                   \
+	{                                                                     \
+#pc, pc,                                                      \
+		{                                                             \
+			PA_EPILOGUE_##base, cfa, base_offset, bp, false, 0, 0 \
+		}                                                             \
 	}
 
 static void frame_is_known_at_each_instruction(void **unused)
@@ -328,6 +358,49 @@ static void stack_pointer_may_be_in_a_register(void **unused)
 	assert_false(find(sp_by_register, &out));
 }
 
+static void register_with_the_stack_pointer_may_outlive_calls(void **unused)
+{
+	(void)unused;
+	struct pa_epilogue out;
+	assert_true(find(sp_by_register_calls, &out));
+	assert_int_equal(out.base, PA_EPILOGUE_REG);
+	assert_int_equal(out.reg, 2);
+	assert_int_equal(out.cfa_offset, 8);
+	assert_false(find(sp_by_register_lost, &out));
+}
+
+static void frame_pointer_may_be_lost(void **unused)
+{
+	(void)unused;
+	struct pa_epilogue out;
+	assert_true(find(loses_bp, &out));
+	assert_true(out.bp_lost);
+	assert_int_equal(out.base, PA_EPILOGUE_SP);
+	assert_int_equal(out.cfa_offset, 8);
+	assert_true(find(pops_bp_and_sp, &out)); /* from two stacks */
+	assert_true(out.bp_lost);
+	/* A return that restores it counts alone. */
+	assert_true(find(loses_bp_on_a_way, &out));
+	assert_false(out.bp_lost);
+	assert_int_equal(out.cfa_offset, 8);
+}
+
+static void registers_that_are_written_are_known(void **unused)
+{
+	(void)unused;
+	const uint32_t dx = 1 << 1, cx = 1 << 2, r11 = 1 << 11, bx = 1 << 3;
+	struct pa_epilogue out;
+	assert_true(find(subroutine, &out));
+	assert_int_equal(out.written, 1);
+	assert_true(find(subroutine_of_rcx, &out)); /* on one of two ways */
+	assert_int_equal(out.written, cx);
+	assert_true(find(plain_called, &out));
+	assert_false(out.written & (dx | cx));
+	assert_true(out.written & bx);
+	assert_true(find(plain_body, &out)); /* it calls */
+	assert_int_equal(out.written & (dx | cx | r11), dx | cx | r11);
+}
+
 static void all_returns_are_looked_at(void **unused)
 {
 	(void)unused;
@@ -342,9 +415,7 @@ static void what_is_not_certain_has_no_rule(void **unused)
 		{ .name = "returns that disagree", .pc = disagree },
 		{ .name = "no return", .pc = never_returns },
 		{ .name = "an indirect jump", .pc = to_anywhere },
-		{ .name = "bp is lost", .pc = loses_bp },
 		{ .name = "sp is lost", .pc = loses_sp },
-		{ .name = "bp from another stack", .pc = pops_bp_and_sp },
 		{ .name = "arguments are popped", .pc = pops_arguments },
 		{ .name = "sp is not aligned", .pc = odd },
 		{ .name = "sp from a word that is written later", .pc = stores_sp_later },
@@ -412,6 +483,9 @@ int main(void)
 		cmocka_unit_test(saved_bp_is_found),
 		cmocka_unit_test(frame_pointers_are_used_where_the_code_does),
 		cmocka_unit_test(stack_pointer_may_be_in_a_register),
+		cmocka_unit_test(register_with_the_stack_pointer_may_outlive_calls),
+		cmocka_unit_test(frame_pointer_may_be_lost),
+		cmocka_unit_test(registers_that_are_written_are_known),
 		cmocka_unit_test(all_returns_are_looked_at),
 		cmocka_unit_test(what_is_not_certain_has_no_rule),
 		cmocka_unit_test(tail_that_keeps_bp_is_known),

@@ -1,0 +1,112 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Functions in assembly with frames of all kinds, none of which has call frame information. */
+#ifndef TEST_ASM_FRAMES_H
+#define TEST_ASM_FRAMES_H
+
+void asm_leaf(void);
+void asm_calls_with_sp_in_register(void);
+void asm_calls_what_loses_bp(void);
+void asm_pushes(void (*next)(void));
+void asm_uses_bp(void (*next)(void));
+void asm_aligns(void (*next)(void));
+void asm_pops_sp(void (*next)(void));
+void asm_framed(void (*next)(void));
+
+/* clang-format off */
+__asm__(".text\n"
+	"asm_leaf:\n"
+	"	push %rbx\n"
+	"	mov $3, %ebx\n"
+	"1:	dec %ebx\n"
+	"	jnz 1b\n"
+	"	pop %rbx\n"
+	"	ret\n"
+	"asm_calls_with_sp_in_register:\n" /* as x264's: it knows what its subroutine writes */
+	"	mov %rsp, %rcx\n"
+	"	and $-64, %rsp\n"
+	"	sub $0x100, %rsp\n"
+	"	call asm_subroutine\n"
+	"	sub $0x20, %rsp\n"
+	"	call asm_subroutine\n"
+	"	movd %xmm0, %eax\n"
+	"	shr $2, %eax\n"
+	"	mov %rcx, %rsp\n"
+	"	ret\n"
+	"asm_subroutine:\n"
+	"	push %rbx\n"
+	"	mov $2, %ebx\n"
+	"2:	pxor %xmm1, %xmm0\n"
+	"	lea 1(%rdi,%rbx), %edx\n"
+	"	dec %ebx\n"
+	"	jnz 2b\n"
+	"	pop %rbx\n"
+	"	ret\n"
+	"asm_calls_what_loses_bp:\n" /* as x264's: the caller restores it */
+	"	push %rbp\n"
+	"	push %rbx\n"
+	"	sub $0x28, %rsp\n"
+	"	call asm_loses_bp\n"
+	"	inc %eax\n"
+	"	add $0x28, %rsp\n"
+	"	pop %rbx\n"
+	"	pop %rbp\n"
+	"	ret\n"
+	"asm_loses_bp:\n"
+	"	mov 0x10(%rsp), %rbp\n"
+	"	mov $3, %eax\n"
+	"3:	lea 1(%rbp), %rbp\n"
+	"	dec %eax\n"
+	"	jnz 3b\n"
+	"	ret\n"
+	"asm_pushes:\n"
+	"	push %rbx\n"
+	"	push %r12\n"
+	"	sub $0x48, %rsp\n"
+	"	call *%rdi\n"
+	"	add $0x48, %rsp\n"
+	"	pop %r12\n"
+	"	pop %rbx\n"
+	"	ret\n"
+	"asm_uses_bp:\n"
+	"	push %rbp\n"
+	"	push %rbx\n"
+	"	sub $8, %rsp\n"
+	"	mov $77, %ebp\n"
+	"	call *%rdi\n"
+	"	add $8, %rsp\n"
+	"	pop %rbx\n"
+	"	pop %rbp\n"
+	"	ret\n"
+	"asm_aligns:\n"
+	"	mov %rsp, %rax\n"
+	"	and $-64, %rsp\n"
+	"	sub $0x100, %rsp\n"
+	"	mov %rax, 0xf0(%rsp)\n"
+	"	call *%rdi\n"
+	"	mov 0xf0(%rsp), %rsp\n"
+	"	ret\n"
+	"asm_pops_sp:\n"
+	"	push %rbp\n"
+	"	mov %rsp, %rax\n"
+	"	sub $8, %rsp\n"
+	"	and $-32, %rsp\n"
+	"	mov %rax, (%rsp)\n"
+	"	mov %rsp, %rbp\n"
+	"	lea -0x80(%rsp), %rsp\n"
+	"	call *%rdi\n"
+	"	mov %rbp, %rsp\n"
+	"	pop %rsp\n"
+	"	pop %rbp\n"
+	"	ret\n"
+	"asm_framed:\n"
+	"	push %rbp\n"
+	"	mov %rsp, %rbp\n"
+	"	push %rbx\n"
+	"	sub $0x18, %rsp\n"
+	"	call *%rdi\n"
+	"	mov -8(%rbp), %rbx\n"
+	"	leave\n"
+	"	ret\n");
+/* clang-format on */
+
+#endif
