@@ -451,12 +451,14 @@ conformance: all $(B)/e2e/profile_pb2.py
 	$(Q)$(PYTEST_ENV) PYTHONPATH=test $(PYTHON) -m conformance.table $(if $(ROWS),--rows)
 
 .PHONY: truth
-## how true profiles are: lines against llvm-symbolizer, totals against the
-## programs' own figures; TRUTH_ARGS='--only lines --match clang': only those
+## one table of how true profiles are: lines against llvm-symbolizer, stacks,
+## totals against the programs' own figures (about 15 minutes);
+## TRUTH_ARGS='--only lines --match clang': only those
 truth: all victims $(B)/e2e/profile_pb2.py
 ifneq ($(SETUP_DONE),1)
 	$(Q)scripts/setup --check truth
 endif
+	$(Q)$(MAKE) --no-print-directory unit_programs TESTS=test_unwind_steps SETUP_DONE=1
 	$(Q)$(PYTEST_ENV) PYTHONPATH=test $(PYTHON) -m truth.table $(TRUTH_ARGS)
 
 # ---------------------------------------------------------------- install, clean

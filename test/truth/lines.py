@@ -3,12 +3,17 @@
 ways, and every address of its profiles looked up by both."""
 import itertools
 import os
+import re
 import shutil
 import subprocess
+import tempfile
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
+from lib.compiled import move_debug_information
 from lib.harness import Later, Target, environment, free_port, sampling, until
 from lib.profiles import Profile, heap
+from truth.figures import Figure
 
 HERE = Path(__file__).resolve().parent
 UNNAMED = "[unnamed function]"
@@ -24,11 +29,7 @@ def dwz(path):
 
 
 def debug_file(path):
-    """As distributions do: the program is stripped, and names its file of debug information."""
-    debug = path.with_suffix(".debug")
-    run("objcopy", "--only-keep-debug", path, debug)
-    run("strip", path)
-    run("objcopy", f"--add-gnu-debuglink={debug}", path)
+    move_debug_information(path, path.with_suffix(".debug"))
 
 
 # name: (flags of the compiler, what is done to the program afterwards)
@@ -188,3 +189,23 @@ def compare(folder, language, compiler, level, form):
     for profile in profiles_of(program):
         own.update(chains_of(profile, program))
     return Comparison(own, reference_chains(reference, own), merged_functions(reference))
+
+
+def figure(variant):
+    """The share of the locations that are equal to the reference's."""
+    language, compiler, level, form = variant
+    row = f"{compiler} {level} ({language})"
+    with tempfile.TemporaryDirectory() as folder:
+        try:
+            found = compare(Path(folder), *variant)
+        except Unavailable as error:
+            return Figure(row, form, None, remarks=(str(error)[-60:],))
+    remarks = (f"{offset:#x}: {own}, reference: {reference}"
+               for offset, (own, reference) in list(found.wrong.items())[:2])
+    return Figure(row, form, found.lines, count=found.count, remarks=tuple(remarks))
+
+
+def figures(match="", jobs=1):
+    wanted = [v for v in variants() if re.search(match, " ".join(v))]
+    with ThreadPoolExecutor(jobs) as pool:
+        yield from pool.map(figure, wanted)

@@ -10,7 +10,9 @@ share is shown, and has no limit. --ends: the places where stacks end early.
 """
 import argparse
 import collections
+import math
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -19,12 +21,10 @@ from pathlib import Path
 
 from lib.harness import BUILD, Target, environment, free_port, run
 from lib.profiles import Profile
+from truth.figures import Figure
 
 SECONDS = 5
 LEAST = 0.99
-# Subroutines in assembler that change rbp, and others below a frame that keeps its stack pointer in
-# rcx, end their stacks.
-LESS = {"ffmpeg encodes x264": 0.95}
 JITS = ("luajit", "java")
 STEPS = 1_000_000
 BROKEN = ("[no unwind information]", "[stack depth limit]", "[stack copy limit]")
@@ -149,34 +149,30 @@ def ends(profile):
 
 
 def steps():
-    """The test that interrupts each instruction, for a million of them: 1 if it fails."""
+    """The test that interrupts each instruction, for a million of them."""
     program = BUILD / "checked/unit/test_unwind_steps"
+    row = "every instruction is interrupted"
     if not program.exists():
-        print("  every instruction: not built (make unit TESTS=test_unwind_steps)")
-        return 0
+        yield Figure(row, "complete", None)
+        return
     done = subprocess.run([program], env={**os.environ, "PA_STEPS": str(STEPS)}, text=True,
                           stdout=subprocess.PIPE, stderr=subprocess.STDOUT, check=False)
-    said = [line for line in done.stdout.splitlines() if " stacks, " in line]
-    print("  every instruction:", *(said or ["failed"]), flush=True)
-    return 0 if done.returncode == 0 else 1
+    said = re.search(r"(\d+) stacks, complete (\d+), cut short \d+, wrong (\d+)", done.stdout)
+    count, whole, wrong = (int(n) for n in said.groups()) if said else (0, 0, 0)
+    share = 1 / max(count, 1)
+    yield Figure(row, "complete", whole * share, LEAST, math.inf, count)
+    yield Figure(row, "not wrong", 1 - wrong * share)
 
 
-def print_row(name, profile, with_ends):
-    """1 if too few are complete."""
+def complete(name, profile):
     total = profile.total("samples")
     share = sum(s.values["samples"] for s in profile.samples if is_whole(s)) / max(total, 1)
-    is_bad = share < LESS.get(name, LEAST) and name not in JITS
-    print(f"  {name:24} {total:7} stacks, {100 * share:6.2f} % complete"
-          f"{'  TOO FEW' if is_bad else ''}", flush=True)
-    if with_ends:
-        for place, count in ends(profile):
-            print(f"      {count:6} {place}")
-    return int(is_bad)
+    least = 0.0 if name in JITS else LEAST
+    return Figure(name, "complete", share, least, math.inf, total)
 
 
-def print_table(names=(), with_ends=False, seconds=SECONDS):
-    """The number of programs with too few."""
-    bad = 0
+def figures(names=(), seconds=SECONDS, see=None):
+    """see: called with each profile."""
     with tempfile.TemporaryDirectory() as made:
         folder = Path(made)
         for name, words_of in PROGRAMS.items():
@@ -185,10 +181,21 @@ def print_table(names=(), with_ends=False, seconds=SECONDS):
             try:
                 words = words_of(folder)
             except (FileNotFoundError, subprocess.CalledProcessError):
+                words = [""]
+            if not shutil.which(words[0]):
+                yield Figure(name, "complete", None)
                 continue
-            if shutil.which(words[0]):
-                bad += print_row(name, profile_of(name, words, folder, seconds), with_ends)
-    return bad + (0 if names else steps())
+            profile = profile_of(name, words, folder, seconds)
+            yield complete(name, profile)
+            if see:
+                see(profile)
+    if not names:
+        yield from steps()
+
+
+def show_ends(profile):
+    for place, count in ends(profile):
+        print(f"      {count:6} {place}")
 
 
 def main():
@@ -197,7 +204,11 @@ def main():
     parser.add_argument("--ends", action="store_true")
     parser.add_argument("--seconds", type=int, default=SECONDS)
     options = parser.parse_args()
-    return 1 if print_table(options.names, options.ends, options.seconds) else 0
+    wrong = 0
+    for figure in figures(options.names, options.seconds, show_ends if options.ends else None):
+        print(f"{figure.row:40} {figure.count or 0:7} stacks {figure.cell}", flush=True)
+        wrong += figure.is_wrong
+    return 1 if wrong else 0
 
 
 if __name__ == "__main__":

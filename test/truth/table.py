@@ -1,78 +1,61 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Measures how true profiles are, and prints the shares.
+"""Measures how true profiles are, and prints one table with the shares, in percent.
 
     make truth                                            all of it
     make truth TRUTH_ARGS='--only lines --match clang'    some of it
 
 lines: functions, files and lines of each address against llvm-symbolizer, by compiler, flags and
 form of debug information; stacks: how many are complete, by program; cpu, memory, locks: totals
-against what the programs measure. Exit status 1 if a figure is farther off than it may be.
+against what the programs measure. What is measured is shown on stderr as it comes. "!" marks a
+figure that is farther off than it may be, "-" one that cannot be measured here. Exit status 1 if
+there is a figure so marked.
 """
 import argparse
-import importlib
-import importlib.util
 import re
 import sys
 import tempfile
-from concurrent.futures import ThreadPoolExecutor
+import time
+import traceback
 from pathlib import Path
 
-from truth import lines, totals
-
-LEAST = 1.0  # share of the locations that must be equal to the reference's
-PARTS = ("lines", "stacks", "cpu", "memory", "locks")
+from truth import lines, stacks, totals
+from truth.figures import Figure, table
 
 
-def title(text):
-    print(f"\n{text}\n{'-' * len(text)}")
-
-
-def compare(variant):
+def cpu():
     with tempfile.TemporaryDirectory() as folder:
-        try:
-            return lines.compare(Path(folder), *variant)
-        except lines.Unavailable as error:
-            return error
+        yield from totals.cpu(Path(folder))
 
 
-def print_lines(match, jobs):
-    title("Functions, files and lines against llvm-symbolizer: locations, same functions, "
-          "and same lines")
-    bad = 0
-    variants = [v for v in lines.variants() if re.search(match, " ".join(v))]
-    with ThreadPoolExecutor(jobs) as pool:
-        for variant, found in zip(variants, pool.map(compare, variants)):
-            row = "{1:<8} {2:<24} {3}".format(*variant)
-            if isinstance(found, lines.Unavailable):
-                print(f"  {row:<50} not here: {str(found)[-60:]}", flush=True)
-                continue
-            wrong = found.count == 0 or found.lines < LEAST
-            bad += wrong
-            print(f"  {row:<50} {found.count:4} {found.names:8.2%} {found.lines:8.2%}"
-                  + ("  BAD" if wrong else ""), flush=True)
-            for offset, (own, reference) in list(found.wrong.items())[:2]:
-                print(f"      {offset:#x}: {own}\n      reference: {reference}")
-    return bad
+PARTS = {
+    "lines": "Functions, files and lines as llvm-symbolizer's, of locations",
+    "stacks": "Complete stacks, of CPU samples",
+    "cpu": "CPU time, of getrusage's",
+    "memory": "Memory, of the program's counters",
+    "locks": "Waits, of the waiters' own clock",
+}
 
 
-def print_totals(text, figures, match):
-    title(text)
-    bad = 0
-    for what, share, tolerance in figures:
-        if not re.search(match, what):
-            continue
-        wrong = abs(share - 1) > tolerance + 1e-9
-        bad += wrong
-        print(f"  {what:<70} {share:8.4f} +-{tolerance:<5}" + (" BAD" if wrong else ""),
-              flush=True)
-    return bad
+def figures_of(part, options):
+    if part == "lines":
+        return lines.figures(options.match, options.jobs)
+    source = {"stacks": stacks.figures, "cpu": cpu, "memory": totals.memory,
+              "locks": totals.locks}[part]
+    return (figure for figure in source() if re.search(options.match, figure.row))
 
 
-def print_stacks():
-    if not importlib.util.find_spec("truth.stacks"):
-        return 0
-    title("Complete stacks by program")
-    return importlib.import_module("truth.stacks").print_table()
+def measure(part, options):
+    """The figures of a part; a part that breaks off has a wrong one."""
+    found = []
+    try:
+        for figure in figures_of(part, options):
+            found.append(figure)
+            print(f"{part:7} {figure.row:44} {figure.column:16} {figure.cell}",
+                  *figure.remarks, sep="\n        ", file=sys.stderr, flush=True)
+    except Exception:  # pylint: disable=broad-exception-caught
+        traceback.print_exc()
+        found.append(Figure("broke off", "", 0.0))
+    return found
 
 
 def main():
@@ -81,24 +64,15 @@ def main():
     parser.add_argument("--match", default="", help="rows that have this regular expression")
     parser.add_argument("--jobs", type=int, default=1)
     options = parser.parse_args()
-    wanted = options.only or PARTS
-    bad = 0
-    if "lines" in wanted:
-        bad += print_lines(options.match, options.jobs)
-    if "stacks" in wanted:
-        bad += print_stacks()
-    if "cpu" in wanted:
-        with tempfile.TemporaryDirectory() as folder:
-            bad += print_totals("CPU time: share of getrusage's", totals.cpu(Path(folder)),
-                                options.match)
-    if "memory" in wanted:
-        bad += print_totals("Memory: share of the program's counters", totals.memory(),
-                            options.match)
-    if "locks" in wanted:
-        bad += print_totals("Locks: share of the waiters' own clock", totals.locks(),
-                            options.match)
-    print(f"\n{bad} figures are farther off than they may be" if bad else "\nall figures hold")
-    return 1 if bad else 0
+    begun = time.monotonic()
+    parts = {PARTS[part]: measure(part, options) for part in options.only or PARTS}
+    print(*table(parts), sep="\n")
+    figures = [figure for found in parts.values() for figure in found]
+    wrong = sum(figure.is_wrong for figure in figures)
+    measured = sum(figure.share is not None for figure in figures)
+    print(f"\n{measured} figures in {(time.monotonic() - begun) / 60:.0f} minutes: "
+          + (f"{wrong} are farther off than they may be" if wrong else "all hold"))
+    return 1 if wrong else 0
 
 
 if __name__ == "__main__":

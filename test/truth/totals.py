@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Totals of profiles against what the programs measure by themselves: CPU time by getrusage, memory
-by counters, each kind of lock by the clock of its waiters. A figure is (what, the profile's value
-as a share of the program's, how far from 1 it may be)."""
+by counters, each kind of lock by the clock of its waiters. A share is the profile's value by the
+program's."""
 from pathlib import Path
 
 from lib import lock_kinds
@@ -9,6 +9,7 @@ from lib.contention_turn import Turn
 from lib.harness import (CONTENTION, EXACT, Target, environment, free_port, sampling, until,
                          victim)
 from lib.profiles import Profile, heap
+from truth.figures import Figure
 from truth.lines import HERE, run
 
 # Kind, threads, ms each, samples per second, tolerance: four standard deviations of the samples,
@@ -20,6 +21,10 @@ BURNS = [("user", 2, 500, 100, 0.04), ("user", 8, 250, 100, 0.04), ("user", 4, 2
 MIB = 64
 # Rate, tolerance: four times 1/sqrt(number of samples); at rate 1 it is exact.
 RATES = [(1, 0.0), (4096, 0.04), (65536, 0.13), (524288, 0.36)]
+
+
+def near(row, column, share, tolerance):
+    return Figure(row, column, share, 1 - tolerance, 1 + tolerance)
 
 
 def cpu(folder):
@@ -37,8 +42,8 @@ def cpu(folder):
         finally:
             target.kill()
         seen = Profile(Path(out).read_bytes()).total("cpu", "burner")
-        yield (f"{threads} threads, {ms} ms {kind} each, {hz} Hz", seen / burnt,
-               tolerance)
+        yield near(f"{threads} threads, {ms} ms {kind} each, {hz} Hz", "share", seen / burnt,
+                   tolerance)
 
 
 def memory():
@@ -50,14 +55,14 @@ def memory():
             kept, churned = (int(word) for word in target.expect("ready").split()[1:])
             target.answers()
             profile = heap(target)
-            yield (f"in use, rate {rate}", profile.total("inuse_space", "keep_blocks") / kept,
-                   tolerance)
-            yield (f"allocated, rate {rate}",
-                   profile.total("alloc_space", "churn_blocks") / churned, tolerance)
+            row = f"a sample each {rate:,} bytes"
+            yield near(row, "in use", profile.total("inuse_space", "keep_blocks") / kept,
+                       tolerance)
+            yield near(row, "allocated", profile.total("alloc_space", "churn_blocks") / churned,
+                       tolerance)
             target.ask("drop", "dropped")
             left = heap(target).total("inuse_space", "keep_blocks")
-            yield (f"in use after the frees, rate {rate}: 1 + share of what was kept",
-                   1 + left / kept, 0.0)
+            yield near(row, "freed", 1 - left / kept, 0.0)
         finally:
             target.kill()
 
@@ -92,8 +97,8 @@ def one_lock(target, name, kind, functions):
     waits, ends = (rf".*\b(?:{f})(\(.*\))?" if f else None for f in functions[:2])
     waited, charged = turn.truth["waited"], turn.truth["charged"]
     seen = turn.gained_by("block", "delay", lambda s: s.has(waits))
-    yield f"{name} {kind}: waits in block", seen / waited, TOLERANCE
+    yield near(f"{name} {kind}", "block", seen / waited, TOLERANCE)
     if ends:
         over = (lambda s: s.has("holder_gives_up")) if name == "v_contend" else lambda s: True
         seen = turn.gained_by("mutex", "delay", lambda s: s.has(ends) and over(s))
-        yield f"{name} {kind}: waits in mutex, at who ends them", seen / charged, TOLERANCE
+        yield near(f"{name} {kind}", "mutex", seen / charged, TOLERANCE)
