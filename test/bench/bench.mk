@@ -31,8 +31,8 @@ $(B)/bench/%: test/bench/%.c Makefile | setup_test
 
 ## what the agent costs, against the bare program and against an interposer
 ## that does nothing; goals: test/bench/budgets.json
-bench: all $(BENCH) $(BENCH_SO)
-	$(Q)B=$(B) $(PYTHON) scripts/bench $(BENCH_ARGS)
+bench: all $(BENCH) $(BENCH_SO) $(B)/victim/v_stacks
+	$(Q)$(PYTEST_ENV) PYTHONPATH=test B=$(B) $(PYTHON) scripts/bench $(BENCH_ARGS)
 
 # Debian's go, or a newer one on PATH: the standard library is all that it needs.
 $(B)/bench/fleet_go: test/bench/fleet.go Makefile | setup_test
