@@ -1,12 +1,13 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * Keys of thread-specific data: the agent uses one for the end of threads, until the program needs
- * it.
+ * it. Destructors of the program are such that the agent can hold them back (destructors.h).
  */
 #include <errno.h>
 
 #include "../agent/base/clock.h"
 #include "../agent/base/lock.h"
+#include "../agent/record/destructors.h"
 #include "../agent/record/lock_waits.h"
 #include "../agent/record/thread_ends.h"
 #include "../agent/record/alloc.h"
@@ -93,9 +94,10 @@ static bool give_up_key(void)
 PA_ENTRY int pthread_key_create(pthread_key_t *key, void (*destructor)(void *))
 {
 	PA_CALM_FLAGS();
-	int error = PA_REAL(pthread_key_create)(key, destructor);
+	pa_destructors_run *wrapped = pa_destructors_wrap(destructor);
+	int error = PA_REAL(pthread_key_create)(key, wrapped);
 	if (pa_unlikely(error == EAGAIN) && give_up_key())
-		error = PA_REAL(pthread_key_create)(key, destructor);
+		error = PA_REAL(pthread_key_create)(key, wrapped);
 	return error;
 }
 

@@ -1,13 +1,11 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "lock.h"
 
-#include <errno.h>
-#include <limits.h>
 #include <linux/futex.h>
 #include <sys/syscall.h>
 #include <time.h>
-#include <unistd.h>
 
+#include "../arch/arch.h"
 #include "assert.h"
 #include "clock.h"
 #include "thread_slot.h"
@@ -127,7 +125,6 @@ PA_BOOT void pa_lock_reset(struct pa_lock *lock)
 
 PA_APP void pa_futex_wait(PA_ATOMIC(uint32_t) *word, uint32_t expected, int64_t timeout_ns)
 {
-	int saved = errno;
 	struct timespec timeout;
 	struct timespec *limit = NULL;
 
@@ -137,18 +134,15 @@ PA_APP void pa_futex_wait(PA_ATOMIC(uint32_t) *word, uint32_t expected, int64_t 
 		limit = &timeout;
 	}
 	pa_thread_slot_sleep(word);
-	/* A relative FUTEX_WAIT uses CLOCK_MONOTONIC: futex(2). */
-	syscall(SYS_futex, word, FUTEX_WAIT_PRIVATE, expected, limit, NULL, 0);
+	/* A relative FUTEX_WAIT uses CLOCK_MONOTONIC: futex(2). Not by libc's syscall(), which is
+	 * hooked: on a thread of the program this would be a wait of the program. */
+	pa_arch_syscall6(SYS_futex, (long)word, FUTEX_WAIT_PRIVATE, expected, (long)limit, 0, 0);
 	pa_thread_slot_wake();
-	errno = saved;
 }
 
 PA_SIGNAL void pa_futex_wake(PA_ATOMIC(uint32_t) *word, int how_many)
 {
-	int saved = errno;
-
-	syscall(SYS_futex, word, FUTEX_WAKE_PRIVATE, how_many, NULL, NULL, 0);
-	errno = saved;
+	pa_arch_syscall6(SYS_futex, (long)word, FUTEX_WAKE_PRIVATE, how_many, 0, 0, 0);
 }
 
 void pa_futex_sleep(int64_t ns)

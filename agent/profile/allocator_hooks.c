@@ -1,11 +1,16 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "allocator_hooks.h"
 
+#include <errno.h>
+
 #include "../base/clock.h"
 #include "../base/lock.h"
 #include "../base/thread_slot.h"
 #include "../core/core.h"
 #include "mailbox.h"
+
+/* Longest wait for threads that are ending in jemalloc. */
+#define HOLD_NS PA_NS_PER_S
 
 /* hooks_t of jemalloc's hook.h, since 5.2.0. */
 struct jemalloc_hooks {
@@ -15,8 +20,6 @@ struct jemalloc_hooks {
 	void *extra;
 };
 
-typedef int mallctl_fn(const char *name, void *old, size_t *old_bytes, void *fresh,
-	size_t fresh_bytes);
 typedef int new_hook_fn(void (*hook)(const void *pointer, size_t bytes));
 typedef int delete_hook_fn(void (*hook)(const void *pointer));
 typedef int property_fn(const char *name, size_t *value);
@@ -52,7 +55,9 @@ bool pa_allocator_hooks_can(const struct pa_allocators_item *allocator)
 		!pa_core_bridge->settings->heap_rate_bytes)
 		return false;
 	if (allocator->scan.kind == PA_ALLOCATOR_JEMALLOC)
-		return address_of_function(allocator, PA_ALLOCATOR_CONTROL);
+		return address_of_function(allocator, PA_ALLOCATOR_CONTROL) &&
+			pa_core_bridge->inner_alloc->has_destructor(address_of_function(allocator,
+				PA_ALLOCATOR_DESTRUCTOR));
 	return allocator->scan.kind == PA_ALLOCATOR_GPERFTOOLS &&
 		address_of_function(allocator, PA_ALLOCATOR_ADD_NEW) &&
 		address_of_function(allocator, PA_ALLOCATOR_REMOVE_NEW) &&
@@ -63,7 +68,7 @@ bool pa_allocator_hooks_can(const struct pa_allocators_item *allocator)
 /* ---- jemalloc ---- */
 
 /* jemalloc(3): statistics are as of the last write of "epoch". */
-static uint64_t jemalloc_allocated(mallctl_fn *mallctl)
+static uint64_t jemalloc_allocated(pa_destructors_mallctl *mallctl)
 {
 	uint64_t epoch = 1;
 	size_t epoch_bytes = sizeof(epoch), allocated = 0, bytes = sizeof(allocated);
@@ -73,35 +78,56 @@ static uint64_t jemalloc_allocated(mallctl_fn *mallctl)
 	return allocated;
 }
 
+/* Threads that end wait meanwhile (record/destructors.h). Returns an error number. */
+static int change_jemalloc(const struct pa_allocators_item *allocator, const char *name,
+	struct jemalloc_hooks *hooks)
+{
+	const struct pa_inner_alloc_ops *ops = pa_core_bridge->inner_alloc;
+	uintptr_t destructor = address_of_function(allocator, PA_ALLOCATOR_DESTRUCTOR);
+	pa_destructors_mallctl *mallctl =
+		(pa_destructors_mallctl *)address_of_function(allocator, PA_ALLOCATOR_CONTROL);
+	size_t bytes = sizeof(state.handle);
+	int error;
+	if (!ops->hold_destructor(destructor, HOLD_NS))
+		return EBUSY;
+	if (hooks)
+		error = mallctl(name, &state.handle, &bytes, hooks, sizeof(*hooks));
+	else
+		error = mallctl(name, NULL, NULL, &state.handle, sizeof(state.handle));
+	ops->release_destructor(destructor, mallctl);
+	return error;
+}
+
 static bool put_into_jemalloc(const struct pa_allocators_item *allocator, void *extra)
 {
-	mallctl_fn *mallctl = (mallctl_fn *)address_of_function(allocator, PA_ALLOCATOR_CONTROL);
+	pa_destructors_mallctl *mallctl =
+		(pa_destructors_mallctl *)address_of_function(allocator, PA_ALLOCATOR_CONTROL);
 	const struct pa_inner_alloc_ops *ops = pa_core_bridge->inner_alloc;
 	struct jemalloc_hooks hooks = { ops->alloc, ops->dalloc, ops->expand, extra };
-	size_t bytes = sizeof(state.handle);
 	PA_ASSERT(extra && mallctl);
 	state.handle = NULL;
-	if (mallctl("experimental.hooks.install", &state.handle, &bytes, &hooks, sizeof(hooks)))
+	if (change_jemalloc(allocator, "experimental.hooks.install", &hooks) != 0)
 		return false;
 	pa_store_relaxed(&state.before_bytes, jemalloc_allocated(mallctl));
 	return state.handle;
 }
 
-static void take_out_of_jemalloc(const struct pa_allocators_item *allocator)
+/* False: a thread that ends is in jemalloc for long; the hooks stay in. */
+static bool take_out_of_jemalloc(const struct pa_allocators_item *allocator)
 {
-	mallctl_fn *mallctl = (mallctl_fn *)address_of_function(allocator, PA_ALLOCATOR_CONTROL);
 	PA_ASSERT(state.handle);
-	(void)mallctl("experimental.hooks.remove", NULL, NULL, &state.handle, sizeof(state.handle));
+	return change_jemalloc(allocator, "experimental.hooks.remove", NULL) != EBUSY;
 }
 
 /* ---- gperftools ---- */
 
-static void take_out_of_gperftools(const struct pa_allocators_item *allocator)
+static bool take_out_of_gperftools(const struct pa_allocators_item *allocator)
 {
 	const struct pa_inner_alloc_ops *ops = pa_core_bridge->inner_alloc;
 	((new_hook_fn *)address_of_function(allocator, PA_ALLOCATOR_REMOVE_NEW))(ops->new_hook);
 	((delete_hook_fn *)address_of_function(allocator,
 		PA_ALLOCATOR_REMOVE_DELETE))(ops->delete_hook);
+	return true;
 }
 
 /* The hook of frees first: an object that is recorded must not be freed without it. Hooks that a
@@ -112,7 +138,7 @@ static bool put_into_gperftools(const struct pa_allocators_item *allocator)
 	property_fn *property =
 		(property_fn *)address_of_function(allocator, PA_ALLOCATOR_PROPERTY);
 	size_t before = 0;
-	take_out_of_gperftools(allocator);
+	(void)take_out_of_gperftools(allocator);
 	if (property)
 		(void)property("generic.current_allocated_bytes", &before);
 	pa_store_relaxed(&state.before_bytes, before);
@@ -132,14 +158,17 @@ static void take_out_locked(const struct pa_allocators_item *allocator)
 	PA_ASSERT(pa_load_relaxed(&state.in) && !state.changing);
 	state.changing = true;
 	pa_thread_slot_pin();
-	if (allocator->scan.kind == PA_ALLOCATOR_JEMALLOC)
-		take_out_of_jemalloc(allocator);
-	else
+	bool out = allocator->scan.kind == PA_ALLOCATOR_JEMALLOC ?
+		take_out_of_jemalloc(allocator) :
 		take_out_of_gperftools(allocator);
 	pa_thread_slot_unpin();
-	pa_core_bridge->inner_alloc->end();
-	pa_store_relaxed(&state.in, 0);
+	if (out) {
+		pa_core_bridge->inner_alloc->end();
+		pa_store_relaxed(&state.in, 0);
+	}
 	state.changing = false;
+	if (!out)
+		return;
 	(void)pa_mailbox_ask(&sync, NULL);
 	state.hooked(false);
 }

@@ -106,8 +106,11 @@ static const char *reason_of(const struct pa_allocators_item *allocator)
 		return " (the program is stripped)";
 	if (has_hooks && pa_core_bridge->settings->allocator_hooks == PA_ENV_HOOKS_OFF)
 		return " (PPROFAGENT_ALLOCATOR_HOOKS=off)";
-	return has_hooks && pa_allocator_hooks_stats().failed ? " (it refused the agent's hooks)" :
-								"";
+	if (has_hooks && pa_allocator_hooks_stats().failed)
+		return " (it refused the agent's hooks)";
+	return has_hooks && pa_core_bridge->settings->heap_rate_bytes ?
+		" (its hooks are not safe here)" :
+		"";
 }
 
 static void say_unseen(const struct pa_allocators_item *allocator, const char *owner,

@@ -8,6 +8,7 @@
 #include "../base/assert.h"
 #include "../symbols/mem_headroom.h"
 #include "../symbols/symbols_files.h"
+#include "allocator_texts.h"
 
 #define BATCH 256
 #define MAX_NAMES_BYTES ((uint64_t)1 << 30)
@@ -16,11 +17,6 @@
 /* Functions of one allocator that are at most this far apart are one range: padding. */
 #define GAP_BYTES 64
 #define CODE_MAX ((size_t)8192)
-
-/* Constants are read in such pieces; a text is found when it is not longer than OVERLAP. */
-#define PIECE_BYTES ((size_t)64 << 10)
-#define OVERLAP_BYTES ((size_t)128)
-#define MAX_CONSTANTS_BYTES ((uint64_t)256 << 20)
 
 /* A kind is there when a function of this name is; of jemalloc, with any prefix. */
 static const struct {
@@ -69,39 +65,6 @@ const char *pa_allocator_scan_name(enum pa_allocator_kind kind)
 
 /* ---- pieces ---- */
 
-/* True as soon as look says so of a piece, which has a NUL behind it. */
-static bool search_pieces(const struct pa_symbols_elf *file, const Elf64_Shdr *section,
-	bool (*look)(struct pa_allocator_scan *scan, const char *piece, size_t bytes),
-	struct pa_allocator_scan *scan)
-{
-	uint64_t end =
-		section->sh_size < MAX_CONSTANTS_BYTES ? section->sh_size : MAX_CONSTANTS_BYTES;
-	char *piece = pa_map(PIECE_BYTES + 1);
-	bool found = false;
-	if (!piece)
-		return false;
-	for (uint64_t at = 0; at < end && !found; at += PIECE_BYTES - OVERLAP_BYTES) {
-		size_t bytes = end - at < PIECE_BYTES ? end - at : PIECE_BYTES;
-		if (!pa_symbols_elf_read(file, piece, section->sh_offset + at, bytes))
-			break;
-		piece[bytes] = '\0';
-		found = look(scan, piece, bytes);
-	}
-	pa_unmap(piece, PIECE_BYTES + 1);
-	return found;
-}
-
-static bool is_preceded_by(const char *piece, const char *at, const char *text)
-{
-	size_t bytes = strlen(text);
-	return (size_t)(at - piece) >= bytes && memcmp(at - bytes, text, bytes) == 0;
-}
-
-static bool is_followed_by(const char *at, const char *text)
-{
-	return strncmp(at, text, strlen(text)) == 0;
-}
-
 /* Most modules have no such name: one quick search tells, before all symbols are compared. */
 static bool has_allocator_names(struct pa_allocator_scan *unused, const char *piece, size_t bytes)
 {
@@ -109,11 +72,11 @@ static bool has_allocator_names(struct pa_allocator_scan *unused, const char *pi
 	for (const char *at = piece; (at = memmem(at, bytes - (size_t)(at - piece), "mall", 4));
 		at++) {
 		bool is_malloc = strcmp(at, "malloc") == 0;
-		if (is_followed_by(at, "mallctl") ||
-			is_followed_by(at, "malloc17tcmalloc_internal") ||
-			is_preceded_by(piece, at, "8sn") ||
-			(is_malloc && is_preceded_by(piece, at, "_")) ||
-			(is_malloc && is_preceded_by(piece, at, "rp")))
+		if (pa_allocator_texts_is_after(at, "mallctl") ||
+			pa_allocator_texts_is_after(at, "malloc17tcmalloc_internal") ||
+			pa_allocator_texts_is_before(piece, at, "8sn") ||
+			(is_malloc && pa_allocator_texts_is_before(piece, at, "_")) ||
+			(is_malloc && pa_allocator_texts_is_before(piece, at, "rp")))
 			return true;
 	}
 	return false;
@@ -300,6 +263,17 @@ static void merge_code(struct search *search)
 	PA_ASSERT(scan->range_count <= PA_ALLOCATOR_RANGES);
 }
 
+/* jemalloc's own functions have the prefix of the public ones and "je_", or that alone. A compiler
+ * that optimizes the whole program may append to it. */
+static bool is_destructor_name(const char *name)
+{
+	static const char own[] = "je_", destructor[] = "tsd_cleanup";
+	if (starts_with(name, own))
+		name += strlen(own);
+	return starts_with(name, destructor) &&
+		(name[strlen(destructor)] == '\0' || name[strlen(destructor)] == '.');
+}
+
 static void take_allocator_entry(struct search *search, const Elf64_Sym *symbol, const char *name)
 {
 	struct pa_allocator_scan *scan = search->scan;
@@ -308,6 +282,8 @@ static void take_allocator_entry(struct search *search, const Elf64_Sym *symbol,
 		const char *plain = after_prefix(search, name);
 		if (strcmp(plain, "mallctl") == 0)
 			scan->entries[PA_ALLOCATOR_CONTROL] = address;
+		if (is_destructor_name(plain) || is_destructor_name(name))
+			scan->entries[PA_ALLOCATOR_DESTRUCTOR] = address;
 		scan->has_pvalloc |= strcmp(plain, "pvalloc") == 0;
 	}
 	for (int i = 0; i < PA_ALLOCATOR_ENTRIES; i++)
@@ -340,90 +316,6 @@ static void find_details(struct search *search)
 	pa_unmap(search->code, CODE_MAX * sizeof(*search->code));
 }
 
-/* ---- texts ---- */
-
-/* "5.3.0-0-g54eaed1d8b56b1aa528be3bdd1877e59c56fa90c": git describe, by its configure. */
-static const char *jemalloc_version_in(const char *piece, size_t bytes, size_t *length)
-{
-	const size_t hash_bytes = 40;
-	for (const char *at = piece; (at = memmem(at, bytes - (size_t)(at - piece), "-g", 2));
-		at++) {
-		const char *hash = at + 2, *begin = at;
-		if ((size_t)(hash - piece) + hash_bytes >= bytes ||
-			strspn(hash, "0123456789abcdef") != hash_bytes)
-			continue;
-		while (begin > piece &&
-			(begin[-1] == '.' || begin[-1] == '-' ||
-				(begin[-1] >= '0' && begin[-1] <= '9')))
-			begin--;
-		*length = strspn(begin, "0123456789.");
-		if (*length >= sizeof("1.2.3") - 1)
-			return begin;
-	}
-	return NULL;
-}
-
-static const char *gperftools_version_in(const char *piece, size_t bytes, size_t *length)
-{
-	static const char mark[] = "gperftools ";
-	const char *at = memmem(piece, bytes, mark, strlen(mark));
-	if (!at)
-		return NULL;
-	at += strlen(mark);
-	*length = strspn(at, "0123456789.");
-	return *length ? at : NULL;
-}
-
-static bool find_version(struct pa_allocator_scan *scan, const char *piece, size_t bytes)
-{
-	size_t length = 0;
-	const char *at = scan->kind == PA_ALLOCATOR_JEMALLOC ?
-		jemalloc_version_in(piece, bytes, &length) :
-		scan->kind == PA_ALLOCATOR_GPERFTOOLS ?
-		gperftools_version_in(piece, bytes, &length) :
-		NULL;
-	if (!at || length >= sizeof(scan->version))
-		return false;
-	PA_ASSERT(at >= piece && at + length <= piece + bytes);
-	memcpy(scan->version, at, length);
-	scan->version[length] = '\0';
-	return true;
-}
-
-/* Texts that only the allocator itself has; "malloc" is in all of them. */
-static const struct {
-	enum pa_allocator_kind kind;
-	const char *before, *after;
-} texts[] = {
-	{ PA_ALLOCATOR_JEMALLOC, "<je", "malloc>: " },
-	{ PA_ALLOCATOR_GPERFTOOLS, "tc", "malloc.max_total_thread_cache_bytes" },
-	{ PA_ALLOCATOR_MIMALLOC, "mi", "malloc: warning: " },
-};
-
-static bool look_for_kind(struct pa_allocator_scan *scan, const char *piece, size_t bytes)
-{
-	for (const char *at = piece; (at = memmem(at, bytes - (size_t)(at - piece), "malloc", 6));
-		at++)
-		for (size_t i = 0; i < PA_COUNT(texts); i++)
-			if (is_preceded_by(piece, at, texts[i].before) &&
-				is_followed_by(at, texts[i].after)) {
-				scan->kind = texts[i].kind;
-				scan->stripped = true;
-				return true;
-			}
-	return false;
-}
-
-static void search_constants(struct search *search, bool for_kind)
-{
-	const Elf64_Shdr *section = pa_symbols_elf_find(search->file, ".rodata");
-	PA_ASSERT(for_kind == (search->scan->kind == PA_ALLOCATOR_NONE));
-	if (!section ||
-		(for_kind && !search_pieces(search->file, section, look_for_kind, search->scan)))
-		return;
-	search_pieces(search->file, section, find_version, search->scan);
-}
-
 /* ---- */
 
 static bool may_have_allocator(const struct search *search, uint32_t type)
@@ -431,8 +323,8 @@ static bool may_have_allocator(const struct search *search, uint32_t type)
 	const struct pa_symbols_elf *file = search->file;
 	const Elf64_Shdr *section = pa_symbols_elf_find_type(file, type);
 	return section && section->sh_link < file->section_count &&
-		search_pieces(file, &file->sections[section->sh_link], has_allocator_names,
-			search->scan);
+		pa_allocator_texts_search(file, &file->sections[section->sh_link],
+			has_allocator_names, search->scan);
 }
 
 static void find_by_names(struct search *search)
@@ -474,7 +366,7 @@ bool pa_allocator_scan(const struct pa_module *module, struct pa_allocator_scan 
 		find_details(&search);
 	bool stripped = !pa_symbols_elf_find_type(&file, SHT_SYMTAB);
 	if (has_hooks(scan->kind) || (module->is_main && !by_symbol && stripped))
-		search_constants(&search, !by_symbol);
+		pa_allocator_texts_find(&file, scan);
 	if (scan->kind == PA_ALLOCATOR_MIMALLOC && is_python(&search))
 		scan->kind = PA_ALLOCATOR_NONE;
 	pa_symbols_elf_close(&file);

@@ -28,8 +28,9 @@ enum pa_allocator_kind {
 
 /* Functions of an allocator that the agent may call. */
 enum pa_allocator_entry {
-	PA_ALLOCATOR_CONTROL, /* jemalloc: mallctl */
-	PA_ALLOCATOR_ADD_NEW, /* gperftools: MallocHook_AddNewHook, and so on */
+	PA_ALLOCATOR_CONTROL,    /* jemalloc: mallctl */
+	PA_ALLOCATOR_DESTRUCTOR, /* jemalloc: tsd_cleanup, for ends of threads; never called */
+	PA_ALLOCATOR_ADD_NEW,    /* gperftools: MallocHook_AddNewHook, and so on */
 	PA_ALLOCATOR_REMOVE_NEW,
 	PA_ALLOCATOR_ADD_DELETE,
 	PA_ALLOCATOR_REMOVE_DELETE,

@@ -132,6 +132,17 @@ static uint32_t cut_ours(uintptr_t *pcs, uint32_t depth, bool *leaf)
 	return kept;
 }
 
+/* Removes our functions that are called by libc and call the program's: wrapped destructors. Ours
+ * at the top stay, which is where the time of a CPU sample goes. */
+static uint32_t cut_wrappers(uint32_t depth, bool leaf)
+{
+	uint32_t top = 0;
+	while (top < depth && is_agent_code(state.pcs[top], leaf && !top))
+		top++;
+	leaf &= !top;
+	return top + cut_ours(state.pcs + top, depth - top, &leaf);
+}
+
 /* Removes the hook, and the allocator that called it. */
 static uint32_t cut_inner(uint32_t depth)
 {
@@ -173,6 +184,8 @@ static const struct pa_stack *stack_of(const struct pa_event *event)
 		return intern_innermost(depth);
 	if (event->kind == PA_EVENT_DUMP)
 		depth = cut_ours(state.pcs, depth, &leaf);
+	else
+		depth = cut_wrappers(depth, leaf);
 	if (event->kind == PA_EVENT_ALLOC && event->object & PA_INNER_ALLOC_MARK)
 		depth = cut_inner(depth);
 	if (tail == PA_PSEUDO_BROKEN || tail == PA_PSEUDO_SHORT)

@@ -150,4 +150,7 @@ const struct pa_inner_alloc_ops pa_inner_alloc = {
 	.delete_hook = note_delete,
 	.begin = begin_inner,
 	.end = end_inner,
+	.has_destructor = pa_destructors_has,
+	.hold_destructor = pa_destructors_hold,
+	.release_destructor = pa_destructors_release,
 };

@@ -15,6 +15,7 @@
 #define PA_INNER_ALLOC_H
 
 #include "../base/base.h"
+#include "destructors.h"
 
 #define PA_INNER_ALLOC_MARK ((uintptr_t)1)
 
@@ -39,6 +40,11 @@ struct pa_inner_alloc_ops {
 
 	/* Nothing is recorded any more; the objects so far are forgotten. */
 	PA_AGENT void (*end)(void);
+
+	/* Around a change of jemalloc's hooks: see pa_destructors_has, _hold, _release. */
+	PA_AGENT bool (*has_destructor)(uintptr_t destructor);
+	PA_AGENT bool (*hold_destructor)(uintptr_t destructor, int64_t timeout_ns);
+	PA_AGENT void (*release_destructor)(uintptr_t destructor, pa_destructors_mallctl *mallctl);
 };
 
 extern const struct pa_inner_alloc_ops pa_inner_alloc PA_HIDDEN;

@@ -16,6 +16,7 @@
 #include "../base/atomic.h"
 #include "copy_size.h"
 #include "counters.h"
+#include "destructors.h"
 #include "frame_cache.h"
 #include "ring.h"
 #include "unwind_tables.h"
@@ -30,6 +31,7 @@ struct pa_switches {
 	PA_ATOMIC(uint32_t) contend; /* one of the two below is not 0; as above */
 	PA_ATOMIC(uint64_t) block_rate_ns; /* see contend_rates in bridge.h; as above */
 	PA_ATOMIC(uint64_t) mutex_fraction;
+	PA_ATOMIC(uint32_t) destructors[PA_DESTRUCTORS]; /* destructors.c; acq_rel */
 };
 
 /* All off until boot maps the page. */

@@ -65,6 +65,7 @@ struct pa_thread {
 	uintptr_t creator_pc;    /* return address of that call; else 0 */
 	int32_t creator_tid;
 	uint8_t exit_noted;    /* hook_thread.c records this thread's end */
+	uint8_t settled;       /* record/destructors.c: ready for its allocator's destructor */
 	struct pa_wait wait;   /* record/lock_waits.c */
 	uintptr_t trace_frame; /* record/trace_events.c: of the hook whose wait is recorded; 0:
 			        * none */

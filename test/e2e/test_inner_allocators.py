@@ -141,6 +141,21 @@ def test_profile_of_some_seconds_uses_the_hooks_meanwhile(start, allocator):
 
 
 @pytest.mark.parametrize("allocator", HOOKED)
+def test_threads_that_end_after_a_change_of_the_hooks(start, allocator):
+    """jemalloc keeps threads in its list that did not call it after the change: the next threads,
+    at the same places, crash."""
+    target = inner(start, allocator, **EXACT)
+    path = victim(f"v_inner_{allocator}")
+    for _ in range(3):
+        target.ask("rest 60", "resting")
+        target.get("/heap?seconds=1")
+        until("the hooks are out", lambda: "only in profiles" in allocators(target)[path])
+        target.ask("leave", "left")
+        target.ask("threads 100", "joined")
+    assert target.finish() == 0 and target.err == ""
+
+
+@pytest.mark.parametrize("allocator", HOOKED)
 def test_profiles_that_overlap_keep_the_hooks_until_the_last_has_ended(start, allocator):
     target = inner(start, allocator, **EXACT)
     path = victim(f"v_inner_{allocator}")

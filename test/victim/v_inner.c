@@ -9,6 +9,8 @@
  *   churn N     allocates and frees N blocks
  *   drop        frees everything that is kept: "dropped"
  *   threads N   N threads at once keep 10 blocks each, from keep_in_thread, and free 100 more
+ *   rest N      N threads allocate once, and wait: "resting"
+ *   leave       these threads end without another call of the allocator: "left"
  *   fork        a child keeps, frees, and ends: "child STATUS"
  * Ends with status 0 at the end of stdin.
  */
@@ -119,6 +121,50 @@ static void run_threads(int count)
 		pthread_join(threads[i], NULL);
 }
 
+static struct {
+	pthread_mutex_t lock;
+	pthread_cond_t changed;
+	pthread_t threads[256];
+	int count, resting;
+	int leave;
+} rest = { .lock = PTHREAD_MUTEX_INITIALIZER, .changed = PTHREAD_COND_INITIALIZER };
+
+static void *allocate_and_rest(void *unused)
+{
+	(void)unused;
+	churn();
+	pthread_mutex_lock(&rest.lock);
+	rest.resting++;
+	pthread_cond_broadcast(&rest.changed);
+	while (!rest.leave)
+		pthread_cond_wait(&rest.changed, &rest.lock);
+	rest.resting--;
+	pthread_mutex_unlock(&rest.lock);
+	return NULL;
+}
+
+static void rest_threads(int count)
+{
+	rest.leave = 0;
+	for (rest.count = 0; rest.count < count; rest.count++)
+		if (pthread_create(&rest.threads[rest.count], NULL, allocate_and_rest, NULL) != 0)
+			exit(1);
+	pthread_mutex_lock(&rest.lock);
+	while (rest.resting < count)
+		pthread_cond_wait(&rest.changed, &rest.lock);
+	pthread_mutex_unlock(&rest.lock);
+}
+
+static void leave_threads(void)
+{
+	pthread_mutex_lock(&rest.lock);
+	rest.leave = 1;
+	pthread_cond_broadcast(&rest.changed);
+	pthread_mutex_unlock(&rest.lock);
+	while (rest.count)
+		pthread_join(rest.threads[--rest.count], NULL);
+}
+
 static void drop(void)
 {
 	while (kept_count)
@@ -179,6 +225,12 @@ int main(void)
 		} else if (!strcmp(word, "threads")) {
 			run_threads((int)count);
 			puts("joined");
+		} else if (!strcmp(word, "rest")) {
+			rest_threads((int)count);
+			puts("resting");
+		} else if (!strcmp(word, "leave")) {
+			leave_threads();
+			puts("left");
 		} else if (!strcmp(word, "fork")) {
 			printf("child %d\n", run_child());
 		}

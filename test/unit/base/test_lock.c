@@ -28,6 +28,17 @@ static struct {
 	int64_t timeout_ns;
 } shared;
 
+static PA_ATOMIC(int) calls_of_libc;
+
+/* libc's function, as the hook of that name in the agent: waits of the agent are none of the
+ * program's. */
+long syscall(long number, ...)
+{
+	(void)number;
+	pa_add_relaxed(&calls_of_libc, 1);
+	return -1;
+}
+
 static int reset(void **unused)
 {
 	(void)unused;
@@ -256,6 +267,15 @@ static void futex_wake_keeps_errno(void **unused)
 	assert_int_equal(errno, 4711);
 }
 
+static void waits_are_not_those_of_the_program(void **unused)
+{
+	(void)unused;
+	pa_futex_sleep(PA_NS_PER_MS);
+	pa_futex_wake(&shared.word, 1);
+	pa_futex_wait(&shared.word, 1, -1);
+	assert_int_equal(pa_load_relaxed(&calls_of_libc), 0);
+}
+
 #ifdef PA_DEBUG
 
 static struct pa_lock first = PA_LOCK_INIT(PA_LOCK_COLLECT);
@@ -337,6 +357,7 @@ int main(void)
 		cmocka_unit_test_setup(futex_wait_returns_at_once_when_the_word_changed, reset),
 		cmocka_unit_test_setup(futex_wait_sleeps_until_the_time_is_over, reset),
 		cmocka_unit_test_setup(futex_wake_keeps_errno, reset),
+		cmocka_unit_test_setup(waits_are_not_those_of_the_program, reset),
 #ifdef PA_DEBUG
 		cmocka_unit_test(debug_builds_assert_the_order),
 #endif

@@ -18,6 +18,7 @@
 
 static struct {
 	int installs, removes, epochs, refuse; /* refuse: the error number of an install */
+	bool held, busy, unknown;              /* of the destructor */
 	void *extra;
 	bool hooked, session;
 	int syncs;
@@ -28,6 +29,7 @@ static int handle;
 KEEP int fake_mallctl(const char *name, void *old, size_t *old_bytes, void *fresh,
 	size_t fresh_bytes);
 KEEP int fake_mallctlnametomib(void);
+KEEP void fake_tsd_cleanup(void *tsd);
 KEEP void *fake_malloc(size_t bytes);
 
 int fake_mallctl(const char *name, void *old, size_t *old_bytes, void *fresh, size_t fresh_bytes)
@@ -36,6 +38,7 @@ int fake_mallctl(const char *name, void *old, size_t *old_bytes, void *fresh, si
 		if (seen.refuse)
 			return seen.refuse;
 		assert_true(seen.hooked && seen.session); /* before the first event */
+		assert_true(seen.held);
 		assert_int_equal(fresh_bytes, 4 * sizeof(void *));
 		assert_int_equal(*old_bytes, sizeof(void *));
 		seen.extra = ((void **)fresh)[3];
@@ -43,6 +46,7 @@ int fake_mallctl(const char *name, void *old, size_t *old_bytes, void *fresh, si
 		seen.installs++;
 	} else if (!strcmp(name, "experimental.hooks.remove")) {
 		assert_ptr_equal(*(void **)fresh, &handle);
+		assert_true(seen.held);
 		seen.removes++;
 	} else if (!strcmp(name, "epoch")) {
 		seen.epochs++;
@@ -53,6 +57,11 @@ int fake_mallctl(const char *name, void *old, size_t *old_bytes, void *fresh, si
 		return ENOENT;
 	}
 	return 0;
+}
+
+void fake_tsd_cleanup(void *tsd)
+{
+	*(int *)tsd = 0;
 }
 
 int fake_mallctlnametomib(void)
@@ -84,7 +93,32 @@ static void end_session(void)
 	seen.session = false;
 }
 
-static const struct pa_inner_alloc_ops ops = { .begin = begin_session, .end = end_session };
+static bool has_destructor(uintptr_t destructor)
+{
+	assert_int_equal(destructor, (uintptr_t)fake_tsd_cleanup);
+	return !seen.unknown;
+}
+
+static bool hold_destructor(uintptr_t destructor, int64_t timeout_ns)
+{
+	assert_true(destructor && timeout_ns > 0 && !seen.held);
+	seen.held = !seen.busy;
+	return seen.held;
+}
+
+static void release_destructor(uintptr_t destructor, pa_destructors_mallctl *mallctl)
+{
+	assert_true(destructor && seen.held && mallctl == fake_mallctl);
+	seen.held = false;
+}
+
+static const struct pa_inner_alloc_ops ops = {
+	.begin = begin_session,
+	.end = end_session,
+	.has_destructor = has_destructor,
+	.hold_destructor = hold_destructor,
+	.release_destructor = release_destructor,
+};
 
 static int spawn_at_once(void *(*run)(void *), void *arg, const char *name)
 {
@@ -180,12 +214,44 @@ static void setting_off_and_a_rate_of_0_leave_the_allocator_alone(void **unused)
 	assert_int_equal(seen.installs, 0);
 }
 
+static void hooks_stay_as_they_are_while_a_thread_is_in_the_destructor(void **unused)
+{
+	(void)unused;
+	seen.busy = true;
+	pa_allocator_hooks_watch(true);
+	assert_false(is_in() || seen.hooked || seen.session || seen.installs);
+	pa_allocator_hooks_watch(false);
+	seen.busy = false;
+	pa_allocator_hooks_watch(true);
+	assert_true(is_in());
+	seen.busy = true;
+	pa_allocator_hooks_watch(false);
+	assert_true(is_in() && seen.hooked && seen.session && !seen.removes);
+	seen.busy = false;
+	pa_allocator_hooks_watch(true);
+	pa_allocator_hooks_watch(false);
+	assert_false(is_in() || seen.hooked || seen.session);
+	assert_int_equal(seen.installs, 1);
+	assert_int_equal(seen.removes, 1);
+}
+
 static char last_note[PA_ALLOCATOR_NOTES_BYTES];
 
 static void take_note(void *arg, const char *text)
 {
 	(void)arg;
 	strcpy(last_note, text);
+}
+
+static void without_its_destructor_nothing_is_changed_and_it_is_said(void **unused)
+{
+	(void)unused;
+	seen.unknown = true;
+	pa_allocator_hooks_watch(true);
+	assert_false(is_in() || seen.hooked || seen.session || seen.installs);
+	pa_allocator_notes(take_note, NULL);
+	assert_non_null(strstr(last_note, "its heap is not seen (its hooks are not safe here)"));
+	pa_allocator_hooks_watch(false);
 }
 
 static void refused_hooks_are_given_up_and_said(void **unused)
@@ -261,6 +327,8 @@ int main(void)
 		TEST(setting_on_puts_them_in_at_the_start_and_for_good),
 		TEST(setting_off_and_a_rate_of_0_leave_the_allocator_alone),
 		TEST(refused_hooks_are_given_up_and_said),
+		TEST(hooks_stay_as_they_are_while_a_thread_is_in_the_destructor),
+		TEST(without_its_destructor_nothing_is_changed_and_it_is_said),
 		TEST(notes_say_what_is_seen),
 		TEST(child_of_a_watched_parent_takes_them_out),
 		TEST(child_with_the_setting_on_keeps_them),

@@ -68,6 +68,20 @@ static void broken_and_cut_stacks_say_so_and_are_counted(void **unused)
 	assert_int_equal(pa_load_relaxed(&counters.cut_stacks), cut_before + 1);
 }
 
+/* A destructor of the program that the agent's code calls for libc. */
+static void code_of_the_agent_is_not_between_that_of_the_program(void **unused)
+{
+	const uintptr_t between[] = { PC(25), HOOKS + 8, HOOKS + 99, PC(26), HOOKS + 4, PC(27) };
+	const uintptr_t between_shown[] = { PC(25), PC(26), PC(27) };
+	const uintptr_t top[] = { HOOKS + 16, HOOKS + 8, PC(28), HOOKS + 99, PC(29) };
+	const uintptr_t top_shown[] = { HOOKS + 16, HOOKS + 8, PC(28), PC(29) };
+	(void)unused;
+	send_stack(0, between, PA_COUNT(between), OBJECT(25));
+	assert_stack(between_shown, PA_COUNT(between_shown));
+	send_stack(PA_EVENT_LEAF, top, PA_COUNT(top), OBJECT(28));
+	assert_stack(top_shown, PA_COUNT(top_shown));
+}
+
 static void pcs_that_cannot_be_code_break_the_stack(void **unused)
 {
 	uintptr_t sent[] = { PC(23), 2, PC(24) };
@@ -360,6 +374,7 @@ int main(void)
 		cmocka_unit_test(events_reach_the_heap_in_order),
 		cmocka_unit_test(broken_and_cut_stacks_say_so_and_are_counted),
 		cmocka_unit_test(pcs_that_cannot_be_code_break_the_stack),
+		cmocka_unit_test(code_of_the_agent_is_not_between_that_of_the_program),
 		cmocka_unit_test(deferred_stacks_are_finished_by_the_unwinder),
 		cmocka_unit_test(deferred_stacks_may_stay_broken_or_be_cut),
 		cmocka_unit_test(stacks_in_code_mapped_since_are_finished_again),

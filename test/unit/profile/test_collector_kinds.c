@@ -263,18 +263,6 @@ static void the_caller_of_a_hook_is_no_leaf(void **unused)
 	pa_snapshot_free(snapshot);
 }
 
-static void other_stacks_keep_our_hooks(void **unused)
-{
-	const uintptr_t pcs[] = { PC(17), HOOKS + 8 };
-	struct pa_event event = { .kind = PA_EVENT_CREATE, .depth = 2, .tid = 1 };
-	struct pa_snapshot *snapshot;
-	(void)unused;
-	send_event(event, pcs);
-	snapshot = take(&pa_threadcreate_profile);
-	assert_int_equal(find_sample(snapshot, PC(17))->stack->depth, 2);
-	pa_snapshot_free(snapshot);
-}
-
 static void answer_too_late(const struct pa_thread_dump *dump)
 {
 	uintptr_t pc = PC(20);
@@ -309,7 +297,6 @@ int main(void)
 		cmocka_unit_test(stacks_of_a_thread_dump_begin_with_an_instruction),
 		cmocka_unit_test(our_hooks_are_cut_from_the_stacks_of_a_thread_dump),
 		cmocka_unit_test(the_caller_of_a_hook_is_no_leaf),
-		cmocka_unit_test(other_stacks_keep_our_hooks),
 		cmocka_unit_test(answers_of_another_thread_dump_are_ignored),
 	};
 	start_collector(1 << 20);
