@@ -1,12 +1,13 @@
 // SPDX-License-Identifier: Apache-2.0
 // Every lock and wait of C++ and C11 that ends in libc, each waited for once, for at least HOLD
 // in a function of its own (main holds it, or keeps the waiter waiting, for 20 ms from the moment
-// that it is there). Prints one line each, the same in every run: name, and what the call
+// that it sleeps; and where it has a timeout, until it has given up). Prints one line each, the same in every run: name, and what the call
 // returned. Then "ready", and lives until stdin ends.
 #include <atomic>
 #include <chrono>
 #include <condition_variable>
 #include <cstdio>
+#include <fstream>
 #include <functional>
 #include <mutex>
 #include <pthread.h>
@@ -112,16 +113,34 @@ NOINLINE void wait_thread(std::thread &thread)
 
 } // namespace app
 
-static void wait_until_there()
+enum Way {
+	BLOCKS,
+	SAYS_THERE, // the waiter says it by itself, because it has to take something before
+	SPINS,      // it does not sleep
+	GIVES_UP    // it has a timeout: what it waits for does not come before
+};
+
+static std::atomic<int> waiter_tid;
+
+// As the kernel sees it (proc(5)).
+static bool waiter_sleeps()
 {
-	while (!there)
+	const std::string path = "/proc/self/task/" + std::to_string(waiter_tid) + "/stat";
+	std::string text;
+	std::getline(std::ifstream(path), text);
+	const size_t name_end = text.rfind(')');
+	return name_end != std::string::npos && text.compare(name_end, 3, ") S") == 0;
+}
+
+static void wait_until_there(Way way)
+{
+	while (!there || (way != SPINS && way != GIVES_UP && !waiter_sleeps()))
 		std::this_thread::yield();
 	std::this_thread::sleep_for(hold);
 }
 
-// The waiter says by itself that it is there when it has to take something before.
 static void meet(const char *name, bool (*waits)(), const std::function<void()> &before,
-		 const std::function<void()> &after, bool says_there = false)
+		 const std::function<void()> &after, Way way = BLOCKS)
 {
 	bool result = false;
 
@@ -129,19 +148,24 @@ static void meet(const char *name, bool (*waits)(), const std::function<void()> 
 	app::told = false;
 	before();
 	std::thread waiter([&] {
-		if (!says_there)
+		waiter_tid = gettid();
+		if (way != SAYS_THERE)
 			there = true;
 		result = waits();
 	});
-	wait_until_there();
+	wait_until_there(way);
+	if (way == GIVES_UP)
+		app::wait_thread(waiter);
 	after();
-	app::wait_thread(waiter);
+	if (way != GIVES_UP)
+		app::wait_thread(waiter);
 	printf("%s %s\n", name, result ? "true" : "false");
 }
 
-template <typename Lock> static void hold_it(const char *name, bool (*waits)(), Lock &lock)
+template <typename Lock>
+static void hold_it(const char *name, bool (*waits)(), Lock &lock, Way way = BLOCKS)
 {
-	meet(name, waits, [&] { lock.lock(); }, [&] { lock.unlock(); });
+	meet(name, waits, [&] { lock.lock(); }, [&] { lock.unlock(); }, way);
 }
 
 static void locks()
@@ -149,18 +173,20 @@ static void locks()
 	hold_it("mutex", app::take_mutex, app::mutex);
 	hold_it("recursive_mutex", app::take_recursive, app::recursive);
 	hold_it("timed_mutex", app::take_timed, app::timed);
-	hold_it("timed_mutex for", app::take_timed_for, app::timed);
-	hold_it("timed_mutex until", app::take_timed_until, app::timed);
-	hold_it("recursive_timed_mutex", app::take_recursive_timed, app::recursive_timed);
+	hold_it("timed_mutex for", app::take_timed_for, app::timed, GIVES_UP);
+	hold_it("timed_mutex until", app::take_timed_until, app::timed, GIVES_UP);
+	hold_it("recursive_timed_mutex", app::take_recursive_timed, app::recursive_timed,
+		GIVES_UP);
 	hold_it("shared_mutex", app::take_shared, app::shared);
 	hold_it("shared_mutex shared", app::take_to_read, app::shared);
-	hold_it("shared_timed_mutex", app::take_shared_for, app::shared_timed);
-	hold_it("shared_timed_mutex shared", app::take_to_read_for, app::shared_timed);
+	hold_it("shared_timed_mutex", app::take_shared_for, app::shared_timed, GIVES_UP);
+	hold_it("shared_timed_mutex shared", app::take_to_read_for, app::shared_timed,
+		GIVES_UP);
 	meet("mtx", app::take_c11, [] { mtx_lock(&app::c11); }, [] { mtx_unlock(&app::c11); });
 	meet("rwlock", app::take_rwlock, [] { pthread_rwlock_rdlock(&app::rwlock); },
 	     [] { pthread_rwlock_unlock(&app::rwlock); });
 	meet("spin", app::take_spin, [] { pthread_spin_lock(&app::spin); },
-	     [] { pthread_spin_unlock(&app::spin); });
+	     [] { pthread_spin_unlock(&app::spin); }, SPINS);
 }
 
 static void waits()
@@ -171,19 +197,19 @@ static void waits()
 		std::lock_guard<std::mutex> lock(app::mutex);
 		app::told = true;
 		app::condition.notify_one();
-	}, true);
-	meet("condition_variable for", app::wait_condition_for, nothing, nothing, true);
+	}, SAYS_THERE);
+	meet("condition_variable for", app::wait_condition_for, nothing, nothing, GIVES_UP);
 	meet("condition_variable_any", app::wait_condition_any, nothing, [] {
 		std::lock_guard<std::shared_mutex> lock(app::shared);
 		app::told = true;
 		app::condition_any.notify_all();
-	}, true);
+	}, SAYS_THERE);
 	meet("cnd", app::wait_c11, nothing, [] {
 		mtx_lock(&app::c11);
 		app::told = true;
 		mtx_unlock(&app::c11);
 		cnd_broadcast(&app::c11_condition);
-	}, true);
+	}, SAYS_THERE);
 	meet("semaphore", app::wait_semaphore, nothing, [] { sem_post(&app::semaphore); });
 	meet("barrier", app::wait_barrier, nothing, [] { pthread_barrier_wait(&app::barrier); });
 }
