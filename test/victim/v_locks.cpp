@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 // Every lock and wait of C++ and C11 that ends in libc, each waited for once, for at least HOLD
-// in a function of its own (main holds it, or keeps the waiter waiting, for 20 ms from the moment
-// that it sleeps; and where it has a timeout, until it has given up). Prints one line each, the same in every run: name, and what the call
-// returned. Then "ready", and lives until stdin ends.
+// in a function of its own: main holds it, or keeps the waiter waiting, for 20 ms from the moment
+// that it sleeps, and where it has a timeout until it has given up. Prints one line each, the same
+// in every run: name, and what the call returned. Then "ready", and lives until stdin ends.
 #include <atomic>
 #include <chrono>
 #include <condition_variable>
