@@ -50,7 +50,7 @@ PA_APP void pa_registry_started(struct pa_thread *thread,
 PA_AGENT void pa_registry_add_agent(void);
 /* Before an agent thread ends: its id may be reused. */
 PA_AGENT void pa_registry_remove_agent(void);
-PA_AGENT bool pa_registry_is_agent(int32_t tid);
+PA_SIGNAL bool pa_registry_is_agent(int32_t tid);
 
 /* In a forked child: one thread, with another tid, and no agent threads. */
 PA_BOOT void pa_registry_atfork_child(void);

@@ -12,6 +12,7 @@
 #include "altstack.h"
 #include "switches.h"
 #include "../arch/arch.h"
+#include "registry.h"
 #include "requeue.h"
 #include "sandbox.h"
 #include "tasks.h"
@@ -178,9 +179,10 @@ static bool may_hold(int32_t tid, bool *was_stopped)
 static PA_APP void wait_for_tracer(void *arg, int32_t tid)
 {
 	struct held *held = arg;
-	if (tid == held->self)
-		return;
 	bool was_stopped = false;
+	/* The agent's threads get no signal of the agent. */
+	if (tid == held->self || pa_registry_is_agent(tid) || !may_hold(tid, &was_stopped))
+		return;
 	uint64_t before_ns = run_ns(tid);
 	/* Ends: at end_ns. */
 	while (may_hold(tid, &was_stopped) && run_ns(tid) - before_ns < TRACED_RUN_NS) {

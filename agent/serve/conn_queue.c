@@ -10,6 +10,8 @@
 
 #include "../base/atomic.h"
 #include "../base/clock.h"
+#include "idle_timeout.h"
+#include "queue_wake.h"
 #include "request_head.h"
 #include "linger.h"
 #include "listen.h"
@@ -22,9 +24,8 @@
 /* A new connection is kept at least this long, however many others arrive. */
 #define GRACE_NS (100 * PA_NS_PER_MS)
 /*
- * Longest poll() while workers have connections: a worker may turn its connection into a waiting or
- * lingering one at any moment. A descriptor to wake this thread would be one more that the program
- * can close, so this thread looks again after this time.
+ * Longest poll() while workers have connections, where nothing wakes this thread (queue_wake.h): a
+ * worker may turn its connection into a waiting or lingering one at any moment.
  */
 #define POLL_MAX_NS (50 * PA_NS_PER_MS)
 
@@ -56,6 +57,10 @@ void pa_conn_queue_init(const int fds[PA_LISTEN_SOCKETS], bool files_private)
 		state.listeners[i] = (struct listener){ fds[i], stat.st_dev, stat.st_ino };
 	}
 	state.files_private = files_private;
+	if (fds[0] < 0)
+		pa_queue_wake_forget();
+	else if (files_private)
+		pa_queue_wake_open();
 	state.count = 0;
 	pa_store_release(&state.on_workers, 0);
 }
@@ -275,10 +280,13 @@ static int64_t earlier_of(int64_t a_ns, int64_t b_ns)
 	return b_ns < 0 || (a_ns >= 0 && a_ns < b_ns) ? a_ns : b_ns;
 }
 
-/* One poll() call: the listener, then pending, waiting and lingering connections. */
+/* In a poll(): the listeners, and the descriptor by which workers wake this thread. */
+#define FIRST_POLLS (PA_LISTEN_SOCKETS + 1)
+
+/* One poll() call: the first ones, then pending, waiting and lingering connections. */
 struct poll_set {
-	struct pollfd polls[PA_LISTEN_SOCKETS + PA_CONN_QUEUE_CONNECTIONS +
-		PA_WAITING_REQUESTS_POLLS + PA_LINGER_MAX];
+	struct pollfd polls[FIRST_POLLS + PA_CONN_QUEUE_CONNECTIONS + PA_WAITING_REQUESTS_POLLS +
+		PA_LINGER_MAX];
 	uint32_t conns, waiting, lingering;
 };
 
@@ -289,6 +297,7 @@ static void fill_polls(struct poll_set *set, bool accepts)
 	pa_conn_queue_fill_listeners(polls);
 	for (size_t i = 0; i < PA_LISTEN_SOCKETS; i++, polls++)
 		polls->fd = accepts ? polls->fd : -1;
+	*polls++ = (struct pollfd){ .fd = pa_queue_wake_fd(), .events = POLLIN };
 	set->conns = state.count;
 	for (uint32_t i = 0; i < state.count; i++)
 		*polls++ = (struct pollfd){ .fd = state.conns[i].fd, .events = POLLIN | POLLRDHUP };
@@ -308,6 +317,15 @@ static int check_conns(const struct pollfd *polls, uint32_t count)
 	return -1;
 }
 
+/* While workers have connections. The last one may be released without a wake: then the server is
+ * idle, and this thread has to look for that in time. */
+static int64_t worker_wait_ns(void)
+{
+	const int64_t idle_ns = pa_queue_wake_fd() >= 0 ? pa_idle_timeout_left_ns() : 0;
+
+	return idle_ns == 0 ? POLL_MAX_NS : idle_ns;
+}
+
 /* Timeout of the next poll(). */
 static int64_t wait_ns(void)
 {
@@ -317,7 +335,7 @@ static int64_t wait_ns(void)
 	int64_t wait_ns = earlier_of(pa_conn_queue_expire(now_ns), pa_linger_expire(now_ns));
 
 	wait_ns = earlier_of(wait_ns, pa_waiting_requests_wait_ns(now_ns));
-	return pa_load_acquire(&state.on_workers) ? earlier_of(wait_ns, POLL_MAX_NS) : wait_ns;
+	return pa_load_acquire(&state.on_workers) ? earlier_of(wait_ns, worker_wait_ns()) : wait_ns;
 }
 
 /* Polls all connections once. Returns a descriptor for a worker; -1: none. */
@@ -329,9 +347,11 @@ static int poll_connections(void)
 	if (grace)
 		timeout_ns = earlier_of(timeout_ns, grace);
 	fill_polls(&set, !grace);
-	const struct pollfd *conns = set.polls + PA_LISTEN_SOCKETS, *waiting = conns + set.conns;
-	int ready = pa_listen_wait(set.polls,
-		PA_LISTEN_SOCKETS + set.conns + set.waiting + set.lingering, timeout_ns);
+	const struct pollfd *conns = set.polls + FIRST_POLLS, *waiting = conns + set.conns;
+	int ready = pa_listen_wait(set.polls, FIRST_POLLS + set.conns + set.waiting + set.lingering,
+		timeout_ns);
+	if (ready > 0 && set.polls[PA_LISTEN_SOCKETS].revents)
+		pa_queue_wake_drain();
 	if (ready > 0)
 		pa_linger_read(waiting + set.waiting, set.lingering);
 	int fd = pa_waiting_requests_next(waiting, ready > 0 ? set.waiting : 0, pa_clock_mono_ns());

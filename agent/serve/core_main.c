@@ -19,6 +19,7 @@
 #include "../base/newer_libc.h"
 #include "../profile/restart.h"
 #include "../core/core.h"
+#include "../../proto/scratch.h"
 #include "../profile/allocator_hooks.h"
 #include "../profile/collector.h"
 #include "../modules/held_files.h"
@@ -31,6 +32,7 @@
 #include "../profile/thread_headroom.h"
 #include "client_budget.h"
 #include "delta_clients.h"
+#include "render_buffer.h"
 #include "render_thread.h"
 #include "api_profiles.h"
 #include "conn_queue.h"
@@ -278,6 +280,8 @@ static void serve_core(void)
 	} while (!pa_idle_timeout_end());
 	pa_store_release(&state.serving, 0);
 	pa_http_stop();
+	pa_scratch_trim();
+	pa_render_buffer_trim();
 }
 
 static void *run_server(void *unused)

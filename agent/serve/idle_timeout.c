@@ -46,22 +46,22 @@ bool pa_idle_timeout_is_asked(void)
 	return pa_load_acquire(&state.phase) == ASKED;
 }
 
-static int64_t left_ns(void)
+int64_t pa_idle_timeout_left_ns(void)
 {
 	int64_t after_ns = pa_load_acquire(&state.after_ns);
 
 	if (after_ns < 0)
 		return -1;
 	int64_t left = pa_load_acquire(&state.last_ns) + after_ns - pa_clock_mono_ns();
+	if (left > PA_IDLE_TIMEOUT_LOOK_NS && pa_load_acquire(&state.may_hurry))
+		return PA_IDLE_TIMEOUT_LOOK_NS;
 	return left < 0 ? 0 : left;
 }
 
 int64_t pa_idle_timeout_look(void)
 {
-	int64_t left = left_ns();
+	int64_t left = pa_idle_timeout_left_ns();
 
-	if (left > PA_IDLE_TIMEOUT_LOOK_NS && pa_load_acquire(&state.may_hurry))
-		return PA_IDLE_TIMEOUT_LOOK_NS;
 	if (left != 0 || !change_phase(SERVING, ASKED))
 		return left;
 	pa_futex_wake(&state.phase, INT_MAX);

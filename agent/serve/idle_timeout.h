@@ -40,6 +40,9 @@ PA_AGENT bool pa_idle_timeout_is_asked(void);
  * is over; otherwise returns ns until the next call is useful; -1: never. */
 PA_AGENT int64_t pa_idle_timeout_look(void);
 
+/* What look would return, without asking. Any thread. */
+PA_AGENT int64_t pa_idle_timeout_left_ns(void);
+
 /* There is a connection, or one to accept. False: it must be left to the next server. */
 PA_AGENT bool pa_idle_timeout_resume(void);
 

@@ -14,6 +14,7 @@
 
 #include "../base/clock.h"
 #include "../base/lock.h"
+#include "../base/wake_word.h"
 #include "../core/core.h"
 #include "conn_queue.h"
 #include "request_head.h"
@@ -176,9 +177,10 @@ int pthread_join(pthread_t thread, void **result)
 
 /* Conditions: a counter of signals, used as a futex. A thread that is asked to leave could not
  * return from libc's pthread_cond_wait(); only civetweb uses them here. */
-static PA_ATOMIC(uint32_t) *word_of_cond(pthread_cond_t *cond)
+static struct pa_wake_word *word_of_cond(pthread_cond_t *cond)
 {
-	return (PA_ATOMIC(uint32_t) *)(void *)cond;
+	_Static_assert(sizeof(struct pa_wake_word) <= sizeof(*cond), "it is in there");
+	return (struct pa_wake_word *)(void *)cond;
 }
 
 int pthread_cond_init(pthread_cond_t *cond, const pthread_condattr_t *attr)
@@ -196,24 +198,22 @@ int pthread_cond_destroy(pthread_cond_t *cond)
 
 int pthread_cond_wait(pthread_cond_t *cond, pthread_mutex_t *mutex)
 {
-	uint32_t seen = pa_load_acquire(word_of_cond(cond));
+	uint32_t seen = pa_wake_word_seen(word_of_cond(cond));
 
 	pthread_mutex_unlock(mutex);
-	pa_futex_wait(word_of_cond(cond), seen, -1);
+	pa_wake_word_wait(word_of_cond(cond), seen, -1);
 	return pthread_mutex_lock(mutex);
 }
 
 int pthread_cond_signal(pthread_cond_t *cond)
 {
-	pa_add_acq_rel(word_of_cond(cond), 1);
-	pa_futex_wake(word_of_cond(cond), 1);
+	pa_wake_word_bump_one(word_of_cond(cond));
 	return 0;
 }
 
 int pthread_cond_broadcast(pthread_cond_t *cond)
 {
-	pa_add_acq_rel(word_of_cond(cond), 1);
-	pa_futex_wake(word_of_cond(cond), INT32_MAX);
+	pa_wake_word_bump(word_of_cond(cond));
 	return 0;
 }
 
@@ -313,7 +313,8 @@ static int wait_for_client(struct pollfd *client, int64_t timeout_ns)
 /*
  * A listening descriptor that is no longer ours never becomes ready. Only a server without any
  * connection (on a worker, waiting, lingering) may be asked to stop. After that the sleeps are
- * short: civetweb checks for its end between them.
+ * short: civetweb checks for its end between them. Before, its timeout only wakes this thread in
+ * vain, unless the server never stops.
  */
 static int wait_on_listener(struct pollfd *listener, int64_t timeout_ns)
 {
@@ -326,7 +327,7 @@ static int wait_on_listener(struct pollfd *listener, int64_t timeout_ns)
 	}
 	listener->revents = 0;
 	int64_t idle_ns = pa_idle_timeout_look();
-	if (idle_ns >= 0 && idle_ns < timeout_ns)
+	if (idle_ns >= 0)
 		timeout_ns = idle_ns ? idle_ns : LAST_NAP_NS;
 	pa_conn_queue_fill_listeners(all);
 	int ready = pa_listen_wait(all, PA_COUNT(all), timeout_ns);

@@ -8,6 +8,7 @@
 
 #include "../base/clock.h"
 #include "../base/lock.h"
+#include "queue_wake.h"
 
 /* Reads from one connection before the next one is read. */
 #define READS_MAX 8
@@ -50,6 +51,7 @@ void pa_linger_add(int fd)
 		close_locked(0);
 	state.entries[state.count++] = entry;
 	pa_unlock(&state.lock);
+	pa_queue_wake();
 }
 
 uint32_t pa_linger_fill(struct pollfd *polls)

@@ -71,11 +71,11 @@ void pa_queue_clock_busy(bool busy)
 	pa_unlock(&state.lock);
 }
 
-int64_t pa_queue_clock_wait(PA_ATOMIC(uint32_t) *word, uint32_t value, int64_t ns, bool for_client)
+int64_t pa_queue_clock_wait(struct pa_wake_word *word, uint32_t seen, int64_t ns, bool for_client)
 {
 	int64_t start_ns = pa_clock_mono_ns();
 
-	pa_futex_wait(word, value, ns);
+	pa_wake_word_wait(word, seen, ns);
 	int64_t slept_ns = pa_clock_mono_ns() - start_ns;
 	pa_lock(&state.lock);
 	state.stalled_ns += for_client ? slept_ns : 0;

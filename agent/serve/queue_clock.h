@@ -11,8 +11,8 @@
 #ifndef PA_QUEUE_CLOCK_H
 #define PA_QUEUE_CLOCK_H
 
-#include "../base/atomic.h"
 #include "../base/base.h"
+#include "../base/wake_word.h"
 
 #define PA_QUEUE_CLOCK_SLOWEST 3
 
@@ -24,9 +24,9 @@ PA_AGENT void pa_queue_clock_leave(void);
 /* Jobs are queued, or none is any more. */
 PA_API void pa_queue_clock_busy(bool busy);
 
-/* The render thread waits as by pa_futex_wait, for_client: this is no lack of a processor. Returns
- * how long it took. */
-PA_AGENT int64_t pa_queue_clock_wait(PA_ATOMIC(uint32_t) *word, uint32_t value, int64_t ns,
+/* The render thread waits as by pa_wake_word_wait, for_client: this is no lack of a processor.
+ * Returns how long it took. */
+PA_AGENT int64_t pa_queue_clock_wait(struct pa_wake_word *word, uint32_t seen, int64_t ns,
 	bool for_client);
 
 /* ns since any time; never goes back, nor runs faster than CLOCK_MONOTONIC. */

@@ -2,17 +2,18 @@
 #include "render_thread.h"
 
 #include <errno.h>
-#include <limits.h>
 #include <string.h>
 
 #include "../arch/arch.h"
 #include "../base/arena.h"
 #include "../base/clock.h"
 #include "../base/lock.h"
+#include "../base/wake_word.h"
 #include "../core/core.h"
 #include "../symbols/mem_headroom.h"
 #include "client_budget.h"
 #include "queue_clock.h"
+#include "render_buffer.h"
 
 /* Places for the running job and waiting jobs; more for jobs of the program's threads. */
 #define PLACES (1 + PA_RENDER_THREAD_QUEUE)
@@ -23,6 +24,7 @@
 /* Sleep of the render thread before a full buffer, until it checks its timeouts. */
 #define NAP_NS (100 * PA_NS_PER_MS)
 
+_Static_assert(PA_RENDER_THREAD_BYTES == PA_RENDER_BUFFER_BYTES, "a job has one buffer");
 _Static_assert((PA_RENDER_THREAD_BYTES & (PA_RENDER_THREAD_BYTES - 1)) == 0,
 	"positions wrap in the buffer");
 
@@ -36,16 +38,18 @@ struct pa_job {
 	PA_ATOMIC(uint32_t) taken;    /* by the worker; release in consume, acquire in room_of */
 	PA_ATOMIC(uint32_t) done;     /* release in finish_job, acquire in read */
 	PA_ATOMIC(uint32_t) left; /* the worker has left; release in leave, acquire in put_bytes */
-	PA_ATOMIC(uint32_t) to_worker; /* futex: bumped when begun, produced or done changes */
-	PA_ATOMIC(uint32_t) to_render; /* futex: bumped when taken or left changes */
+	PA_ATOMIC(size_t) wanted; /* by the worker; release in read, acquire in put_bytes */
+	/* Bumped when the wanted bytes are produced, and when done changes. */
+	struct pa_wake_word to_worker;
+	struct pa_wake_word to_render; /* bumped when taken or left changes */
 	int error;                     /* of run; written before done, read after it */
 	int64_t queue_end_ns;          /* latest time to begin, by the queue clock */
 	int64_t done_ns;               /* written before done, read after it */
 	int64_t waited_ns;             /* render thread: total time before a full buffer */
 	size_t total;                  /* render thread: bytes produced */
 	bool of_program;               /* submitted by a thread of the program */
-	char *buffer;                  /* from begun on; the unused end is unmapped before done */
-	size_t buffer_bytes;
+	struct pa_render_buffer
+		buffer; /* from begun on; the unused end is given back before done */
 };
 
 static struct {
@@ -55,7 +59,7 @@ static struct {
 	struct pa_job *queue[PLACES_OF_PROGRAM]; /* the first one runs, or is next */
 	struct pa_job *jobs[JOBS_MAX]; /* until both sides have released them; NULL: a free place */
 	bool starved;                  /* the next job waits for a buffer */
-	PA_ATOMIC(uint32_t) changes;   /* futex of the render thread; acq_rel */
+	struct pa_wake_word changes;   /* of the render thread */
 	int64_t (*idle)(void);         /* or NULL; called by the render thread */
 	PA_ATOMIC(uint32_t) claimed;   /* a render thread exists or will exist; acq_rel by CAS */
 } state = { .lock = PA_LOCK_INIT(PA_LOCK_COLLECT) };
@@ -69,32 +73,14 @@ void pa_render_thread_reset(void)
 	pa_store_relaxed(&state.claimed, 0);
 	memset(state.queue, 0, sizeof(state.queue));
 	memset(state.jobs, 0, sizeof(state.jobs));
+	pa_render_buffer_reset();
 	pa_client_budget_forget(PA_CLIENT_BUDGET_JOBS);
-}
-
-/* Wakes all waiters: a single one might have given up just now. */
-static void bump_word(PA_ATOMIC(uint32_t) *word)
-{
-	pa_add_acq_rel(word, 1);
-	pa_futex_wake(word, INT_MAX);
-}
-
-/* Unmaps the buffer behind its first kept bytes. */
-static void cut_buffer(struct pa_job *job, size_t kept)
-{
-	kept = PA_ALIGN_UP(kept, PA_PAGE_BYTES);
-	if (kept >= job->buffer_bytes)
-		return;
-	size_t rest = job->buffer_bytes - kept;
-	pa_unmap(job->buffer + kept, rest);
-	pa_client_budget_give(PA_CLIENT_BUDGET_JOBS, rest);
-	job->buffer_bytes = kept;
 }
 
 static void destroy_job(struct pa_job *job)
 {
 	job->work.drop(job->work.arg);
-	cut_buffer(job, 0);
+	pa_render_buffer_cut(&job->buffer, 0);
 	pa_unmap(job, sizeof(*job));
 }
 
@@ -119,8 +105,11 @@ static void disown_job(struct pa_job *job)
 	change_place_locked(job, NULL);
 	pa_unlock(&state.lock);
 	destroy_job(job);
-	/* The next job may get a buffer now. */
-	bump_word(&state.changes);
+	pa_lock(&state.lock);
+	bool starved = state.starved; /* the next job may get a buffer now */
+	pa_unlock(&state.lock);
+	if (starved)
+		pa_wake_word_bump(&state.changes);
 }
 
 /* ---- the queue ---- */
@@ -142,9 +131,10 @@ static bool enqueue_job(struct pa_job *job)
 	if (room) {
 		state.queue[state.count++] = job;
 		pa_queue_clock_busy(true);
-		bump_word(&state.changes);
 	}
 	pa_unlock(&state.lock);
+	if (room)
+		pa_wake_word_bump(&state.changes);
 	return room;
 }
 
@@ -182,7 +172,7 @@ static void finish_job(struct pa_job *job, int error)
 	job->error = error;
 	job->done_ns = pa_clock_mono_ns();
 	pa_store_release(&job->done, 1);
-	bump_word(&job->to_worker);
+	pa_wake_word_bump(&job->to_worker);
 	disown_job(job);
 }
 
@@ -195,7 +185,7 @@ static void withdraw_job(struct pa_job *job)
 	if (!waits)
 		return;
 	finish_job(job, -EBUSY);
-	bump_word(&state.changes);
+	pa_wake_word_bump(&state.changes);
 }
 
 bool pa_render_thread_is_full(void)
@@ -227,6 +217,7 @@ int pa_render_thread_submit(const struct pa_job_work *work, int64_t queue_ns, st
 	job->queue_end_ns = pa_queue_clock_ns() + queue_ns;
 	job->of_program = pa_core_bridge && pa_core_bridge->slot && !pa_core_bridge->slot();
 	pa_store_relaxed(&job->owners, 2);
+	pa_store_relaxed(&job->wanted, PA_RENDER_THREAD_FIRST_BYTES);
 	if (!enqueue_job(job)) {
 		destroy_job(job);
 		return -EBUSY;
@@ -273,7 +264,7 @@ bool pa_render_thread_has_begun(struct pa_job *job, int64_t ns)
 {
 	int64_t end_ns = pa_clock_mono_ns() + ns;
 	for (;;) {
-		uint32_t before = pa_load_acquire(&job->to_worker);
+		uint32_t before = pa_wake_word_seen(&job->to_worker);
 		bool over = pa_load_acquire(&job->begun) || pa_load_acquire(&job->done);
 		int64_t queue_ns = job->queue_end_ns - pa_queue_clock_ns();
 		if (over || queue_ns <= 0)
@@ -281,7 +272,7 @@ bool pa_render_thread_has_begun(struct pa_job *job, int64_t ns)
 		int64_t left_ns = end_ns - pa_clock_mono_ns();
 		if (left_ns <= 0)
 			return false;
-		pa_futex_wait(&job->to_worker, before, left_ns < queue_ns ? left_ns : queue_ns);
+		pa_wake_word_wait(&job->to_worker, before, left_ns < queue_ns ? left_ns : queue_ns);
 	}
 }
 
@@ -295,17 +286,19 @@ static void wait_for_begin(struct pa_job *job)
 int64_t pa_render_thread_read(struct pa_job *job, size_t want, const char **bytes)
 {
 	uint32_t taken = pa_load_relaxed(&job->taken), before_produced = taken;
+	pa_store_release(&job->wanted, want);
+	pa_fence_full(); /* pairs with put_bytes: it sees that, or is seen below */
 	wait_for_begin(job);
 	int64_t end_ns = pa_clock_mono_ns() + PA_RENDER_THREAD_READ_TIMEOUT_NS;
 	for (;;) {
-		uint32_t before = pa_load_acquire(&job->to_worker);
+		uint32_t before = pa_wake_word_seen(&job->to_worker);
 		bool done = pa_load_acquire(&job->done);
 		uint32_t produced = pa_load_acquire(&job->produced);
 		size_t count = produced - taken, at = taken & (PA_RENDER_THREAD_BYTES - 1);
 		if (done && job->error)
 			return job->error;
 		if (done || count >= want) {
-			*bytes = job->buffer + at;
+			*bytes = job->buffer.at + at;
 			return (int64_t)(count < PA_RENDER_THREAD_BYTES - at ?
 					count :
 					PA_RENDER_THREAD_BYTES - at);
@@ -316,7 +309,7 @@ int64_t pa_render_thread_read(struct pa_job *job, size_t want, const char **byte
 		before_produced = produced;
 		if (now_ns >= end_ns)
 			return -ETIMEDOUT;
-		pa_futex_wait(&job->to_worker, before, end_ns - now_ns);
+		pa_wake_word_wait(&job->to_worker, before, end_ns - now_ns);
 	}
 }
 
@@ -331,7 +324,7 @@ bool pa_render_thread_is_whole(const struct pa_job *job, size_t *count)
 bool pa_render_thread_consume(struct pa_job *job, size_t count)
 {
 	pa_store_release(&job->taken, pa_load_relaxed(&job->taken) + (uint32_t)count);
-	bump_word(&job->to_render);
+	pa_wake_word_bump(&job->to_render);
 	return !pa_load_acquire(&job->done) || !pa_render_thread_is_full() ||
 		pa_clock_mono_ns() - job->done_ns < PA_RENDER_THREAD_QUEUE_TIMEOUT_NS;
 }
@@ -339,7 +332,7 @@ bool pa_render_thread_consume(struct pa_job *job, size_t count)
 void pa_render_thread_leave(struct pa_job *job)
 {
 	pa_store_release(&job->left, 1);
-	bump_word(&job->to_render);
+	pa_wake_word_bump(&job->to_render);
 	withdraw_job(job);
 	disown_job(job);
 }
@@ -353,7 +346,7 @@ static size_t room_of(struct pa_job *job)
 	int64_t stalled_ns = 0;
 
 	for (;;) {
-		uint32_t before = pa_load_acquire(&job->to_render);
+		uint32_t before = pa_wake_word_seen(&job->to_render);
 		size_t used = produced - pa_load_acquire(&job->taken);
 		if (pa_load_acquire(&job->left))
 			return 0;
@@ -370,6 +363,15 @@ static size_t room_of(struct pa_job *job)
 	}
 }
 
+/* The end of a job is shown by finish_job: a worker that wants more than all is woken once. */
+static void show_bytes(struct pa_job *job, uint32_t produced)
+{
+	pa_store_release(&job->produced, produced);
+	pa_fence_full(); /* pairs with pa_render_thread_read */
+	if (produced - pa_load_acquire(&job->taken) >= pa_load_acquire(&job->wanted))
+		pa_wake_word_bump(&job->to_worker);
+}
+
 static bool put_bytes(void *arg, const void *bytes, size_t count)
 {
 	struct pa_job *job = arg;
@@ -384,10 +386,9 @@ static bool put_bytes(void *arg, const void *bytes, size_t count)
 		size_t part = count < room ? count : room;
 		if (part > PA_RENDER_THREAD_BYTES - at)
 			part = PA_RENDER_THREAD_BYTES - at;
-		memcpy(job->buffer + at, from, part);
-		pa_store_release(&job->produced, produced + (uint32_t)part);
+		memcpy(job->buffer.at + at, from, part);
 		job->total += part;
-		bump_word(&job->to_worker);
+		show_bytes(job, produced + (uint32_t)part);
 		from += part;
 		count -= part;
 	}
@@ -398,12 +399,12 @@ static void work_on(struct pa_job *job)
 {
 	const struct pa_sink sink = { .write = put_bytes, .arg = job };
 	bool wanted = !pa_load_acquire(&job->left);
-	int error = !wanted  ? -ECANCELED :
-		!job->buffer ? -ENOMEM :
-			       job->work.run(job->work.arg, &sink);
+	int error = !wanted     ? -ECANCELED :
+		!job->buffer.at ? -ENOMEM :
+				  job->work.run(job->work.arg, &sink);
 
-	if (job->total < PA_RENDER_THREAD_BYTES) /* otherwise the positions have wrapped */
-		cut_buffer(job, job->total);
+	const bool wrapped = job->total > PA_RENDER_THREAD_BYTES;
+	pa_render_buffer_cut(&job->buffer, wrapped ? PA_RENDER_THREAD_BYTES : job->total);
 	dequeue_job(job);
 	finish_job(job, error);
 }
@@ -413,21 +414,12 @@ static struct pa_job *begin_first(void)
 {
 	pa_lock(&state.lock);
 	struct pa_job *job = state.count ? state.queue[0] : NULL;
-	state.starved =
-		job && !pa_client_budget_take(PA_CLIENT_BUDGET_JOBS, PA_RENDER_THREAD_BYTES);
+	state.starved = job && !pa_render_buffer_take(&job->buffer);
 	if (state.starved)
 		job = NULL;
-	if (job) {
-		job->buffer = pa_map(PA_RENDER_THREAD_BYTES);
-		if (job->buffer)
-			job->buffer_bytes = PA_RENDER_THREAD_BYTES;
-		else
-			pa_client_budget_give(PA_CLIENT_BUDGET_JOBS, PA_RENDER_THREAD_BYTES);
-		pa_store_release(&job->begun, 1);
-	}
-	pa_unlock(&state.lock);
 	if (job)
-		bump_word(&job->to_worker);
+		pa_store_release(&job->begun, 1);
+	pa_unlock(&state.lock);
 	return job;
 }
 
@@ -462,14 +454,14 @@ static bool give_up_claim(void)
 
 void pa_render_thread_wake(void)
 {
-	bump_word(&state.changes);
+	pa_wake_word_bump(&state.changes);
 }
 
 void pa_render_thread_run(bool (*is_over)(void))
 {
 	pa_queue_clock_attend();
 	for (;;) {
-		uint32_t before = pa_load_acquire(&state.changes);
+		uint32_t before = pa_wake_word_seen(&state.changes);
 		int64_t wait_ns = state.idle ? state.idle() : -1;
 		struct pa_job *job = begin_first();
 		if (job)

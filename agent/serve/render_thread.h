@@ -7,7 +7,7 @@
  * job gets a buffer of PA_RENDER_THREAD_BYTES when it begins (most profiles fit); when the buffer
  * is full the render thread waits for the worker, for a limited time: a job with a slow client is
  * ended when other jobs wait, or when nothing moves at all. The unused part of a finished job's
- * buffer is unmapped at once.
+ * buffer is given back at once.
  *
  * Context: PA_AGENT. pa_render_thread_run on one thread, the others on any other thread. Lock:
  * PA_LOCK_COLLECT around the queue. Buffers are charged to the budget (client_budget.h): while slow
@@ -20,9 +20,13 @@
 #define PA_RENDER_THREAD_H
 
 #include "../../proto/encode.h"
+#include "render_buffer.h"
 
 #define PA_RENDER_THREAD_QUEUE 16
-#define PA_RENDER_THREAD_BYTES ((size_t)2 << 20)
+#define PA_RENDER_THREAD_BYTES PA_RENDER_BUFFER_BYTES
+
+/* A worker is woken when that much can be read, until it has asked for another number of bytes. */
+#define PA_RENDER_THREAD_FIRST_BYTES ((size_t)64 << 10)
 
 /* Queue timeout of a request that the client can simply repeat. */
 #define PA_RENDER_THREAD_QUEUE_TIMEOUT_NS (10 * PA_NS_PER_S)
@@ -61,8 +65,10 @@ struct pa_job_work {
 PA_API int pa_render_thread_submit(const struct pa_job_work *work, int64_t queue_ns,
 	struct pa_job **job);
 
-/* Waits for ns at most until the job begins. True: it has begun, is done, or its queue timeout is
- * over. */
+/*
+ * Waits until the job is seen to have begun, for ns at most: its first bytes and its end end the
+ * wait, its begin alone does not. True: it has begun, is done, or its queue timeout is over.
+ */
 PA_API bool pa_render_thread_has_begun(struct pa_job *job, int64_t ns);
 
 /*

@@ -8,9 +8,6 @@
 #include "../symbols/mem_headroom.h"
 #include "buffer.h"
 
-/* Bytes awaited before the header is sent: a job that ends within them has a known length. */
-#define FIRST_BYTES ((size_t)64 << 10)
-
 /* Bytes written per call, so that the buffer has room again soon. */
 #define PIECE_BYTES ((size_t)64 << 10)
 
@@ -131,8 +128,10 @@ bool pa_reply_part(struct pa_http *http, struct pa_job *job, const struct pa_htt
 {
 	const char *bytes;
 	size_t whole;
-	int64_t count = wait_for_job(http, job) ? pa_render_thread_read(job, FIRST_BYTES, &bytes) :
-						  -ECANCELED;
+	/* A job that ends within these bytes has a known length. */
+	const size_t first = PA_RENDER_THREAD_FIRST_BYTES;
+	bool there = wait_for_job(http, job);
+	int64_t count = there ? pa_render_thread_read(job, first, &bytes) : -ECANCELED;
 
 	if (!given)
 		return pass_on_bytes(http, job, true, bytes, count);

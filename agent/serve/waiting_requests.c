@@ -4,6 +4,7 @@
 #include "../base/atomic.h"
 #include "../base/clock.h"
 #include "../base/lock.h"
+#include "queue_wake.h"
 
 enum entry_state { FREE, WAITING, DUE };
 
@@ -81,6 +82,8 @@ bool pa_waiting_requests_add(const struct pa_waiting_request *request)
 		state.count++;
 	}
 	pa_unlock(&state.lock);
+	if (entry)
+		pa_queue_wake();
 	return entry != NULL;
 }
 
@@ -180,6 +183,8 @@ void pa_waiting_requests_wake_first(void)
 	if (first)
 		first->due_ns = 0;
 	pa_unlock(&state.lock);
+	if (first)
+		pa_queue_wake();
 }
 
 int64_t pa_waiting_requests_wait_ns(int64_t now_ns)

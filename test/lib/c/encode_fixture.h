@@ -10,6 +10,7 @@
 #include <zlib.h>
 
 #include "proto/encode.h"
+#include "proto/scratch.h"
 #include "agent/profile/heap_scale.h"
 #include "test/lib/c/fake_program.h"
 #include "test/lib/c/wire.h"
@@ -113,6 +114,7 @@ static inline struct wire_span encode(const struct pa_profile_ops *kind, struct 
 		.samples = samples };
 
 	assert_int_equal(pa_encode_profile(&snapshot, &sink), 0);
+	pa_scratch_trim();
 	assert_int_equal(kernel.open, 0);
 	assert_true(gunzip());
 	return (struct wire_span){ out.raw, out.raw + out.bytes };
@@ -121,6 +123,7 @@ static inline struct wire_span encode(const struct pa_profile_ops *kind, struct 
 static inline int reset(void **unused)
 {
 	(void)unused;
+	pa_scratch_trim();
 	memset(&kernel, 0, sizeof(kernel));
 	memset(&out, 0, sizeof(out));
 	look_ups = 0;

@@ -9,6 +9,7 @@
 #include <errno.h>
 #include <stdio.h>
 
+#include "proto/scratch.h"
 #include "proto/text.h"
 #include "proto/text_forms.h"
 #include "agent/profile/heap_scale.h"
@@ -49,6 +50,7 @@ static const struct pa_sink sink = { .write = write_out };
 static inline int reset(void **unused)
 {
 	(void)unused;
+	pa_scratch_trim();
 	memset(&kernel, 0, sizeof(kernel));
 	memset(&out, 0, sizeof(out));
 	memory = (struct pa_memstats){ 0 };
@@ -81,6 +83,7 @@ static inline int print_snapshot(const struct pa_snapshot *snapshot, int64_t deb
 	with_memory.memory = memory;
 	int result = pa_text_profile(&with_memory, debug, &sink);
 
+	pa_scratch_trim();
 	assert_int_equal(kernel.open, 0);
 	return result;
 }

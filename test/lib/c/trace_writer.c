@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "test/lib/c/trace_writer.h"
 
+#include "proto/scratch.h"
+
 struct pa_gotrace *writer;
 struct pa_stack *lock_stack, *other_stack, *worker_stack;
 static size_t mapped;
@@ -24,6 +26,7 @@ int tear_down(void **unused)
 	if (writer)
 		pa_gotrace_free(writer);
 	writer = NULL;
+	pa_scratch_trim();
 	assert_int_equal(pa_map_bytes(), mapped);
 	return 0;
 }

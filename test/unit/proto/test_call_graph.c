@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "proto/call_graph.h"
+#include "proto/scratch.h"
 
 #include "test/lib/c/text_fixture.h"
 
@@ -21,6 +22,7 @@ static void open_graph(size_t count)
 static void close_graph(void)
 {
 	pa_call_graph_close(&graph);
+	pa_scratch_trim();
 	assert_int_equal(kernel.open, 0);
 }
 

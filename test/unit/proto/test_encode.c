@@ -11,6 +11,7 @@
 #include <errno.h>
 
 #include "test/lib/c/encode_fixture.h"
+#include "proto/scratch.h"
 
 static const struct pa_profile_ops heap_kind = { .text = PA_PROFILE_OPS_TEXT_HEAP,
 	.scaled = true,
@@ -382,6 +383,7 @@ static void client_that_leaves_cancels(void **unused)
 		out.writes = out.gz_bytes = 0;
 		assert_int_equal(pa_encode_profile(&snapshot, &sink), -ECANCELED);
 		assert_int_equal(out.writes, out.stop_at);
+		pa_scratch_trim();
 		assert_int_equal(kernel.open, 0);
 		assert_int_equal(fn_main.mark, 0);
 	}
@@ -400,6 +402,7 @@ static void missing_memory_is_told_and_leaves_no_whole_file(void **unused)
 		reset(NULL);
 		kernel.fail_at = fail_at;
 		result = pa_encode_profile(&snapshot, &sink);
+		pa_scratch_trim();
 		assert_int_equal(kernel.open, 0);
 		assert_int_equal(fn_main.mark | fn_in.mark | fn_two.mark, 0);
 		assert_int_equal(gunzip(), result == 0);

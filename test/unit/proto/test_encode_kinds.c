@@ -11,6 +11,7 @@
 #include <errno.h>
 
 #include "test/lib/c/encode_fixture.h"
+#include "proto/scratch.h"
 
 #define CONTENTION_VALUES                                                                       \
 	.value_count = 2, .values = { { "contentions", "count" }, { "delay", "nanoseconds" } }, \
@@ -44,6 +45,7 @@ static struct wire_span encode_each(const struct pa_profile_ops *kind, struct pa
 
 	reset(NULL);
 	assert_int_equal(pa_encode_profile(&snapshot, &sink), 0);
+	pa_scratch_trim();
 	assert_int_equal(kernel.open, 0);
 	assert_true(gunzip());
 	return (struct wire_span){ out.raw, out.raw + out.bytes };

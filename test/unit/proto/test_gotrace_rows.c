@@ -4,6 +4,7 @@
 #include "test/lib/c/trace_fixture.h"
 
 #include "proto/gotrace_rows.h"
+#include "proto/scratch.h"
 
 static struct pa_gotrace_bytes bytes;
 static struct pa_gotrace_rows rows;
@@ -26,6 +27,7 @@ static int end(void **unused)
 {
 	(void)unused;
 	pa_gotrace_rows_free(&rows);
+	pa_scratch_trim();
 	assert_int_equal(pa_map_bytes(), mapped);
 	return 0;
 }

@@ -5,6 +5,7 @@
 
 #include "agent/record/trace_events.h"
 #include "proto/gotrace_tables.h"
+#include "proto/scratch.h"
 
 static struct pa_gotrace_bytes bytes;
 static struct pa_gotrace_tables tables;
@@ -30,6 +31,7 @@ static int end(void **unused)
 	(void)unused;
 	trace_free(&trace);
 	pa_gotrace_tables_free(&tables);
+	pa_scratch_trim();
 	assert_int_equal(pa_map_bytes(), mapped);
 	return 0;
 }

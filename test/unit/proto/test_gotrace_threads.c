@@ -2,6 +2,7 @@
 #include "test/lib/c/trace_fixture.h"
 
 #include "proto/gotrace_threads.h"
+#include "proto/scratch.h"
 
 #define OBJECT 0x1000
 
@@ -39,6 +40,7 @@ static int end(void **unused)
 	trace_free(&trace);
 	pa_gotrace_threads_free(&threads);
 	pa_gotrace_tables_free(&tables);
+	pa_scratch_trim();
 	assert_int_equal(pa_map_bytes(), mapped);
 	return 0;
 }

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "proto/mappings.h"
+#include "proto/scratch.h"
 
 #include <errno.h>
 
@@ -10,6 +11,7 @@ static struct pa_mappings mappings;
 static int setup(void **unused)
 {
 	(void)unused;
+	pa_scratch_trim();
 	memset(&kernel, 0, sizeof(kernel));
 	assert_int_equal(pa_mappings_init(&mappings), 0);
 	return 0;
@@ -19,6 +21,7 @@ static int teardown(void **unused)
 {
 	(void)unused;
 	pa_mappings_free(&mappings);
+	pa_scratch_trim();
 	assert_int_equal(kernel.open, 0);
 	return 0;
 }

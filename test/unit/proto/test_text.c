@@ -11,6 +11,7 @@
 #include <errno.h>
 
 #include "test/lib/c/text_fixture.h"
+#include "proto/scratch.h"
 
 enum kind { ALLOCS, BLOCK, GOROUTINE, HEAP, MUTEX, CPU, THREADCREATE, CUSTOM };
 
@@ -101,6 +102,7 @@ static void order_is_that_of_the_comparison(void **unused)
 	pa_text_open(&text, &empty, &sink);
 	assert_non_null(pa_text_order(&text, backwards));
 	assert_int_equal(pa_text_close(&text), 0);
+	pa_scratch_trim();
 	assert_int_equal(kernel.open, 0);
 }
 

@@ -130,7 +130,7 @@ static void missing_memory_is_told(void **unused)
 	};
 
 	(void)unused;
-	assert_int_equal(missing_memory(&snapshot, 1), 6);
+	assert_int_equal(missing_memory(&snapshot, 1), 4);
 	assert_non_null(strstr(out.text, "p.c:6\n\n"));
 }
 

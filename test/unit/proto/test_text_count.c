@@ -296,7 +296,7 @@ static void missing_memory_is_told(void **unused)
 	};
 
 	(void)unused;
-	assert_int_equal(missing_memory(&snapshot, 1), 7);
+	assert_int_equal(missing_memory(&snapshot, 1), 5);
 	assert_non_null(strstr(out.text, "p.c:6\n\n"));
 }
 

@@ -11,6 +11,7 @@
 #include <errno.h>
 
 #include "test/lib/c/text_fixture.h"
+#include "proto/scratch.h"
 
 /* Without the line's beginning, which is the form's matter. */
 static void print_stack(const struct pa_stack *stack)
@@ -22,6 +23,7 @@ static void print_stack(const struct pa_stack *stack)
 	pa_text_writer_flush(&writer);
 	pa_text_stack_free(&stacks);
 	assert_int_equal(writer.error, 0);
+	pa_scratch_trim();
 	assert_int_equal(kernel.open, 0);
 }
 

@@ -5,18 +5,22 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <poll.h>
+#include <pthread.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <string.h>
 #include <sys/socket.h>
+#include <sys/syscall.h>
 #include <unistd.h>
 
 #include <cmocka.h>
 
 #include "agent/base/clock.h"
+#include "agent/serve/idle_timeout.h"
 #include "agent/serve/request_head.h"
 #include "agent/serve/linger.h"
 #include "agent/serve/waiting_requests.h"
+#include "test/lib/c/blocked_call.h"
 
 static const char request[] = "GET / HTTP/1.1\r\nHost: localhost\r\n\r\n";
 
@@ -316,6 +320,40 @@ static void waiting_request_is_handed_out_when_its_client_leaves(void **unused)
 	assert_false(pa_conn_queue_pending());
 }
 
+static PA_ATOMIC(int32_t) accepting_tid;
+
+static void *accept_one(void *fd)
+{
+	pa_store_release(&accepting_tid, (int32_t)gettid());
+	*(int *)fd = pa_conn_queue_accept();
+	return NULL;
+}
+
+/* Without a wake it would look again after an hour, when the server would be idle. */
+static void accepting_thread_is_woken_for_a_waiting_request(void **unused)
+{
+	int from = client(request), accepted = -1;
+	pthread_t thread;
+	(void)unused;
+	pa_idle_timeout_begin(3600 * PA_NS_PER_S);
+	int fd = pa_conn_queue_accept();
+	const struct pa_waiting_request waiting = {
+		.fd = fd, .due_ns = pa_clock_mono_ns(), .drop = count_drop
+	};
+	pa_store_release(&accepting_tid, 0);
+	assert_int_equal(pthread_create(&thread, NULL, accept_one, &accepted), 0);
+	blocked_call_await(&accepting_tid, SYS_ppoll);
+	assert_true(pa_waiting_requests_add(&waiting));
+	assert_int_equal(pthread_join(thread, NULL), 0);
+	assert_int_equal(accepted, fd);
+	assert_true(pa_waiting_requests_is_due(fd));
+	pa_waiting_requests_reset();
+	pa_conn_queue_released();
+	answered(fd);
+	close(from);
+	pa_idle_timeout_begin(-1);
+}
+
 static void good_one_passes_beside_all_that_wait(void **unused)
 {
 	int fds[PA_WAITING_REQUESTS_MAX], from[PA_WAITING_REQUESTS_MAX],
@@ -422,6 +460,7 @@ int main(void)
 		TEST(rest_of_a_refused_request_resets_nothing),
 		TEST(waiting_request_is_handed_out_when_it_is_due),
 		TEST(waiting_request_is_handed_out_when_its_client_leaves),
+		TEST(accepting_thread_is_woken_for_a_waiting_request),
 		TEST(good_one_passes_beside_all_that_wait),
 		TEST(foreign_descriptor_is_noticed),
 		TEST(both_listeners_are_accepted_from),

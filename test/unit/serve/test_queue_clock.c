@@ -105,7 +105,7 @@ static void it_does_not_jump_when_the_jobs_are_done(void **unused)
 /* The futex does not have the value: the wait takes no time but the clock's step. */
 static void waiting_for_a_client_is_no_lack_of_a_processor(void **unused)
 {
-	PA_ATOMIC(uint32_t) word = 1;
+	struct pa_wake_word word = { .changes = 1 };
 
 	(void)unused;
 	pa_queue_clock_attend();
