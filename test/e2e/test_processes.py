@@ -109,7 +109,7 @@ def test_list_is_kept_for_a_second(start):
 
 
 def test_inert_child_is_called_inert(start):
-    code = ("import subprocess;p=subprocess.Popen(['timeout','60','sleep','60']);"
+    code = ("import subprocess;p=subprocess.Popen(['timeout','--foreground','60','sleep','60']);"
             "print('ready',flush=True);input()")
     target = start([PYTHON, "-c", code])
     target.expect("ready")
