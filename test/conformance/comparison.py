@@ -86,9 +86,9 @@ def run_lane(name, side):
     return ears
 
 
-def run_side(name, program, lane, results):
+def run_side(name, program, lane, start, results):
     given = LANES[lane]
-    side = Side(name, program, given.arguments, given.settings)
+    side = Side(name, program, given.arguments, given.settings, start)
     try:
         results[name, lane] = run_lane(lane, side)
     except Exception:  # pylint: disable=broad-except  (reported with what did not come)
@@ -97,10 +97,10 @@ def run_side(name, program, lane, results):
         side.end()
 
 
-def ask_all(built):
+def ask_all(built, start):
     """{(side, lane): Ears}"""
     results = {}
-    threads = [threading.Thread(target=run_side, args=(name, program, lane, results))
+    threads = [threading.Thread(target=run_side, args=(name, program, lane, start, results))
                for name, program in built.items() for lane in LANES]
     for thread in threads:
         thread.start()
@@ -182,12 +182,13 @@ class Outcome:
         return consumers.complaints(self.answers, str(self.programs[AGENT]), self.main_answers)
 
 
-def run():
+def run(victim=None, start=programs.start_here):
+    """victim, start: the agent's program and how it begins, where it is not one of this build."""
     gos = list(go_tools())
     assert gos, "no go here: make deps installs one"
-    built = programs.build_all()
+    built = {**programs.build_references(), AGENT: victim or programs.build_victim()}
     start_s = time.monotonic()
-    results = ask_all(built)
+    results = ask_all(built, start)
     took_s = time.monotonic() - start_s
     verdicts = {(key, go): judge(key, go, facts, results[AGENT, lane].facts[key])
                 for lane in LANES for go in gos

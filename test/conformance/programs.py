@@ -39,23 +39,24 @@ def build_victim():
     return build([compiler, *C_FLAGS, "-o", output, source], [source, header], output)
 
 
-def build_all():
-    """{name: program}, of each Go and of the agent."""
-    built = {version: build_reference(version, go) for version, go in go_tools().items()}
-    built[AGENT] = build_victim()
-    return built
+def build_references():
+    """{version: program}"""
+    return {version: build_reference(version, go) for version, go in go_tools().items()}
+
+
+def start_here(argv, port, settings):
+    """The program under the agent of this build."""
+    return harness.Target(argv, harness.environment(port, **settings), port)
 
 
 class Side:
-    """One of those that are asked: a running program with a port."""
+    """One of those that are asked: a running program with a port. start: how the agent's begins."""
 
-    def __init__(self, name, program, arguments=(), settings=None):
+    def __init__(self, name, program, arguments=(), settings=None, start=start_here):
         self.name, self.program = name, str(program)
         argv = [program, "127.0.0.1:0", *arguments]
         if name == AGENT:
-            port = harness.free_port()
-            env = harness.environment(port, **(settings or {}))
-            self.target = harness.Target(argv, env, port)
+            self.target = start(argv, harness.free_port(), settings or {})
             self.target.expect("ready")
             self.target.answers()
         else:

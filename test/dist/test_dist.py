@@ -4,6 +4,7 @@
 `make dist-test` makes these systems (scripts/dist_chroots) and runs this, as root. The programs run
 in a chroot and are asked from outside.
 """
+import functools
 import os
 import re
 import shutil
@@ -12,12 +13,14 @@ import tarfile
 
 import pytest
 
+from conformance import comparison, programs
 from lib.chroots import CHROOTS, inside
-from lib.harness import BUILD, ROOT, Target, free_port, until
+from lib.harness import BUILD, ROOT, Target, environment, free_port, until
 from lib.profiles import contention, cpu, heap
 
 SUITES = os.environ.get("DIST_SUITES", "bullseye bookworm trixie").split()
 OLDEST = "bullseye"
+AGENT_THERE = "/opt/pprofagent/lib/pprofagent/libpprofagent.so"
 PYTHON_WORK = ("import sys,threading\n"
                "kept,end=[],threading.Event()\n"
                "def work():\n"
@@ -49,28 +52,38 @@ def suite(request, archive):
 
 
 @pytest.fixture(scope="session")
-def cxx_program(tmp_path_factory):
-    """Compiled in the oldest system, so that it runs in all of them."""
-    source = CHROOTS / OLDEST / "tmp/cxx.cpp"
-    shutil.copy(ROOT / "test/dist/program.cpp", source)
-    subprocess.run(inside(OLDEST, "g++", "-O1", "-g", "-o", "/tmp/cxx", "/tmp/cxx.cpp",
-                          "-pthread", "-ldl"), check=True)
-    kept = tmp_path_factory.mktemp("cxx") / "cxx"
-    shutil.copy(CHROOTS / OLDEST / "tmp/cxx", kept)
-    return kept
+def compiled(tmp_path_factory):
+    """compiled(source, compiler...): a program; made in the oldest system, it runs in all."""
+    kept = tmp_path_factory.mktemp("compiled")
+
+    def compile_there(source, *compiler):
+        if not (kept / source.stem).exists():
+            there = CHROOTS / OLDEST / "tmp"
+            shutil.copy(ROOT / "agent/pprofagent.h", there)
+            shutil.copy(source, there)
+            subprocess.run(inside(OLDEST, *compiler, "-g", "-pthread", "-I/tmp", "-o",
+                                  f"/tmp/{source.stem}", f"/tmp/{source.name}", "-ldl"), check=True)
+            shutil.copy(there / source.stem, kept)
+        return kept / source.stem
+
+    return compile_there
+
+
+def start_in(suite, argv, port, settings):
+    """A Target under the agent of the archive, in the system."""
+    given = environment(port, preload=[AGENT_THERE], **settings)
+    words = [f"{name}={value}" for name, value in given.items()
+             if name.startswith(("LD_", "PPROFAGENT_"))]
+    return Target(inside(suite, *words, *argv), dict(os.environ), port)
 
 
 @pytest.fixture
 def begin(suite):
-    """begin(argv...) -> a Target under the agent, in the system; it must end well by itself."""
+    """begin(argv...) -> a Target in the system; it must end well by itself."""
     targets = []
 
     def start(*argv):
-        port = free_port()
-        target = Target(inside(
-            suite, "LD_PRELOAD=/opt/pprofagent/lib/pprofagent/libpprofagent.so",
-            f"PPROFAGENT_ADDRESS=localhost:{port}", "PPROFAGENT_HEAP_RATE=4096", *argv),
-            dict(os.environ), port)
+        target = start_in(suite, argv, free_port(), {"heap_rate": 4096})
         targets.append(target)
         return target.answers()
 
@@ -91,8 +104,9 @@ def check(target, name):
     return page
 
 
-def test_cxx(begin, suite, cxx_program):
-    shutil.copy(cxx_program, CHROOTS / suite / "tmp/cxx.run")
+def test_cxx(begin, suite, compiled):
+    shutil.copy(compiled(ROOT / "test/dist/program.cpp", "g++", "-O1"),
+                CHROOTS / suite / "tmp/cxx.run")
     target = begin("/tmp/cxx.run")
     target.expect("ready")
     check(target, r"work(\(\))?")
@@ -151,3 +165,13 @@ def test_old_names_are_missing_there(begin, suite):
     page = begin("python3", "-c", "input()").get("/agent").text
     missing = "strerrordesc_np mallinfo2 _dl_find_object" if suite == "bullseye" else "nothing"
     assert f"missing_in_glibc: {missing}\n" in page
+
+
+def test_http_is_as_at_home(suite, compiled):
+    """All that test/conformance asks: Go's program is outside of the system, the agent's in it."""
+    shutil.copy(compiled(programs.HERE / "victim.c", "gcc", *programs.C_FLAGS),
+                CHROOTS / suite / "tmp/victim")
+    outcome = comparison.run("/tmp/victim", functools.partial(start_in, suite))
+    assert len(outcome.of(comparison.EQUAL)) > len(comparison.all_items())
+    assert {verdict.key: verdict.differences for verdict in outcome.of(comparison.DIFFERENT)} == {}
+    assert outcome.complaints()[0] == {}
