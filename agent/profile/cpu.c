@@ -6,6 +6,7 @@
 #include "../base/lock.h"
 #include "../base/clock.h"
 #include "../core/core.h"
+#include "../record/tasks.h"
 #include "bucket_table.h"
 #include "cpu_names.h"
 #include "mailbox.h"
@@ -37,6 +38,7 @@ static struct {
 	struct pa_lock lock;
 	unsigned rate_hz; /* of the session that wanted them first, and so of all; guard: lock */
 	bool on;          /* guard: lock */
+	bool has_started; /* guard: lock */
 } ticks = { .lock = PA_LOCK_INIT(PA_LOCK_CPU) };
 
 static const struct pa_profile_ops shared_kinds[PA_CPU_SHARED];
@@ -211,9 +213,18 @@ static int switch_on(void)
 	if (!ticks.on) {
 		error = pa_core_bridge->tick_start(ticks.rate_hz);
 		ticks.on = !error;
+		ticks.has_started |= ticks.on;
 	}
 	pa_unlock(&ticks.lock);
 	return error;
+}
+
+uint64_t pa_cpu_first_bytes(void)
+{
+	pa_lock(&ticks.lock);
+	bool has_started = ticks.has_started;
+	pa_unlock(&ticks.lock);
+	return has_started ? 0 : (uint64_t)pa_tasks_limit() * sizeof(int32_t);
 }
 
 static void drop_ticks_of(struct session *session)

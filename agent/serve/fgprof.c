@@ -102,8 +102,12 @@ static const char *explain_wall_begin(int error)
 static void answer_dumps(struct pa_http *http, struct pa_worker_wait *wait)
 {
 	struct task *task = (struct task *)wait;
-	int error = pa_wall_begin();
 
+	if (!pa_reply_has_room(http, 0)) {
+		drop_fgprof(task);
+		return;
+	}
+	int error = pa_wall_begin();
 	if (error) {
 		refuse_fgprof(http, task, explain_wall_begin(error));
 		return;

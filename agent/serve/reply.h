@@ -71,8 +71,9 @@ PA_AGENT void pa_reply_no_work(struct pa_http *http, const char *file);
 PA_AGENT void pa_reply_no_job(struct pa_http *http, int error);
 
 /*
- * For responses that begin before their job is submitted: true, or answers 503 as pa_reply_no_job.
+ * For requests that take memory before their job is submitted: true, or answers 503 as
+ * pa_reply_no_job. more: bytes that the job alone does not need.
  */
-PA_AGENT bool pa_reply_has_room(struct pa_http *http);
+PA_AGENT bool pa_reply_has_room(struct pa_http *http, uint64_t more);
 
 #endif

@@ -5,7 +5,7 @@ import resource
 import pytest
 
 from lib.fault_rows import POLLED, program, row, status_numbers
-from lib.harness import BUILD, PREFIX, listening, request, until, victim
+from lib.harness import AGENT, BUILD, PREFIX, listening, request, until, victim
 from lib.host import as_root, control_group, enter
 
 # An agent whose HTTP server ends 0.3 s after its last client, in place of 30 s.
@@ -75,6 +75,27 @@ def test_memory_limit_of_all_heavy_work(case, path, body):
     answer = request(target.port, PREFIX + path, method="POST" if body else "GET", body=body)
     assert answer.status == 503 and "RLIMIT_AS" in answer.text, answer
     assert answer.headers["Retry-After"] and answer.headers["Cache-Control"] == "no-store"
+    assert target.ask("go", "failed") == "failed 0"
+    assert target.finish() == 0 and target.err == ""
+
+
+@as_root
+@row("F142c", "the same where thread ids go as far as they can", severity=1,
+     modes=("idle", "full"), fast=("idle",))
+@pytest.mark.parametrize("path", ["/profile?seconds=1", "/trace?seconds=1&cpu=1"])
+def test_memory_limit_of_many_thread_ids(case, tmp_path, path):
+    """A CPU profile has a number for each id: 16 MiB, which are not taken before it is refused."""
+    (tmp_path / "pid_max").write_text("4194304\n")
+    argv = ["unshare", "-m", "sh", "-c", 'mount --bind "$0" /proc/sys/kernel/pid_max && exec "$@"',
+            tmp_path / "pid_max", "env", f"LD_PRELOAD={AGENT}", program("f_limits"), "as", 100]
+    target = case.start(argv, preload=(), wait=False)
+    target.expect("ready")
+    once_open(target)
+    target.ask("limit", "limited")
+    taken_kib = status_numbers(target.pid, "VmSize")["VmSize"]
+    answer = request(target.port, PREFIX + path)
+    assert answer.status == 503 and "RLIMIT_AS" in answer.text, answer
+    assert status_numbers(target.pid, "VmSize")["VmSize"] - taken_kib < 4 << 10
     assert target.ask("go", "failed") == "failed 0"
     assert target.finish() == 0 and target.err == ""
 
