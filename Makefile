@@ -323,6 +323,7 @@ UNIT_LINK = $(CC) $(SAN) -pthread -o $@ $(filter-out $(OBJ_TEST_LIB),$(filter %.
 	$(TEST_LIB) -Wl,--no-as-needed -lc \
 	-Wl,--as-needed $(B)/libunits.a $(UNIT_LIBS)
 
+$(B)/unit/test_libc_checks: $(B)/core/agent/serve/libc_checks.o
 $(B)/unit/test_libc_shims: $(B)/core/agent/serve/libc_shims.o
 $(B)/unit/test_newer_libc: $(B)/obj/agent/base/newer_libc.o
 $(B)/unit/test_stand_in: $(B)/obj/hooks/stand_in.o

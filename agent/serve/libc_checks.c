@@ -6,12 +6,14 @@
  */
 #include "libc_shims.h"
 
+#include <arpa/inet.h>
 #include <limits.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 /* As the compiler and libc's headers declare them, as far as they do. */
 void __stack_chk_fail(void);
@@ -25,6 +27,11 @@ int __snprintf_chk(char *to, size_t bytes, int flag, size_t room, const char *fo
 int __sprintf_chk(char *to, int flag, size_t room, const char *format, ...);
 int __fprintf_chk(FILE *stream, int flag, const char *format, ...);
 void __longjmp_chk(jmp_buf buffer, int value);
+ssize_t __read_chk(int fd, void *to, size_t bytes, size_t room);
+ssize_t __pread_chk(int fd, void *to, size_t bytes, off_t at, size_t room);
+int __inet_pton_chk(int family, const char *text, void *to, size_t room);
+const char *__inet_ntop_chk(int family, const void *address, char *to, socklen_t bytes,
+	size_t room);
 
 void __stack_chk_fail(void)
 {
@@ -102,6 +109,31 @@ int __fprintf_chk(FILE *stream, int flag, const char *format, ...)
 	int length = vfprintf(stream, format, args);
 	va_end(args);
 	return length;
+}
+
+ssize_t __read_chk(int fd, void *to, size_t bytes, size_t room)
+{
+	check_bytes(bytes, room);
+	return read(fd, to, bytes);
+}
+
+ssize_t __pread_chk(int fd, void *to, size_t bytes, off_t at, size_t room)
+{
+	check_bytes(bytes, room);
+	return pread(fd, to, bytes, at);
+}
+
+/* This and the next are called with headers of glibc 2.42 and newer. */
+int __inet_pton_chk(int family, const char *text, void *to, size_t room)
+{
+	check_bytes(family == AF_INET ? sizeof(struct in_addr) : sizeof(struct in6_addr), room);
+	return inet_pton(family, text, to);
+}
+
+const char *__inet_ntop_chk(int family, const void *address, char *to, socklen_t bytes, size_t room)
+{
+	check_bytes(bytes, room);
+	return inet_ntop(family, address, to, bytes);
 }
 
 /* No check of the stack pointer: our libraries only jump up their own stack. */
