@@ -54,10 +54,12 @@ static void read_heap_32(struct pa_memstats *stats)
 }
 #pragma GCC diagnostic pop
 
-static void read_heap(struct pa_memstats *stats)
+PA_AGENT void pa_memstats_read_heap(struct pa_memstats *stats)
 {
 	struct mallinfo2 info;
 
+	if (!allocator_is_libc())
+		return;
 	if (!mallinfo2) {
 		read_heap_32(stats);
 		return;
@@ -87,8 +89,6 @@ PA_AGENT void pa_memstats_read(struct pa_memstats *stats)
 
 	*stats = (struct pa_memstats){ .profiler = pa_map_bytes() };
 	read_statm(stats);
-	if (allocator_is_libc())
-		read_heap(stats);
 	if (getrusage(RUSAGE_SELF, &usage) == 0)
 		stats->max_rss = (uint64_t)usage.ru_maxrss * 1024;
 }

@@ -14,6 +14,7 @@
 #include "../profile/cpu.h"
 #include "../profile/delta.h"
 #include "../profile/goroutine.h"
+#include "../profile/memstats.h"
 #include "../profile/snapshot_take.h"
 #include "client_budget.h"
 #include "profile_form.h"
@@ -119,6 +120,8 @@ static int run_endpoint(void *arg, const struct pa_sink *sink)
 		task->snapshot = pa_render_take(task->kind, task->form.debug);
 	if (!task->snapshot)
 		return why_none(task->kind);
+	if (task->trim && task->form.debug)
+		pa_memstats_read_heap(&task->snapshot->memory);
 	if (!task->before)
 		return pa_render_write(task->snapshot, &task->form, sink);
 	struct pa_snapshot *delta = pa_delta(task->before, task->snapshot);

@@ -77,6 +77,7 @@ REFUSED = {
 }
 PAGE = r"(R1|R11|I1) GET /debug/pprof/.*"
 HEAP_TEXT = r"(R11|N2|N3|N4) GET (heap|allocs)\?.*ebug=.*"
+HEAP_GC_TEXT = r"N4 GET heap\?gc=1&debug=1"
 GO_TAIL = ["Alloc", "TotalAlloc", "Sys", "Lookups", "Mallocs", "Frees", "HeapAlloc", "HeapSys",
            "HeapIdle", "HeapInuse", "HeapReleased", "HeapObjects", "Stack", "MSpan", "MCache",
            "BuckHashSys", "GCSys", "OtherSys", "NextGC", "LastGC", "PauseNs", "PauseEnd", "NumGC",
@@ -84,6 +85,8 @@ GO_TAIL = ["Alloc", "TotalAlloc", "Sys", "Lookups", "Mallocs", "Frees", "HeapAll
 NOT_NATIVE = {"Lookups", "Stack", "MSpan", "MCache", "GCSys", "NextGC", "LastGC", "PauseNs",
               "PauseEnd"}
 OUR_TAIL = [name for name in GO_TAIL[:-1] if name not in NOT_NATIVE] + ["RSS", "MaxRSS"]
+# What libc counts with its allocator locked.
+LOCKED_TAIL = {"HeapSys", "HeapIdle", "HeapInuse", "HeapReleased"}
 GO_DUMP = ["", "\tFILE:LINE", "\tFILE:LINE +OFFSET", "NAME(...)", "NAME(VALUES)"]
 OUR_DUMP = ["", "\tFILE:LINE +OFFSET", "NAME(...)", "created by NAME in goroutine N",
             "goroutine N [STATE] {NOTE}:"]
@@ -204,7 +207,10 @@ DECISIONS = [
     Decision("n waiters for 1 s charge n seconds; Go up to 1.21 charges one", "section 3",
              [r"X2 .*"], {"waits charged": ([1], [5])}, before=NEW),
     Decision("names of MemStats only where they mean something here, and RSS", "section 3",
-             [HEAP_TEXT], {"text.tail": (GO_TAIL, OUR_TAIL)}),
+             [HEAP_GC_TEXT], {"text.tail": (GO_TAIL, OUR_TAIL)}),
+    Decision("a request does not lock the allocator, but with gc=1", "section 3",
+             [rf"(?!{HEAP_GC_TEXT}){HEAP_TEXT}"],
+             {"text.tail": (GO_TAIL, [name for name in OUR_TAIL if name not in LOCKED_TAIL])}),
     Decision("largest first, as Go up to 1.22", "row H1", [HEAP_TEXT],
              {"text.order": ("ascending", "descending")}, since=(1, 23)),
     Decision("one byte more where nothing was freed; Go 1.19 has none, and in a Go program "

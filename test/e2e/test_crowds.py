@@ -6,7 +6,7 @@ import threading
 
 import pytest
 
-from lib.harness import DEADLINE_S, EXACT, PREFIX, until, victim
+from lib.harness import CONTENTION, DEADLINE_S, EXACT, PREFIX, until, victim
 from lib.profiles import Profile
 
 STACKS = 5_000
@@ -69,6 +69,20 @@ def test_short_answers_do_not_wait_for_seventeen_long_ones(stacks):
     assert crowd.statuses() == [200] * 17
     assert seen
     assert agent(stacks)["kept_for_clients"]["job_bytes"] == 0
+
+
+def test_no_hook_waits_for_eight_clients(start):
+    """Not for thread dumps: the handler of their signal reads code by a system call, which waits
+    for the kernel's lock of the address space. The first round maps what the agent needs."""
+    target = start([victim("v_nowait")], **CONTENTION)
+    target.expect("ready")
+    paths = ["/heap", "/mutex", "/block?debug=1", "/heap?debug=1", "/delta_heap"]
+    clients = [["/profile?seconds=1&share=1"] * 2] * 4 + [paths * 20] * 4
+    crowd, waits = Crowd(target, clients), []
+    while crowd.is_there():
+        waits.append(target.ask("again", "waits"))
+    assert set(crowd.statuses()) == {200}
+    assert set(waits[1:]) == {"waits 0"}, waits
 
 
 # ------------------------------------------------------------------ what is kept for them

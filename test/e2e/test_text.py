@@ -82,7 +82,7 @@ def test_numbers_are_not_scaled(start):
 
 
 def test_tail_is_gos_memstats_with_maxrss_last(target):
-    tail = text_of(target, "/heap?debug=1").split("\n# runtime.MemStats\n")[1].splitlines()
+    tail = text_of(target, "/heap?debug=1&gc=1").split("\n# runtime.MemStats\n")[1].splitlines()
     values = dict(line[2:].split(" = ", 1) for line in tail)
     for name in ("Alloc", "TotalAlloc", "Sys", "Mallocs", "Frees", "HeapAlloc", "HeapSys",
                  "HeapIdle", "HeapInuse", "HeapReleased", "HeapObjects", "NumGC"):
@@ -90,6 +90,13 @@ def test_tail_is_gos_memstats_with_maxrss_last(target):
     assert values["NumGC"] == "0"
     assert tail[-1].startswith("# MaxRSS = ")
     assert int(values["MaxRSS"]) > 8 << 20
+
+
+def test_heap_of_libc_is_counted_on_request_alone(target):
+    """Its allocator is locked meanwhile."""
+    text = text_of(target, "/heap?debug=1")
+    assert "# HeapAlloc = " in text
+    assert "# HeapSys = " not in text
 
 
 def test_pprof_reads_the_text_form(target, pprof, tmp_path):

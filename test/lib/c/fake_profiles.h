@@ -47,6 +47,7 @@ static struct {
 	int cpu_shared; /* of them, those that share */
 	int cpu_shared_error;
 	int memory_reads;                       /* of the process, so far */
+	int heap_reads;                         /* of libc's heap */
 	int dumps, details;                     /* thread dumps so far, and those in detail */
 	uint64_t block_rate_ns, mutex_fraction; /* that apply now */
 	struct pa_custom_set customs[2];        /* profiles of the program's own, */
@@ -334,6 +335,12 @@ void pa_memstats_read(struct pa_memstats *stats)
 	fake.memory_reads++;
 }
 
+void pa_memstats_read_heap(struct pa_memstats *stats)
+{
+	stats->heap_known = true;
+	fake.heap_reads++;
+}
+
 uint32_t pa_symbols_lookup(const struct pa_loc *loc, struct pa_frame *frames, uint32_t max)
 {
 	if (!max)
@@ -425,7 +432,7 @@ static void fake_settle(void)
 static void fake_reset(void)
 {
 	fake_settle();
-	fake.taken = fake.memory_reads = fake.cpu_running = fake.rests = 0;
+	fake.taken = fake.memory_reads = fake.heap_reads = fake.cpu_running = fake.rests = 0;
 	fake.cpu_shared = fake.cpu_shared_error = 0;
 	fake.settings.cpu_shared = false;
 	fake.settings.thread_label = PA_ENV_THREAD_LABEL_NAME;

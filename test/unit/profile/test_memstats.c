@@ -60,10 +60,13 @@ static void heap_of_libc_counts_what_is_allocated(void **unused)
 
 	(void)unused;
 	pa_memstats_read(&before);
+	assert_false(before.heap_known);
+	pa_memstats_read_heap(&before);
 	block = malloc(BLOCK_BYTES);
 	assert_non_null(block);
 	memset(block, 1, BLOCK_BYTES);
 	pa_memstats_read(&during);
+	pa_memstats_read_heap(&during);
 	assert_true(before.heap_known && during.heap_known);
 #if !defined(__SANITIZE_ADDRESS__) && !defined(__SANITIZE_THREAD__)
 	assert_true(during.heap_sys - during.heap_idle >=
@@ -80,9 +83,11 @@ static void other_allocator_has_no_known_heap(void **unused)
 	(void)unused;
 	bridge.program_malloc = (void *(*)(size_t))other_malloc();
 	pa_memstats_read(&stats);
+	pa_memstats_read_heap(&stats);
 	assert_false(stats.heap_known);
 	bridge.program_malloc = NULL;
 	pa_memstats_read(&stats);
+	pa_memstats_read_heap(&stats);
 	assert_false(stats.heap_known);
 	assert_int_equal(stats.heap_sys, 0);
 }

@@ -38,6 +38,26 @@ static void gc_drains_before_the_snapshot(void **unused)
 	is_binary("attachment; filename=\"heap\"", "proto heap 2 duration 0\n");
 }
 
+static void the_allocator_counts_its_memory_for_gc_alone(void **unused)
+{
+	const struct {
+		const char *name, *query;
+		int reads;
+	} rows[] = {
+		{ "heap", "debug=1", 0 },
+		{ "heap", "gc=1", 0 },
+		{ "heap", "debug=1&gc=1", 1 },
+		{ "allocs", "debug=1&gc=1", 0 },
+	};
+
+	(void)unused;
+	for (size_t i = 0; i < PA_COUNT(rows); i++) {
+		again();
+		named(rows[i].name, rows[i].query);
+		assert_int_equal(fake.heap_reads, rows[i].reads);
+	}
+}
+
 static void gc_zero_does_nothing(void **unused)
 {
 	(void)unused;
@@ -421,6 +441,7 @@ int main(void)
 		TEST(plain_request_is_the_proto),
 		TEST(empty_seconds_is_a_snapshot),
 		TEST(gc_drains_before_the_snapshot),
+		TEST(the_allocator_counts_its_memory_for_gc_alone),
 		TEST(gc_zero_does_nothing),
 		TEST(formats_are_texts),
 		TEST(a_bad_form_is_400_before_anything_is_done),
