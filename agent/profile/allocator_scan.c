@@ -263,15 +263,17 @@ static void merge_code(struct search *search)
 	PA_ASSERT(scan->range_count <= PA_ALLOCATOR_RANGES);
 }
 
-/* jemalloc's own functions have the prefix of the public ones and "je_", or that alone. A compiler
- * that optimizes the whole program may append to it. */
+/* jemalloc's own functions have the prefix of the public ones and "je_", or that alone. Compilers
+ * that optimize the whole program append to it; what ".cold" is appended to is a part of it. */
 static bool is_destructor_name(const char *name)
 {
 	static const char own[] = "je_", destructor[] = "tsd_cleanup";
 	if (starts_with(name, own))
 		name += strlen(own);
-	return starts_with(name, destructor) &&
-		(name[strlen(destructor)] == '\0' || name[strlen(destructor)] == '.');
+	if (!starts_with(name, destructor))
+		return false;
+	name += strlen(destructor);
+	return !*name || starts_with(name, ".lto_priv.") || starts_with(name, ".llvm.");
 }
 
 static void take_allocator_entry(struct search *search, const Elf64_Sym *symbol, const char *name)

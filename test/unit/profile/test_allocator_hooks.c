@@ -30,6 +30,7 @@ KEEP int fake_mallctl(const char *name, void *old, size_t *old_bytes, void *fres
 	size_t fresh_bytes);
 KEEP int fake_mallctlnametomib(void);
 KEEP void fake_tsd_cleanup(void *tsd);
+KEEP void cold_part(void *tsd) __asm__("fake_tsd_cleanup.cold");
 KEEP void *fake_malloc(size_t bytes);
 
 int fake_mallctl(const char *name, void *old, size_t *old_bytes, void *fresh, size_t fresh_bytes)
@@ -62,6 +63,11 @@ int fake_mallctl(const char *name, void *old, size_t *old_bytes, void *fresh, si
 void fake_tsd_cleanup(void *tsd)
 {
 	*(int *)tsd = 0;
+}
+
+void cold_part(void *tsd)
+{
+	*(int *)tsd = 1;
 }
 
 int fake_mallctlnametomib(void)
