@@ -32,6 +32,7 @@
 /* Limits of a batch: fork() may have to wait for one. */
 #define BATCH_EVENTS 512
 #define BATCH_NS (2 * PA_NS_PER_MS)
+#define CLOCK_EVENTS 16
 
 #define IDLE_NS PA_NS_PER_S
 /* Sleep while a request waits for an unpublished slot. */
@@ -249,7 +250,8 @@ static void handle_event(const struct pa_event *event)
 {
 	PA_ASSERT_HELD(PA_LOCK_TABLES);
 	PA_ASSERT(event == &record_copy.event);
-	pa_modules_event(event->time_ns);
+	if (event->time_ns)
+		pa_modules_event(event->time_ns);
 	if (event->kind == PA_EVENT_MODULES)
 		handle_modules(event);
 	else if (!is_to_be_shown(event))
@@ -302,6 +304,15 @@ static bool drain_one(void)
 	return true;
 }
 
+/* After the event of that number: only some take long, and reading the clock takes as long as a
+ * free. */
+static bool is_clock_due(int number)
+{
+	const struct pa_event *event = &record_copy.event;
+	return number % CLOCK_EVENTS == CLOCK_EVENTS - 1 || event->flags & PA_EVENT_DEFERRED ||
+		event->kind == PA_EVENT_MODULES;
+}
+
 /* False: the end of the ring was reached. */
 static bool drain_batch(void)
 {
@@ -311,9 +322,11 @@ static bool drain_batch(void)
 	pa_modules_batch();
 	pa_unwind_follow_tables(pa_core_bridge->frames);
 	int64_t end_ns = pa_clock_mono_ns() + BATCH_NS;
-	for (int i = 0; i < BATCH_EVENTS && more; i++)
-		if (more = drain_one(), pa_clock_mono_ns() >= end_ns)
+	for (int i = 0; i < BATCH_EVENTS && more; i++) {
+		more = drain_one();
+		if (is_clock_due(i) && pa_clock_mono_ns() >= end_ns)
 			break;
+	}
 	if (!more)
 		pa_modules_batch();
 	/* Events still in the ring are older than now, and must come first. */

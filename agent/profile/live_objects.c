@@ -14,6 +14,9 @@
 #define BUCKET_BITS 16
 #define SLOT_BYTES sizeof(uint64_t)
 
+#define BLOCK_SHIFT 5
+#define REGION_SHIFT 8
+
 _Static_assert(PA_LIVE_OBJECTS_BUCKETS == 1 << BUCKET_BITS, "a slot has room for every bucket");
 _Static_assert(SHARD_MAX_BYTES % PA_PAGE_BYTES == 0, "shards grow by pages");
 
@@ -39,10 +42,22 @@ PA_INLINE bool is_object(const struct pa_hash_table *unused, const void *slot, c
 	return object_of(slot) == *(const uintptr_t *)object;
 }
 
+/*
+ * Neighbours in memory, which live and end together, get slots beside each other: one cache miss
+ * for several. The regions are distributed; the blocks of one, which are 32 bytes or more in
+ * malloc(), follow each other as slots do in a shard of full size, and in a smaller one share some.
+ */
+static uint64_t hash_address(uintptr_t object)
+{
+	uint64_t place = object >> BLOCK_SHIFT & ((1u << (REGION_SHIFT - BLOCK_SHIFT)) - 1);
+	return pa_hash_table_hash(object >> REGION_SHIFT) +
+		place * (UINT32_MAX / (SHARD_MAX_BYTES / SLOT_BYTES) + 1) * ((uint64_t)1 << 32);
+}
+
 static uint64_t hash_of_object(const struct pa_hash_table *unused, const void *slot)
 {
 	(void)unused;
-	return pa_hash_table_hash(object_of(slot));
+	return hash_address(object_of(slot));
 }
 
 static const struct pa_hash_table_kind object_kind = {
@@ -59,6 +74,13 @@ static struct pa_hash_table *object_shard_of(uint64_t hash)
 static uint64_t *object_slot_at(const struct pa_hash_table *shard, uint32_t i)
 {
 	return pa_hash_table_at(&object_kind, shard, i);
+}
+
+/* Objects come and go in any order: with fewer free slots, each removal would look at many. A shard
+ * that cannot grow is filled nevertheless. */
+static bool is_shard_dense(const struct pa_hash_table *shard)
+{
+	return shard->used >= shard->capacity - shard->capacity / 8 * 3;
 }
 
 static bool has_shard_room(const struct pa_hash_table *shard)
@@ -91,7 +113,7 @@ enum pa_live_objects_put pa_live_objects_put_locked(uintptr_t object, uint32_t b
 {
 	PA_ASSERT_HELD(PA_LOCK_TABLES);
 	PA_ASSERT(object && bucket < PA_LIVE_OBJECTS_BUCKETS);
-	uint64_t hash = pa_hash_table_hash(object);
+	uint64_t hash = hash_address(object);
 	struct pa_hash_table *shard = object_shard_of(hash);
 	uint64_t taken = (uint64_t)object << BUCKET_BITS | bucket;
 	uint64_t *slot;
@@ -106,8 +128,8 @@ enum pa_live_objects_put pa_live_objects_put_locked(uintptr_t object, uint32_t b
 		*slot = taken;
 		return PA_LIVE_OBJECTS_REPLACED;
 	}
-	if (!has_shard_room(shard)) {
-		if (!grow_shard(shard))
+	if (is_shard_dense(shard)) {
+		if (!grow_shard(shard) && !has_shard_room(shard))
 			return PA_LIVE_OBJECTS_FULL;
 		slot = object_slot_at(shard,
 			pa_hash_table_find(&object_kind, shard, hash, &object));
@@ -122,7 +144,7 @@ bool pa_live_objects_take_locked(uintptr_t object, uint32_t *bucket)
 {
 	PA_ASSERT_HELD(PA_LOCK_TABLES);
 	PA_ASSERT(object);
-	uint64_t hash = pa_hash_table_hash(object);
+	uint64_t hash = hash_address(object);
 	struct pa_hash_table *shard = object_shard_of(hash);
 	if (!shard->used)
 		return false;
@@ -137,7 +159,7 @@ bool pa_live_objects_take_locked(uintptr_t object, uint32_t *bucket)
 
 bool pa_live_objects_has(uintptr_t object)
 {
-	uint64_t hash = pa_hash_table_hash(object);
+	uint64_t hash = hash_address(object);
 	const struct pa_hash_table *shard = object_shard_of(hash);
 	return shard->used &&
 		pa_hash_table_is_taken(&object_kind, shard,

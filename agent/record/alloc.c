@@ -23,11 +23,15 @@ PA_ATOMIC(uint8_t) pa_alloc_filter[PA_ALLOC_FILTER_BYTES];
  * per level that exists. No tombstones, no rehash, no lock. Level 0 has 4 KiB, those from level 10
  * on have 4 MiB: 14 levels have 2.6 M places in 20 MiB; of 2.3 M objects fewer than 1 in 100 have
  * none.
+ *
+ * Samples are few: they take the small levels first. Of all objects most would be behind several
+ * full levels, each one cache miss: at rate 1 the widest levels come first.
  */
 #define LEVELS 14
 #define WIDEST_LEVEL 10
 #define LEVEL0_BUCKETS ((size_t)64)
 #define PLACES 8
+#define REGION_SHIFT 8 /* PLACES of the smallest blocks of malloc(), which take 32 bytes */
 typedef PA_ATOMIC(uintptr_t) place; /* 0 = free; acq_rel by CAS and swap */
 
 /* In a place, above the address: the collector knows nothing of the object. */
@@ -125,18 +129,34 @@ PA_INLINE place *level_at(int level, bool create)
 PA_INLINE place *bucket_of(place *places, int level, uintptr_t address)
 {
 	PA_ASSERT(places);
-	/* Levels of one size take other bits: what shares a full bucket in one does not in the
-	 * next. */
+	/* Neighbours in memory, which live and end together, share a bucket: one cache miss for
+	 * several. Levels of one size take other bits: what shares a full bucket in one does not in
+	 * the next. */
 	int other = level > WIDEST_LEVEL ? 9 * (level - WIDEST_LEVEL) : 0;
-	uint64_t hash = (address >> 4) * 0x9e3779b97f4a7c15u >> (20 + other);
+	uint64_t hash = (address >> REGION_SHIFT) * 0x9e3779b97f4a7c15u >> (20 + other);
 	return places + (hash & (level_buckets(level) - 1)) * PLACES;
+}
+
+static bool is_every_object_sampled(void)
+{
+	return pa_record.heap_rate_bytes <= 1;
+}
+
+/* Levels in the order of use: each exists only if the one before it does. */
+PA_INLINE int nth_level(int n, bool widest_first)
+{
+	if (!widest_first)
+		return n;
+	return n < LEVELS - WIDEST_LEVEL ? WIDEST_LEVEL + n : LEVELS - 1 - n;
 }
 
 /* mark: UNSEEN or 0. */
 static bool set_insert(uintptr_t address, uintptr_t mark)
 {
 	PA_ASSERT(address && !(address & UNSEEN));
-	for (int level = 0; level < LEVELS; level++) {
+	bool widest_first = is_every_object_sampled();
+	for (int n = 0; n < LEVELS; n++) {
+		int level = nth_level(n, widest_first);
 		place *places = level_at(level, true);
 		if (!places)
 			return false;
@@ -154,7 +174,9 @@ static bool set_insert(uintptr_t address, uintptr_t mark)
 static enum finding set_remove(uintptr_t address)
 {
 	PA_ASSERT(address);
-	for (int level = 0; level < LEVELS; level++) {
+	bool widest_first = is_every_object_sampled();
+	for (int n = 0; n < LEVELS; n++) {
+		int level = nth_level(n, widest_first);
 		place *places = level_at(level, false);
 		if (!places)
 			return ABSENT;
@@ -178,11 +200,6 @@ static void enter_filter(void *pointer)
 		filter_add(pointer);
 	if (stale == FOUND_UNSEEN)
 		PA_COUNT_EVENT(frees_of_lost);
-}
-
-static bool is_every_object_sampled(void)
-{
-	return pa_record.heap_rate_bytes <= 1;
 }
 
 /* The set has no room. At rate 1 the filter keeps the page, so that the free comes here. */
@@ -332,19 +349,17 @@ void pa_alloc_record(struct pa_thread *thread, void *pointer, size_t bytes, stru
 	errno = saved_errno;
 }
 
-/* Fills the ring slot in place: a copy would cost a third of this function. */
+/* Fills the ring slot in place: a copy would cost a third of this function. Without a time, whose
+ * reading would cost as much again. */
 static bool record_alloc_plain(enum pa_event_kind kind, const struct pa_thread *thread,
 	void *pointer)
 {
-	if (!pa_sandbox_may(thread, PA_CALLS_CLOCK))
-		return false;
-	int64_t now_ns = pa_clock_mono_ns();
 	struct pa_event *event = pa_ring_reserve(pa_record.ring, sizeof(*event));
-	if (pa_unlikely(!event) && pa_sample_wait_room())
+	if (pa_unlikely(!event) && pa_sandbox_may(thread, PA_CALLS_CLOCK) && pa_sample_wait_room())
 		event = pa_ring_reserve(pa_record.ring, sizeof(*event));
 	if (pa_unlikely(!event))
 		return false;
-	*event = alloc_event_of(kind, thread, pointer, 0, now_ns);
+	*event = alloc_event_of(kind, thread, pointer, 0, 0);
 	pa_ring_publish(pa_record.ring, event, sizeof(*event), sizeof(*event));
 	return true;
 }

@@ -62,7 +62,7 @@ struct pa_event {
 	uint8_t flags;  /* enum pa_event_flag */
 	uint16_t depth; /* number of pcs behind this header */
 	int32_t tid;
-	int64_t time_ns;   /* CLOCK_MONOTONIC, taken before the slot */
+	int64_t time_ns;   /* CLOCK_MONOTONIC, taken before the slot; FREE, REVIVE: 0 */
 	uint64_t value[2]; /* [1] of events with a stack: epoch of the frame cache before the
 			    * walk */
 	uintptr_t object;

@@ -9,18 +9,11 @@
 #include "../base/clock.h"
 #include "../base/lock.h"
 #include "../base/thread_slot.h"
+#include "ring_word.h"
 
 #include "../base/banned.h"
 
 #define CELL PA_RING_CELL_BYTES
-
-/*
- * Control word of the cell where a record starts: position (in cells since the creation of the
- * ring) | length in cells | state. A word with another position is from an earlier lap.
- */
-enum state { FREE, RESERVED, PUBLISHING, PUBLISHED, PADDING };
-enum { STATE_BITS = 3, LENGTH_BITS = 25 };
-#define LENGTH_MASK ((1u << LENGTH_BITS) - 1)
 
 /* The reader skips a slot after this many checks, this far apart, over this time. */
 #define SKIP_CHECKS 8
@@ -39,13 +32,16 @@ struct pa_ring {
 	void (*end_calls)(void);
 	PA_ATOMIC(uint64_t) *control; /* one word a cell: release in publish, acquire in read */
 
-	/* writers */
+	/* Writers. The reader and they keep what they last saw of each other's position: the two
+	 * lines move between processors once a batch, not once a record. */
 	PA_ATOMIC(uint64_t) tail __attribute__((aligned(PA_CACHE_LINE))); /* acq_rel by CAS */
+	PA_ATOMIC(uint64_t) head_seen;   /* head at some time before: release / acquire */
 	PA_ATOMIC(uint32_t) reader_wake; /* futex of the reader: 1 = wake */
-	PA_ATOMIC(uint32_t) room;        /* futex of waiting writers: incremented when cells are
-				      * freed */
-	PA_ATOMIC(uint32_t) waiting;     /* writers in pa_ring_wait_room */
-	PA_ATOMIC(uint64_t) waits;       /* statistics only */
+
+	/* writers that wait, which is rare: read by the reader at each release */
+	PA_ATOMIC(uint32_t) waiting __attribute__((aligned(PA_CACHE_LINE))); /* in wait_room */
+	PA_ATOMIC(uint32_t) room;  /* their futex: incremented when cells are freed */
+	PA_ATOMIC(uint64_t) waits; /* statistics only */
 
 	/* reader; head: release in release_cells, acquire in reserve */
 	PA_ATOMIC(uint64_t) head __attribute__((aligned(PA_CACHE_LINE)));
@@ -54,6 +50,8 @@ struct pa_ring {
 	PA_ATOMIC(uint64_t) done;          /* processed up to here: release / acquire */
 	PA_ATOMIC(uint32_t) done_sequence; /* futex of pa_ring_wait_done */
 	PA_ATOMIC(uint32_t) done_waiting;  /* threads in it */
+	uint64_t tail_seen;                /* tail at some time before; may since have shrunk */
+	uint64_t unsure_until;             /* below, words behind the tail may look valid */
 	uint64_t current_cells;            /* length of the record handed out, 0 = none */
 	uint64_t abandoned_until;          /* slots below have no living writer (after fork) */
 	uint64_t slept_at;                 /* head at the reader's last sleep */
@@ -61,30 +59,6 @@ struct pa_ring {
 	int64_t stuck_since_ns, stuck_checked_ns;
 	unsigned stuck_checks;
 };
-
-PA_INLINE uint64_t control_word(uint64_t position, uint64_t length, enum state state)
-{
-	PA_ASSERT(length <= LENGTH_MASK);
-	PA_ASSERT(state <= PADDING);
-	return position << (STATE_BITS + LENGTH_BITS) | length << STATE_BITS | state;
-}
-
-PA_INLINE enum state state_of(uint64_t word)
-{
-	return word & ((1u << STATE_BITS) - 1);
-}
-
-PA_INLINE uint64_t length_of(uint64_t word)
-{
-	return word >> STATE_BITS & LENGTH_MASK;
-}
-
-/* Compares the low bits of the position, which the control word has room for. */
-PA_INLINE bool is_at(uint64_t word, uint64_t position)
-{
-	return state_of(word) != FREE &&
-		(word ^ control_word(position, 0, FREE)) >> (STATE_BITS + LENGTH_BITS) == 0;
-}
 
 PA_INLINE PA_ATOMIC(uint64_t) *control_word_at(const struct pa_ring *ring, uint64_t position)
 {
@@ -136,6 +110,20 @@ PA_INLINE uint64_t padding_for(const struct pa_ring *ring, uint64_t position, ui
 	return n > left ? left : 0;
 }
 
+/* Of two writers the one with the older head may store last: that is safe, only less room. */
+static PA_NOINLINE uint64_t look_at_head(struct pa_ring *ring)
+{
+	uint64_t head = pa_load_acquire(&ring->head);
+	pa_store_release(&ring->head_seen, head);
+	return head;
+}
+
+/* An end before head is of an old tail, which the exchange will not find. */
+PA_INLINE bool is_in_lap(const struct pa_ring *ring, uint64_t head, uint64_t end)
+{
+	return (int64_t)(end - head) <= (int64_t)ring->cells;
+}
+
 void *pa_ring_reserve(struct pa_ring *ring, size_t max_bytes)
 {
 	uint64_t n = cells_of(max_bytes);
@@ -144,15 +132,19 @@ void *pa_ring_reserve(struct pa_ring *ring, size_t max_bytes)
 	/* Ends: the exchange fails only when that of another writer, or a shrink, succeeds. */
 	do {
 		pad = padding_for(ring, tail, n);
-		if (tail + pad + n - pa_load_acquire(&ring->head) > ring->cells)
+		uint64_t end = tail + pad + n;
+		if (pa_unlikely(!is_in_lap(ring, pa_load_acquire(&ring->head_seen), end)) &&
+			!is_in_lap(ring, look_at_head(ring), end))
 			return NULL;
 	} while (!pa_cas_acq_rel(&ring->tail, &tail, tail + pad + n));
 
 	if (pad)
-		pa_store_release(control_word_at(ring, tail), control_word(tail, pad, PADDING));
+		pa_store_release(control_word_at(ring, tail),
+			pa_ring_word(tail, pad, PA_RING_WORD_PADDING));
 	uint64_t first = tail + pad;
 	PA_ASSERT((first & (ring->cells - 1)) + n <= ring->cells);
-	pa_store_release(control_word_at(ring, first), control_word(first, n, RESERVED));
+	pa_store_release(control_word_at(ring, first),
+		pa_ring_word(first, n, PA_RING_WORD_RESERVED));
 	return ring->data + (first & (ring->cells - 1)) * CELL;
 }
 
@@ -164,7 +156,8 @@ static void shrink_reserved(struct pa_ring *ring, uint64_t position, uint64_t le
 	if (pa_cas_acq_rel(&ring->tail, &end, position + used))
 		return;
 	uint64_t rest = position + used;
-	pa_store_release(control_word_at(ring, rest), control_word(rest, length - used, PADDING));
+	pa_store_release(control_word_at(ring, rest),
+		pa_ring_word(rest, length - used, PA_RING_WORD_PADDING));
 }
 
 PA_INLINE bool is_quarter_full(const struct pa_ring *ring)
@@ -172,13 +165,22 @@ PA_INLINE bool is_quarter_full(const struct pa_ring *ring)
 	return pa_load_relaxed(&ring->tail) - pa_load_relaxed(&ring->head) >= ring->cells / 4;
 }
 
-/* Out of line: publish then saves no registers for the call. */
-static PA_NOINLINE void wake_reader(struct pa_ring *ring)
+static void wake_reader(struct pa_ring *ring)
 {
 	if (pa_load_relaxed(&ring->reader_wake) || !begin_calls(ring))
 		return;
 	pa_ring_kick(ring);
 	end_calls(ring);
+}
+
+/* Out of line: publish then saves no registers for the call. */
+static PA_NOINLINE void wake_at_quarter(struct pa_ring *ring)
+{
+	if (pa_load_relaxed(&ring->reader_wake))
+		return;
+	look_at_head(ring);
+	if (is_quarter_full(ring))
+		wake_reader(ring);
 }
 
 void pa_ring_publish(struct pa_ring *ring, void *record, size_t reserved_bytes, size_t used_bytes)
@@ -190,10 +192,11 @@ void pa_ring_publish(struct pa_ring *ring, void *record, size_t reserved_bytes, 
 	uint64_t length = cells_of(reserved_bytes);
 	uint64_t used = cells_of(used_bytes);
 	uint64_t word = pa_load_relaxed(control);
-	uint64_t publishing = (word & ~(uint64_t)((1u << STATE_BITS) - 1)) | PUBLISHING;
+	uint64_t publishing = pa_ring_word_with(word, PA_RING_WORD_PUBLISHING);
 
-	/* Not RESERVED any more: the reader skipped this slot, and another writer may own it. */
-	if (state_of(word) != RESERVED || !pa_cas_acq_rel(control, &word, publishing))
+	/* Not reserved any more: the reader skipped it, and another writer may own it. */
+	if (pa_ring_word_state(word) != PA_RING_WORD_RESERVED ||
+		!pa_cas_acq_rel(control, &word, publishing))
 		return;
 	/* The full position, from the index and the tail, which is less than a lap ahead. */
 	uint64_t tail = pa_load_relaxed(&ring->tail);
@@ -201,15 +204,15 @@ void pa_ring_publish(struct pa_ring *ring, void *record, size_t reserved_bytes, 
 	if (position == tail)
 		position -= ring->cells;
 	PA_ASSERT((position & (ring->cells - 1)) == index);
-	enum state state = used ? PUBLISHED : PADDING;
+	enum pa_ring_word_state state = used ? PA_RING_WORD_PUBLISHED : PA_RING_WORD_PADDING;
 	if (!used)
 		used = length;
 	if (used < length)
 		shrink_reserved(ring, position, length, used);
-	pa_store_release(control, control_word(position, used, state));
+	pa_store_release(control, pa_ring_word(position, used, state));
 
-	if (pa_unlikely(is_quarter_full(ring)))
-		wake_reader(ring);
+	if (pa_unlikely(tail - pa_load_relaxed(&ring->head_seen) >= ring->cells / 4))
+		wake_at_quarter(ring);
 }
 
 /* Room for n cells and a margin: a writer woken for single cells would only wait again. */
@@ -279,7 +282,8 @@ static uint64_t unmarked_cells(const struct pa_ring *ring, uint64_t head, uint64
 {
 	PA_ASSERT(head < tail);
 	uint64_t next = head + 1;
-	while (next < tail && !is_at(pa_load_acquire(control_word_at(ring, next)), next))
+	while (next < tail &&
+		!pa_ring_word_is_at(pa_load_acquire(control_word_at(ring, next)), next))
 		next++;
 	return next - head;
 }
@@ -293,7 +297,7 @@ static uint64_t unpublished_cells(const struct pa_ring *ring, uint64_t head, uin
 	uint64_t tail)
 {
 	uint64_t cells = unmarked_cells(ring, head, tail);
-	uint64_t marked = is_at(word, head) ? length_of(word) : 0;
+	uint64_t marked = pa_ring_word_is_at(word, head) ? pa_ring_word_length(word) : 0;
 	return marked && marked < cells ? marked : cells;
 }
 
@@ -304,7 +308,7 @@ static bool skip_given_up(struct pa_ring *ring, uint64_t head, uint64_t word, ui
 		return false;
 	uint64_t length = unpublished_cells(ring, head, word, tail);
 	PA_ASSERT(length && head + length <= tail);
-	uint64_t dead = control_word(head, length, FREE);
+	uint64_t dead = pa_ring_word(head, length, PA_RING_WORD_FREE);
 	if (!pa_cas_acq_rel(control_word_at(ring, head), &word, dead))
 		return true; /* published at the last moment: read it */
 	ring->stuck_checks = 0;
@@ -313,26 +317,35 @@ static bool skip_given_up(struct pa_ring *ring, uint64_t head, uint64_t word, ui
 	return true;
 }
 
+/* True when there are slots at head, published or not. */
+static bool has_slots(struct pa_ring *ring, uint64_t head)
+{
+	ring->tail_seen = pa_load_acquire(&ring->tail);
+	return head != ring->tail_seen;
+}
+
 const void *pa_ring_read(struct pa_ring *ring, size_t *bytes)
 {
 	PA_ASSERT(!ring->current_cells);
 	/* Ends: each iteration returns or moves head towards the tail seen at its start. */
 	for (;;) {
 		uint64_t head = pa_load_relaxed(&ring->head);
-		uint64_t tail = pa_load_acquire(&ring->tail);
-		if (head == tail)
+		/* Beyond, when the tail shrank and slots were taken over its old place. */
+		bool unknown = head >= ring->tail_seen || pa_unlikely(head < ring->unsure_until);
+		if (unknown && !has_slots(ring, head))
 			return NULL;
 		uint64_t word = pa_load_acquire(control_word_at(ring, head));
-		bool here = is_at(word, head);
-		if (here && state_of(word) == PUBLISHED) {
-			ring->current_cells = length_of(word);
+		bool here = pa_ring_word_is_at(word, head);
+		if (here && pa_ring_word_state(word) == PA_RING_WORD_PUBLISHED) {
+			ring->current_cells = pa_ring_word_length(word);
 			PA_ASSERT(ring->current_cells);
 			*bytes = ring->current_cells * CELL;
 			return ring->data + (head & (ring->cells - 1)) * CELL;
 		}
-		if (here && state_of(word) == PADDING)
-			release_cells(ring, length_of(word));
-		else if (!skip_given_up(ring, head, word, tail))
+		if (here && pa_ring_word_state(word) == PA_RING_WORD_PADDING)
+			release_cells(ring, pa_ring_word_length(word));
+		else if (!has_slots(ring, head) ||
+			!skip_given_up(ring, head, word, ring->tail_seen))
 			return NULL;
 	}
 }
@@ -461,6 +474,11 @@ void pa_ring_atfork_child(struct pa_ring *ring, bool reader_expected)
 	uint64_t tail = pa_load_relaxed(&ring->tail);
 	if (tail != pa_load_relaxed(&ring->head))
 		ring->abandoned_until = tail;
+	/* The pages of the copy are of different times: words may be later than the tail. */
+	if (tail)
+		ring->unsure_until = tail + ring->cells;
+	if (ring->tail_seen)
+		ring->tail_seen = 0;
 	if (ring->current_cells)
 		ring->current_cells = 0;
 	if (ring->stuck_checks)

@@ -15,6 +15,10 @@
 #define FIRST_STACK_SLOTS 1024
 #define MEMO_SLOTS 4096
 #define MEMO_SHIFT 52
+#define MEMO_FACTOR 0x9e3779b97f4a7c15u
+
+/* No pc, and no complement of one. */
+#define RETIRED_KEY PA_ADDRESS_LIMIT
 
 enum { PSEUDO_COUNT = PA_PSEUDO_LIMIT - 1 };
 
@@ -26,6 +30,7 @@ static struct {
 	size_t table_bytes;                /* slots of both tables */
 	struct pa_loc *chunks[LOC_CHUNKS]; /* constant once their ids are returned, unless
 					    * stack_table.h has a guard */
+	uintptr_t *keys[LOC_CHUNKS];       /* loc_key of each, RETIRED_KEY of retired ones */
 	PA_ATOMIC(uint32_t) loc_count;     /* release in add_location, acquire in loc_count */
 	uint32_t unplaced;                 /* locations in the table without a module */
 	PA_ATOMIC(bool) has_code;          /* one is in code made at run time; relaxed */
@@ -43,6 +48,18 @@ static struct pa_loc *loc_at(uint32_t id)
 {
 	PA_ASSERT(id / LOC_CHUNK < LOC_CHUNKS && state.chunks[id / LOC_CHUNK]);
 	return &state.chunks[id / LOC_CHUNK][id % LOC_CHUNK];
+}
+
+/* What is_memo compares: less memory than a location, and one word. */
+PA_INLINE uintptr_t loc_key(uintptr_t raw_pc, bool leaf)
+{
+	return leaf ? ~raw_pc : raw_pc;
+}
+
+static uintptr_t *key_at(uint32_t id)
+{
+	PA_ASSERT(id / LOC_CHUNK < LOC_CHUNKS && state.keys[id / LOC_CHUNK]);
+	return &state.keys[id / LOC_CHUNK][id % LOC_CHUNK];
 }
 
 /* For the collector, the only writer. */
@@ -135,19 +152,31 @@ PA_INLINE uint32_t loc_slot(uintptr_t raw_pc, bool leaf)
 	return pa_hash_table_find(&loc_kind, &state.locs, wanted.hash, &wanted);
 }
 
+static bool make_chunk(uint32_t number)
+{
+	if (state.chunks[number])
+		return true;
+	char *memory = pa_arena_alloc(&state.arena,
+		LOC_CHUNK * (sizeof(struct pa_loc) + sizeof(uintptr_t)));
+	if (!memory)
+		return false;
+	state.chunks[number] = (struct pa_loc *)memory;
+	state.keys[number] = (uintptr_t *)(memory + LOC_CHUNK * sizeof(struct pa_loc));
+	return true;
+}
+
 /* A new location, not in the table yet. NULL when full. */
-static struct pa_loc *add_location(uintptr_t pc, uintptr_t raw_pc, struct pa_module *module)
+static struct pa_loc *add_location(uintptr_t pc, uintptr_t raw_pc, bool leaf,
+	struct pa_module *module)
 {
 	uint32_t id = loc_count();
 	if (id >= LOC_CHUNK * LOC_CHUNKS)
 		return NULL;
-	struct pa_loc **chunk = &state.chunks[id / LOC_CHUNK];
-	if (!*chunk)
-		*chunk = pa_arena_alloc(&state.arena, LOC_CHUNK * sizeof(**chunk));
-	if (!*chunk)
+	if (!make_chunk(id / LOC_CHUNK))
 		return NULL;
 	struct pa_loc *loc = loc_at(id);
-	*loc = (struct pa_loc){ .pc = pc, .raw_pc = raw_pc, .module = module };
+	*loc = (struct pa_loc){ .pc = pc, .raw_pc = raw_pc, .module = module, .leaf = leaf };
+	*key_at(id) = loc_key(raw_pc, leaf);
 	pa_store_release(&state.loc_count, id + 1);
 	return loc;
 }
@@ -166,11 +195,10 @@ static bool intern_loc(uintptr_t raw_pc, bool leaf, uint32_t *id)
 	/* First: may refresh the maps and retire locations. */
 	struct pa_module *module = pa_modules_find(pc);
 	struct pa_loc *loc = make_table_room(&loc_kind, &state.locs, 0) ?
-		add_location(pc, raw_pc, module) :
+		add_location(pc, raw_pc, leaf, module) :
 		NULL;
 	if (!loc)
 		return false;
-	loc->leaf = leaf;
 	if (module)
 		pa_modules_sampled(module);
 	if (module && pa_maps_is_loose(module)) {
@@ -185,13 +213,19 @@ static bool intern_loc(uintptr_t raw_pc, bool leaf, uint32_t *id)
 	return true;
 }
 
+static void retire_loc(uint32_t id)
+{
+	loc_at(id)->retired = true;
+	*key_at(id) = RETIRED_KEY;
+}
+
 /* Stacks recorded with it keep it; the next stack gets a new location. */
 static void retire_location(uint32_t id)
 {
 	struct pa_loc *loc = loc_at(id);
 	PA_ASSERT(!loc->retired);
 	pa_hash_table_remove(&loc_kind, &state.locs, loc_slot(loc->raw_pc, loc->leaf));
-	loc->retired = true;
+	retire_loc(id);
 	state.unplaced -= !loc->module;
 }
 
@@ -343,12 +377,21 @@ static const struct pa_stack *intern_pcs(const uintptr_t *pcs, uint32_t depth, b
 	return intern_ids(ids, depth);
 }
 
+/* The products are independent of each other: the processor makes them at the same time. That
+ * stacks of the same pcs in another order get other hashes is due to the factors. */
+PA_INLINE uint64_t hash_pcs(const uintptr_t *pcs, uint32_t depth)
+{
+	uint64_t sum = 0, factor = MEMO_FACTOR;
+	for (uint32_t i = 0; i < depth; i++, factor += 2 * MEMO_FACTOR)
+		sum += (pcs[i] ^ pcs[i] >> 32) * factor;
+	return sum ^ sum >> 32;
+}
+
 static const struct pa_stack **memo_of(const uintptr_t *pcs, uint32_t depth, bool leaf,
 	enum pa_pseudo_pc tail)
 {
 	uint64_t hash = (uint64_t)depth << 8 | (uint64_t)tail << 1 | leaf;
-	for (uint32_t i = 0; i < depth; i++)
-		hash = pa_hash_table_mix(hash, pcs[i]);
+	hash = pa_hash_table_mix(hash, hash_pcs(pcs, depth));
 	return &state.memo[hash >> MEMO_SHIFT];
 }
 
@@ -358,12 +401,13 @@ static bool is_memo(const struct pa_stack *stack, const uintptr_t *pcs, uint32_t
 {
 	if (stack->depth != depth + (tail != PA_PSEUDO_NONE))
 		return false;
+	uintptr_t different = 0, bits = 0;
 	for (uint32_t i = 0; i < depth; i++) {
-		const struct pa_loc *loc = loc_at(stack->locs[i]);
-		bool is_leaf = leaf && i == 0;
-		if (loc->raw_pc != pcs[i] || loc->leaf != is_leaf || loc->retired)
-			return false;
+		different |= *key_at(stack->locs[i]) ^ loc_key(pcs[i], leaf && i == 0);
+		bits |= pcs[i];
 	}
+	if (different || bits >= PA_ADDRESS_LIMIT)
+		return false;
 	return tail == PA_PSEUDO_NONE || stack->locs[depth] == (uint32_t)tail - 1;
 }
 
@@ -412,10 +456,9 @@ const struct pa_stack *pa_stack_table_overflow(void)
 static bool add_pseudos(void)
 {
 	for (uintptr_t pc = 1; pc < PA_PSEUDO_LIMIT; pc++) {
-		struct pa_loc *loc = add_location(pc, pc, NULL);
-		if (!loc)
+		if (!add_location(pc, pc, false, NULL))
 			return false;
-		loc->retired = true;
+		retire_loc((uint32_t)pc - 1);
 	}
 	return true;
 }

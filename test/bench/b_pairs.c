@@ -2,7 +2,8 @@
 /*
  * malloc and free in pairs, 16 to 1024 bytes.
  *
- *   b_pairs PAIRS [THREADS]      each thread does PAIRS; prints the CPU ns of all of them
+ *   b_pairs PAIRS [THREADS [DEPTH]]      each thread does PAIRS, in DEPTH calls of a function inside
+ *                                        each other; prints the CPU ns of all of them
  */
 #include <pthread.h>
 #include <stdint.h>
@@ -14,6 +15,7 @@
 
 static uint16_t sizes[SIZES];
 static long pairs;
+static int depth;
 
 static int64_t cpu_ns(void)
 {
@@ -23,16 +25,30 @@ static int64_t cpu_ns(void)
 	return t.tv_sec * 1000000000LL + t.tv_nsec;
 }
 
-static void *work(void *result)
+static void do_pairs(void)
 {
-	int64_t start = cpu_ns();
-
 	for (long i = 0; i < pairs; i++) {
 		char *p = malloc(sizes[i % SIZES]);
 
 		*(volatile char *)p = 1;
 		free(p);
 	}
+}
+
+__attribute__((noinline)) static void descend(int calls)
+{
+	if (calls > 0)
+		descend(calls - 1);
+	else
+		do_pairs();
+	__asm__ volatile(""); /* no tail call */
+}
+
+static void *work(void *result)
+{
+	int64_t start = cpu_ns();
+
+	descend(depth);
 	*(int64_t *)result = cpu_ns() - start;
 	return NULL;
 }
@@ -44,6 +60,7 @@ int main(int argc, char **argv)
 	int64_t spent[64] = { 0 }, sum = 0;
 
 	pairs = argc > 1 ? atol(argv[1]) : 1000000;
+	depth = argc > 3 ? atoi(argv[3]) : 0;
 	srand(1);
 	for (int i = 0; i < SIZES; i++)
 		sizes[i] = (uint16_t)(16 + rand() % 1009);

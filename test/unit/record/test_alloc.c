@@ -87,6 +87,7 @@ static void allocation_and_free_are_in_the_ring_in_order(void **unused)
 		assert_int_equal(event->head.kind, want[i].kind);
 		assert_int_equal(event->head.value[0], want[i].bytes);
 		assert_int_equal(event->head.object, (uintptr_t)fake(1));
+		assert_int_equal(event->head.time_ns != 0, want[i].kind == PA_EVENT_ALLOC);
 	}
 	assert_false(fixture_next(event));
 	pa_alloc_forget(self(), fake(1));

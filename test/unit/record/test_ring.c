@@ -103,6 +103,25 @@ static void cells_given_back_under_another_record_become_padding(void **unused)
 	assert_int_equal(pa_ring_stats(ring).used_bytes, 0);
 }
 
+/* The reader has seen the tail before it shrank, and must not stop or skip at its old place. */
+static void reader_goes_on_where_a_tail_was_that_has_shrunk(void **unused)
+{
+	(void)unused;
+	struct pa_ring *ring = pa_ring_create(SMALL);
+	struct message *outer = pa_ring_reserve(ring, 1000);
+	assert_int_equal(get(ring), -1);
+	*outer = (struct message){ .number = 1 };
+	pa_ring_publish(ring, outer, 1000, sizeof(*outer));
+	assert_int_equal(get(ring), 1);
+	assert_int_equal(get(ring), -1);
+	assert_true(put(ring, 0, 2, 300, 0));
+	assert_true(put(ring, 0, 3, 0, 0));
+	assert_int_equal(get(ring), 2);
+	assert_int_equal(get(ring), 3);
+	assert_int_equal(get(ring), -1);
+	assert_int_equal(pa_ring_stats(ring).used_bytes, 0);
+}
+
 static void dropped_record_is_never_seen(void **unused)
 {
 	(void)unused;
@@ -274,6 +293,30 @@ static void *kick_later(void *ring)
 	return NULL;
 }
 
+static void *sleep_for_data(void *ring)
+{
+	pa_ring_wait_data(ring, 20 * PA_NS_PER_S);
+	return NULL;
+}
+
+/* Laps on, where the writers last saw the reader far behind. */
+static void reader_is_woken_at_a_quarter(void **unused)
+{
+	(void)unused;
+	struct pa_ring *ring = pa_ring_create(SMALL);
+	pthread_t reader;
+	for (uint32_t i = 0; i < 5 * SMALL_CELLS; i++) {
+		assert_true(put(ring, 0, i, 0, 0));
+		assert_int_equal(get(ring), i);
+	}
+	int64_t begin_ns = pa_clock_mono_ns();
+	pthread_create(&reader, NULL, sleep_for_data, ring);
+	for (uint32_t i = 0; i < SMALL_CELLS / 4; i++)
+		assert_true(put(ring, 0, i, 0, 0));
+	pthread_join(reader, NULL);
+	assert_true(pa_clock_mono_ns() - begin_ns < 10 * PA_NS_PER_S);
+}
+
 static void kick_ends_the_readers_sleep(void **unused)
 {
 	(void)unused;
@@ -293,6 +336,7 @@ int main(void)
 		cmocka_unit_test(full_ring_refuses_and_keeps_what_it_has),
 		cmocka_unit_test(cells_that_were_not_used_are_given_back),
 		cmocka_unit_test(cells_given_back_under_another_record_become_padding),
+		cmocka_unit_test(reader_goes_on_where_a_tail_was_that_has_shrunk),
 		cmocka_unit_test(dropped_record_is_never_seen),
 		cmocka_unit_test(record_never_wraps_over_the_end),
 		cmocka_unit_test(reader_waits_for_an_earlier_slot),
@@ -302,6 +346,7 @@ int main(void)
 		cmocka_unit_test(no_writer_waits_for_room_without_a_reader),
 		cmocka_unit_test(waiter_comes_back_when_the_reader_has_dealt_with_everything),
 		cmocka_unit_test(every_record_of_many_writers_arrives_once_and_in_their_order),
+		cmocka_unit_test(reader_is_woken_at_a_quarter),
 		cmocka_unit_test(kick_ends_the_readers_sleep),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
