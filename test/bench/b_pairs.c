@@ -2,8 +2,9 @@
 /*
  * malloc and free in pairs, 16 to 1024 bytes.
  *
- *   b_pairs PAIRS [THREADS [DEPTH]]      each thread does PAIRS, in DEPTH calls of a function inside
- *                                        each other; prints the CPU ns of all of them
+ *   b_pairs PAIRS [THREADS [DEPTH]]
+ *
+ * Each thread does PAIRS, DEPTH calls of a function further down; prints the CPU ns of all of them.
  */
 #include <pthread.h>
 #include <stdint.h>

@@ -4,7 +4,8 @@
 ##@ Check, show, measure
 .PHONY: bench bench-fleet
 BENCH := $(patsubst test/bench/%.c,$(B)/bench/%,$(sort $(wildcard test/bench/b_*.c)))
-BENCH += $(B)/bench/b_new
+BENCH += $(B)/bench/b_new $(B)/bench/b_containers
+BENCH_PEERS = $(B)/e2e/profile_pb2.py $(if $(shell command -v go),$(B)/bench/work_go)
 BENCH_SO := $(patsubst test/bench/%.c,$(B)/bench/%.so,$(sort $(wildcard test/bench/p_*.c)))
 
 $(B)/bench/%.so: test/bench/%.c Makefile | setup_test
@@ -30,12 +31,19 @@ $(B)/bench/%: test/bench/%.c Makefile | setup_test
 	$(Q)$(CC) -std=gnu11 $(VICTIM_FLAGS) -o $@ $< -ldl -lm
 
 ## what the agent costs, against the bare program and against an interposer
-## that does nothing; goals: test/bench/budgets.json
-bench: all $(BENCH) $(BENCH_SO) $(B)/victim/v_stacks
-	$(Q)$(PYTEST_ENV) PYTHONPATH=test B=$(B) $(PYTHON) scripts/bench $(BENCH_ARGS)
+## that does nothing; goals: test/bench/budgets.json. PEERS=1: beside other profilers
+bench: all $(BENCH) $(BENCH_SO) $(B)/victim/v_stacks $(if $(PEERS),$(BENCH_PEERS))
+	$(Q)$(PYTEST_ENV) PYTHONPATH=test B=$(B) $(PYTHON) $(if $(PEERS),-m bench.peers,scripts/bench) \
+		$(BENCH_ARGS)
+
+# Addresses in its profiles are those of its symbols.
+$(B)/bench/b_spin: test/bench/b_spin.c Makefile | setup_test
+	$(say) BENCH $<
+	$(Q)mkdir -p $(@D)
+	$(Q)$(CC) -std=gnu11 $(VICTIM_FLAGS) -no-pie -fno-pie -o $@ $<
 
 # Debian's go, or a newer one on PATH: the standard library is all that it needs.
-$(B)/bench/fleet_go: test/bench/fleet.go Makefile | setup_test
+$(B)/bench/%_go: test/bench/%.go Makefile | setup_test
 	$(say) GO $<
 	$(Q)mkdir -p $(@D)
 	$(Q)GOFLAGS=-mod=mod GOTOOLCHAIN=local go build -o $@ $<
