@@ -29,7 +29,6 @@ static int handle;
 KEEP int fake_mallctl(const char *name, void *old, size_t *old_bytes, void *fresh,
 	size_t fresh_bytes);
 KEEP int fake_mallctlnametomib(void);
-KEEP void fake_tsd_cleanup(void *tsd);
 KEEP void cold_part(void *tsd) __asm__("fake_tsd_cleanup.cold");
 KEEP void *fake_malloc(size_t bytes);
 
@@ -60,7 +59,8 @@ int fake_mallctl(const char *name, void *old, size_t *old_bytes, void *fresh, si
 	return 0;
 }
 
-void fake_tsd_cleanup(void *tsd)
+/* Local symbols stand before global ones: the last one of both names is not it. */
+static __attribute__((used, noinline)) void fake_tsd_cleanup(void *tsd)
 {
 	*(int *)tsd = 0;
 }
