@@ -30,6 +30,7 @@
 #include "record/custom_set.h"
 #include "record/inner_alloc.h"
 #include "record/labels.h"
+#include "record/last_walk.h"
 #include "record/memlock.h"
 #include "record/memory_use.h"
 #include "record/switches.h"
@@ -269,6 +270,7 @@ static PA_ENTRY PA_BOOT void after_fork_child(void)
 	pa_thread_dump_atfork_child();
 	pa_labels_atfork_child();
 	pa_registry_atfork_child();
+	pa_last_walk_atfork_child();
 	pa_own_memory_atfork_child();
 	pa_trace_events_atfork_child();
 	pa_custom_set_atfork_child();
@@ -319,6 +321,7 @@ static bool set_up_record(void)
 		return false;
 	pa_ring_set_call_hooks(pa_record.ring, pa_sandbox_begin_wake, pa_sandbox_end);
 	pa_record.frames = pa_frame_cache_create();
+	pa_last_walk_boot();
 	pa_record.heap_rate_bytes = settings->heap_rate_bytes;
 	pa_record.stack_depth = settings->stack_depth;
 	pa_record.signal = settings->signal;

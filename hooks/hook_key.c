@@ -8,6 +8,7 @@
 #include "../agent/base/clock.h"
 #include "../agent/base/lock.h"
 #include "../agent/record/destructors.h"
+#include "../agent/record/last_walk.h"
 #include "../agent/record/lock_waits.h"
 #include "../agent/record/thread_ends.h"
 #include "../agent/record/alloc.h"
@@ -38,6 +39,7 @@ PA_ENTRY void pa_hooks_thread_exits(void *given)
 	pa_tick_thread_end(thread);
 	pa_lock_waits_thread_end(thread);
 	pa_trace_events_end(thread, (const void *)pthread_self());
+	pa_last_walk_thread_end(thread);
 	pa_thread_ends_thread_end(thread);
 }
 

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * Layout of the frame cache, and its lookup and step as inline functions: the stack walk makes no
- * call per frame and unpacks only the fields that a rule needs. Include only in frame_cache.c and
- * stack.c. Context: PA_SIGNAL.
+ * call per frame and unpacks only the fields that a rule needs. Include only in frame_cache.c,
+ * stack.c and last_walk.c. Context: PA_SIGNAL.
  */
 #ifndef PA_FRAME_CACHE_INLINE_H
 #define PA_FRAME_CACHE_INLINE_H

@@ -140,8 +140,10 @@ bool pa_sample_stack(const struct pa_event *head, const struct pa_thread *thread
 	walk.reader.room = own ? NULL : (char *)event + pcs_end;
 
 	uint32_t depth;
-	enum pa_walk_end end =
-		pa_walk_run(&walk, pa_record.frames, (uintptr_t *)(event + 1), max, &depth);
+	uintptr_t *pcs = (uintptr_t *)(event + 1);
+	enum pa_walk_end end = own ?
+		pa_walk_run_by_last(&walk, pa_record.frames, pcs, max, &depth) :
+		pa_walk_run(&walk, pa_record.frames, pcs, max, &depth);
 	PA_ASSERT(depth <= max);
 	event->depth = (uint16_t)depth;
 	if (pa_unlikely(end == PA_WALK_DEFERRED) && regs &&

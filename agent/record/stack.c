@@ -5,6 +5,7 @@
 
 #include "../arch/arch.h"
 #include "frame_cache_inline.h"
+#include "last_walk.h"
 #include "switches.h"
 #include "peek.h"
 
@@ -68,13 +69,25 @@ static bool is_plausible(const struct pa_reader *reader, const struct pa_cursor 
 	return !(bp & 7) && bp >= sp && bp < limit && limit - bp >= 2 * sizeof(uintptr_t);
 }
 
+/* A walk comes to frames of the last one, and leaves them, at most so many times: each costs more
+ * than a step. */
+#define MEETINGS 8
+
+/* What a walk uses of the last one. */
+struct earlier {
+	const struct pa_last_walk *last;
+	uint32_t reused; /* frames */
+	uint32_t meetings;
+};
+
 /*
  * Walks up to a frame without a rule, or one that needs a second look: the result is then
- * PA_WALK_DEFERRED, with the walk at that frame. *depth pcs are present at the start.
+ * PA_WALK_DEFERRED, with the walk at that frame. *depth pcs are present at the start. earlier: NULL
+ * or a constant address.
  */
 PA_INLINE PA_NO_ASAN enum pa_walk_end run_known(struct pa_walk *walk,
 	const struct pa_frame_cache *frames, uint32_t epoch, uintptr_t *pcs, uint32_t max,
-	uint32_t *depth)
+	uint32_t *depth, struct earlier *earlier)
 {
 	/* A copy that never has its address taken: stays in registers. */
 	struct pa_cursor cursor = walk->cursor;
@@ -84,8 +97,7 @@ PA_INLINE PA_NO_ASAN enum pa_walk_end run_known(struct pa_walk *walk,
 	/* Ends: at max frames; each step increases the cfa, except for signal frames, which max
 	 * bounds. */
 	while (n < max) {
-		uint64_t key = frames_key(cursor.pc, leaf);
-		uint64_t rule = frames_lookup(frames, key, epoch);
+		uint64_t rule = frames_lookup(frames, frames_key(cursor.pc, leaf), epoch);
 		enum pa_rule_kind kind = rule_kind(rule);
 		if (pa_unlikely(kind == PA_RULE_NONE || kind == PA_RULE_COMPLEX ||
 			    kind == PA_RULE_CHAIN)) {
@@ -102,6 +114,22 @@ PA_INLINE PA_NO_ASAN enum pa_walk_end run_known(struct pa_walk *walk,
 			break;
 		}
 		leaf = kind == PA_RULE_SIGNAL;
+		if (!earlier)
+			continue;
+		const struct pa_last_walk_frame *met =
+			pa_last_walk_find(earlier->last, cursor.pc, cursor.sp);
+		if (pa_unlikely(met) && !leaf && n < max &&
+			earlier->meetings++ < MEETINGS + n / 4) {
+			struct pa_last_walk_reached reached = pa_last_walk_follow(earlier->last,
+				met, cursor, walk->reader.own_lo, pcs + n, max - n);
+			n += reached.count;
+			earlier->reused += reached.count;
+			cursor = reached.cursor;
+			if (reached.complete) {
+				end = PA_WALK_COMPLETE;
+				break;
+			}
+		}
 	}
 	walk->cursor = cursor;
 	walk->leaf = leaf;
@@ -145,22 +173,56 @@ static PA_NOINLINE enum pa_walk_end run_unknown(struct pa_walk *walk,
 	return end;
 }
 
-PA_NO_ASAN enum pa_walk_end pa_walk_run(struct pa_walk *walk, const struct pa_frame_cache *frames,
-	uintptr_t *pcs, uint32_t max, uint32_t *depth)
+PA_INLINE PA_NO_ASAN enum pa_walk_end walk_to_end(struct pa_walk *walk,
+	const struct pa_frame_cache *frames, uint32_t epoch, uintptr_t *pcs, uint32_t max,
+	uint32_t *depth, struct earlier *earlier)
 {
-	*depth = 0;
-	if (!frames)
-		return PA_WALK_DEFERRED;
-	uint32_t epoch = pa_load_acquire(&frames->epoch);
 	/* Ends: each iteration adds a pc, up to max. */
 	for (;;) {
-		enum pa_walk_end end = run_known(walk, frames, epoch, pcs, max, depth);
+		enum pa_walk_end end = run_known(walk, frames, epoch, pcs, max, depth, earlier);
 		if (pa_likely(end != PA_WALK_DEFERRED))
 			return end;
 		end = run_unknown(walk, frames, epoch, pcs, depth);
 		if (end != PA_WALK_CUT)
 			return end;
 	}
+}
+
+PA_NO_ASAN enum pa_walk_end pa_walk_run(struct pa_walk *walk, const struct pa_frame_cache *frames,
+	uintptr_t *pcs, uint32_t max, uint32_t *depth)
+{
+	*depth = 0;
+	if (!frames)
+		return PA_WALK_DEFERRED;
+	return walk_to_end(walk, frames, pa_load_acquire(&frames->epoch), pcs, max, depth, NULL);
+}
+
+static PA_NOINLINE struct pa_last_walk *renew_last(const struct pa_walk *walk,
+	const struct pa_frame_cache *frames, uint32_t epoch)
+{
+	const struct pa_last_walk_start start = { .cursor = walk->cursor,
+		.leaf = walk->leaf,
+		.own_lo = walk->reader.own_lo,
+		.own_hi = walk->reader.own_hi };
+	return pa_last_walk_renew(&start, frames, epoch);
+}
+
+PA_NO_ASAN enum pa_walk_end pa_walk_run_by_last(struct pa_walk *walk,
+	const struct pa_frame_cache *frames, uintptr_t *pcs, uint32_t max, uint32_t *depth)
+{
+	*depth = 0;
+	if (!frames)
+		return PA_WALK_DEFERRED;
+	uint32_t epoch = pa_load_acquire(&frames->epoch);
+	struct pa_last_walk *last = pa_last_walk_begin(walk->reader.own_hi, epoch);
+	if (pa_unlikely(!last) && !pa_last_walk_pauses())
+		last = renew_last(walk, frames, epoch);
+	if (!last)
+		return pa_walk_run(walk, frames, pcs, max, depth);
+	struct earlier earlier = { .last = last };
+	enum pa_walk_end end = walk_to_end(walk, frames, epoch, pcs, max, depth, &earlier);
+	pa_last_walk_end(last, *depth, earlier.reused);
+	return end;
 }
 
 /* volatile: prevents memcpy, which a sanitizer checks against its own object bounds. */

@@ -67,6 +67,11 @@ PA_INLINE bool pa_walk_is_own(const struct pa_walk *walk)
 PA_SIGNAL enum pa_walk_end pa_walk_run(struct pa_walk *walk, const struct pa_frame_cache *frames,
 	uintptr_t *pcs, uint32_t max, uint32_t *depth);
 
+/* As pa_walk_run, with what the last walk of the thread found (last_walk.h). For walks that start
+ * on the thread's own stack. */
+PA_SIGNAL enum pa_walk_end pa_walk_run_by_last(struct pa_walk *walk,
+	const struct pa_frame_cache *frames, uintptr_t *pcs, uint32_t max, uint32_t *depth);
+
 /*
  * True when the collector needs all registers of the first frame to step from the frame at which
  * the walk was deferred (PA_RULE_COMPLEX), or may need them and the frame is near.

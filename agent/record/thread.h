@@ -25,6 +25,7 @@ enum pa_role {
 struct pa_lock_waits_slot;
 struct pa_trace_events_place;
 struct pa_labels;
+struct pa_last_walk;
 struct pa_thread_slot;
 
 /* The wait of a hook on the thread's stack. Read by the agent's signal handler on the same
@@ -71,7 +72,10 @@ struct pa_thread {
 			        * none */
 	struct pa_trace_events_place *trace_place; /* counter of that wait, or NULL */
 	const struct pa_labels *labels;            /* record/labels.h; NULL: none */
-	struct pa_thread_slot *slot; /* base/thread_slot.h: of an agent thread; NULL: none */
+	struct pa_thread_slot *slot;    /* base/thread_slot.h: of an agent thread; NULL: none */
+	struct pa_last_walk *last_walk; /* record/last_walk.h; NULL: none */
+	uint32_t walks_without;         /* walks before it got that */
+	bool last_walk_used;            /* a walk is using it, or the thread has ended */
 };
 
 extern PA_TLS struct pa_thread pa_thread_self PA_HIDDEN;

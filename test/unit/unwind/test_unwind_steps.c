@@ -24,6 +24,7 @@
 #include <cmocka.h>
 
 #include "agent/modules/maps.h"
+#include "agent/record/last_walk.h"
 #include "agent/record/registry.h"
 #include "agent/record/sample.h"
 #include "agent/unwind/unwind.h"
@@ -410,6 +411,8 @@ static void no_frame_is_wrong_at_any_instruction(void **unused)
 	fixture_boot(4 << 20, 1);
 	set_stack_bounds();
 	pa_registry_add(&pa_thread_self);
+	pa_last_walk_boot();
+	pa_thread_self.exit_noted = 1; /* as each thread that has a last walk */
 	assert_int_equal(pa_maps_refresh(), 0);
 	assert_int_equal(pa_unwind_init(), 0);
 	step_on_another_stack();
