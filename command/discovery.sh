@@ -1,6 +1,29 @@
 # SPDX-License-Identifier: Apache-2.0
 # Which processes there are: for people, and for Prometheus.
 
+# The agent pages of the lines of describe_agents on stdin, in $work/PID: one curl for all that are
+# in our network, sixteen at once and none for long. $1: our user id, whose agents get the token.
+fetch_agent_pages() {
+	own=$1 own_token=$token folder=$work c_awk -F '\t' '
+		function option(name, value) {
+			gsub(/[\\"]/, "\\\\&", value)
+			print name " = \"" value "\""
+		}
+		$5 != "-" && $6 == "-" {
+			if (count++)
+				print "next"
+			is_file = $5 ~ /^unix:/
+			option("url", "http://" (is_file ? "localhost" : $5) "/debug/pprof/agent")
+			if (is_file)
+				option("unix-socket", substr($5, 6))
+			if (ENVIRON["own_token"] != "" && $4 == ENVIRON["own"])
+				option("header", "Authorization: Bearer " ENVIRON["own_token"])
+			option("output", ENVIRON["folder"] "/" $1)
+			option("noproxy", "*")
+			print "globoff\nsilent\nconnect-timeout = 5\nspeed-limit = 1\nspeed-time = 2"
+		}' | curl -q --parallel --parallel-max 16 -K - >/dev/null 2>&1 || true
+}
+
 # Lines of describe_agents with one more column before the name: the number of dropped events, or
 # "-". Sixteen agents are asked at once, and not for long.
 add_drops() {
@@ -9,11 +32,18 @@ add_drops() {
 	own=$(id -u)
 	all_token=$token
 	cat >"$work/agents"
+	together=
+	# Since 7.66.
+	if [ -z "$why" ] && [ "$client" = curl ] && curl -q --parallel -V >/dev/null 2>&1; then
+		together=yes
+		fetch_agent_pages "$own" <"$work/agents"
+	fi
 	asked=0
 	while IFS=$tab read -r pid _ _ user address network _; do
 		token=$all_token
 		[ "$user" = "$own" ] || token=
-		if [ "$address" = - ] || ! set_enter "$pid" "$network"; then
+		if [ "$address" = - ] || { [ -n "$together" ] && [ "$network" = - ]; } ||
+			! set_enter "$pid" "$network"; then
 			continue
 		fi
 		set_base "$address"

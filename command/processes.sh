@@ -84,17 +84,27 @@ function host_v6(s,    i, out, group) {
 		out = substr(out, 1, RSTART - 1) "::" substr(out, RSTART + RLENGTH)
 	return "[" out "]"
 }
-function listener(table, port, uid, is_v6,    line, row, at, found) {
-	found = ""
-	while (!found && (getline line < table) > 0) {
+# The sockets that listen, once for each table: uid and address of each, by port.
+function read_listeners(table,    line, row, at, key) {
+	was_read[table] = 1
+	while ((getline line < table) > 0) {
 		split(line, row, " ")
+		if (row[4] != "0A")
+			continue
 		at = index(row[2], ":")
-		if (row[4] == "0A" && (row[8] == uid || row[8] == 0) &&
-			hex(substr(row[2], at + 1)) == port)
-			found = substr(row[2], 1, at - 1)
+		key = table " " substr(row[2], at + 1)
+		listening[key] = listening[key] " " row[8] " " substr(row[2], 1, at - 1)
 	}
 	close(table)
-	return found == "" ? "" : (is_v6 ? host_v6(found) : host_v4(found)) ":" port
+}
+function listener(table, port, uid, is_v6,    i, n, sockets) {
+	if (!(table in was_read))
+		read_listeners(table)
+	n = split(listening[table " " sprintf("%04X", port)], sockets, " ")
+	for (i = 1; i < n; i += 2)
+		if (sockets[i] == uid || sockets[i] == 0)
+			return (is_v6 ? host_v6(sockets[i + 1]) : host_v4(sockets[i + 1])) ":" port
+	return ""
 }
 function address_in(folder, port, uid,    found) {
 	found = listener(folder "/net/tcp", port, uid, 0)
@@ -129,6 +139,21 @@ function unix_socket(pid,    i, n, threads, theirs, own, table, line, row, path)
 		path = "/proc/" pid "/" "root" path
 	return "unix:" path
 }
+# The network namespaces of all processes of the list, by few commands: each starts two processes.
+function read_networks(    i, line, paths, part) {
+	for (i = 1; i <= count; i++) {
+		paths = paths " /proc/" order[i] "/ns/net"
+		if (i % 500 && i < count)
+			continue
+		while ((("ls -l" paths " 2>/dev/null") | getline line) > 0)
+			if (match(line, /\/proc\/[0-9]+\/ns\/net -> /)) {
+				part = substr(line, RSTART + 6)
+				net_of[part + 0] = substr(line, RSTART + RLENGTH)
+			}
+		close("ls -l" paths " 2>/dev/null")
+		paths = ""
+	}
+}
 function namespace_of(pid, kind,    command, link) {
 	command = "readlink /proc/" pid "/ns/" kind " 2>/dev/null"
 	link = ""
@@ -140,7 +165,7 @@ function namespace_of(pid, kind,    command, link) {
 # network[pid]: empty when it is ours. Of processes of other users it may be secret: then the socket
 # tells.
 function place(pid) {
-	network[pid] = namespace_of(pid, "net")
+	network[pid] = net_of[pid]
 	address[pid] = address_in("/proc/" (network[pid] == "" ? "self" : pid), port[pid],
 		user[pid])
 	if (network[pid] == "" && address[pid] == "") {
@@ -181,6 +206,7 @@ describe_agents() {
 			uptime = first_line("/proc/uptime") + 0
 			own_network = namespace_of("self", "net")
 			own_files = namespace_of("self", "mnt")
+			read_networks()
 			for (i = 1; i <= count; i++) {
 				above[order[i]] = listed_ancestor(order[i])
 				if (port[order[i]] != "")
