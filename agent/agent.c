@@ -355,6 +355,7 @@ static void fill_bridge(void)
 	bridge->thread_create = pa_agent_thread_joinable;
 	bridge->tick_start = pa_tick_start;
 	bridge->tick_stop = pa_tick_stop;
+	bridge->tick_charge = pa_tick_charge;
 	bridge->contend_rates = pa_wait_recording_contention;
 	bridge->trace_switch = pa_wait_recording_trace;
 	bridge->core_is_ready = pa_core_handle_ready;

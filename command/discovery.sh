@@ -20,7 +20,8 @@ fetch_agent_pages() {
 				option("header", "Authorization: Bearer " ENVIRON["own_token"])
 			option("output", ENVIRON["folder"] "/" $1)
 			option("noproxy", "*")
-			print "globoff\nsilent\nconnect-timeout = 5\nspeed-limit = 1\nspeed-time = 2"
+			print "globoff\nsilent"
+			print "connect-timeout = 5\nspeed-limit = 1\nspeed-time = 2"
 		}' | curl -q --parallel --parallel-max 16 -K - >/dev/null 2>&1 || true
 }
 

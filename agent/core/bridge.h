@@ -34,7 +34,7 @@
 #include "../record/unwind_tables.h"
 
 /* Incremented when struct pa_bridge changes: the core rejects another version. */
-#define PA_BRIDGE_VERSION 14
+#define PA_BRIDGE_VERSION 15
 
 #define PA_BRIDGE_ANCESTORS 4
 
@@ -86,6 +86,7 @@ struct pa_bridge {
 	 */
 	int (*tick_start)(unsigned rate_hz);
 	void (*tick_stop)(void);
+	void (*tick_charge)(void);
 
 	/*
 	 * Contention recording (record/lock_waits.c): block_rate_ns = mean ns of waiting per

@@ -177,8 +177,11 @@ static const struct pa_stack *stack_of(const struct pa_event *event)
 	PA_ASSERT_HELD(PA_LOCK_TABLES);
 	enum pa_pseudo_pc tail;
 	bool leaf = has_leaf(event);
-	if (event->flags & PA_EVENT_EXIT)
-		return pa_stack_table_intern_exit_locked(pa_event_pcs(event)[0]);
+	if (event->flags & (PA_EVENT_EXIT | PA_EVENT_REST))
+		return pa_stack_table_intern_rest_locked(event->flags & PA_EVENT_EXIT ?
+				PA_PSEUDO_EXIT :
+				PA_PSEUDO_REST,
+			pa_event_pcs(event)[0]);
 	uint32_t depth = collect_pcs(event, &tail);
 	depth = cut_astray(state.pcs, depth, &tail);
 	if (event->kind == PA_EVENT_WAITER)
@@ -226,7 +229,8 @@ static void handle_for_profiles(const struct pa_event *event)
 {
 	const struct pa_stack *stack = pa_event_check_has_stack(event) ? stack_of(event) : NULL;
 	deliver_event(event, stack);
-	if (event->kind == PA_EVENT_CPU && pa_trace_queue_is_on())
+	if (event->kind == PA_EVENT_CPU && !(event->flags & PA_EVENT_REST) &&
+		pa_trace_queue_is_on())
 		pa_trace_queue_tick(event, stack);
 }
 

@@ -23,6 +23,9 @@ struct session {
 	/* A profile is being taken, or is about to; acq_rel by CAS. */
 	PA_ATOMIC(uint32_t) busy;
 	bool wants_ticks; /* guard: the lock of ticks */
+	/* Ticks were off before it: what is due at its end and not delivered is its own. Of a later
+	 * one as much was delivered that had been due before its begin. Relaxed: before events. */
+	PA_ATOMIC(uint32_t) began_ticks;
 };
 
 #define SESSIONS (1 + PA_CPU_SHARED)
@@ -38,7 +41,6 @@ static struct {
 	struct pa_lock lock;
 	unsigned rate_hz; /* of the session that wanted them first, and so of all; guard: lock */
 	bool on;          /* guard: lock */
-	bool has_started; /* guard: lock */
 } ticks = { .lock = PA_LOCK_INIT(PA_LOCK_CPU) };
 
 static const struct pa_profile_ops shared_kinds[PA_CPU_SHARED];
@@ -126,9 +128,52 @@ static void add_to_session(struct session *session, const struct pa_stack *stack
 	state.all_ticks_dropped += count;
 }
 
+/* A record of that thread, chosen as often as its ticks are of all of them; NULL: there is none. */
+static struct pa_bucket *random_record(const struct session *session, int32_t tid, uint64_t random)
+{
+	uint64_t all = 0;
+	for (uint32_t i = 0; i < session->records.count; i++) {
+		const struct pa_bucket *record = pa_bucket_table_at(&session->records, i);
+		all += tid_of_key(record->key) == tid ? record->count : 0;
+	}
+	uint64_t left = all ? random % all : 0;
+	for (uint32_t i = 0; all && i < session->records.count; i++) {
+		struct pa_bucket *record = pa_bucket_table_at(&session->records, i);
+		uint64_t count = tid_of_key(record->key) == tid ? record->count : 0;
+		if (left < count)
+			return record;
+		left -= count;
+	}
+	return NULL;
+}
+
+/* Where the time was used is not known: where the thread used the other time, most likely. */
+static void add_rest_locked(const struct pa_event *event, const struct pa_stack *stack)
+{
+	PA_ASSERT_HELD(PA_LOCK_TABLES);
+	uint64_t random = pa_hash_table_hash((uint64_t)event->time_ns + (uint32_t)event->tid);
+	for (uint32_t i = 0; i < SESSIONS; i++) {
+		struct session *session = &state.sessions[i];
+		if (!pa_load_relaxed(&session->began_ticks) ||
+			!is_in_its_time(session, event->time_ns))
+			continue;
+		struct pa_bucket *record = random_record(session, event->tid, random);
+		if (record)
+			record->count += event->value[0];
+		else
+			add_to_session(session, stack,
+				cpu_key_of(pa_cpu_names_id(event->name), 0, event->tid),
+				event->value[0]);
+	}
+}
+
 void pa_cpu_add_locked(const struct pa_event *event, const struct pa_stack *stack)
 {
 	PA_ASSERT_HELD(PA_LOCK_TABLES);
+	if (event->flags & PA_EVENT_REST) {
+		add_rest_locked(event, stack);
+		return;
+	}
 	uint32_t sessions = 0; /* a bit each */
 	for (uint32_t i = 0; i < SESSIONS; i++)
 		sessions |= (uint32_t)is_in_its_time(&state.sessions[i], event->time_ns) << i;
@@ -198,8 +243,10 @@ static bool are_wanted_locked(void)
 static unsigned want_ticks(struct session *session, unsigned rate_hz)
 {
 	pa_lock(&ticks.lock);
-	if (!are_wanted_locked())
+	bool first = !are_wanted_locked();
+	if (first)
 		ticks.rate_hz = rate_hz;
+	pa_store_relaxed(&session->began_ticks, first);
 	session->wants_ticks = true;
 	unsigned rate = ticks.rate_hz;
 	pa_unlock(&ticks.lock);
@@ -213,18 +260,9 @@ static int switch_on(void)
 	if (!ticks.on) {
 		error = pa_core_bridge->tick_start(ticks.rate_hz);
 		ticks.on = !error;
-		ticks.has_started |= ticks.on;
 	}
 	pa_unlock(&ticks.lock);
 	return error;
-}
-
-uint64_t pa_cpu_first_bytes(void)
-{
-	pa_lock(&ticks.lock);
-	bool has_started = ticks.has_started;
-	pa_unlock(&ticks.lock);
-	return has_started ? 0 : (uint64_t)pa_tasks_limit() * sizeof(int32_t);
 }
 
 static void drop_ticks_of(struct session *session)
@@ -234,6 +272,8 @@ static void drop_ticks_of(struct session *session)
 	if (ticks.on && !are_wanted_locked()) {
 		pa_core_bridge->tick_stop();
 		ticks.on = false;
+	} else if (ticks.on && pa_load_relaxed(&session->began_ticks)) {
+		pa_core_bridge->tick_charge();
 	}
 	pa_unlock(&ticks.lock);
 }

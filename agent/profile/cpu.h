@@ -34,10 +34,6 @@ PA_API int pa_cpu_start(unsigned rate_hz);
  * in progress. */
 PA_AGENT int pa_cpu_start_shared(unsigned rate_hz, const struct pa_profile_ops **kind);
 
-/* Address space that the first start takes and keeps: a number for each possible thread id, 16 MiB
- * where pid_max is that of systemd. 0 after it. */
-PA_AGENT uint64_t pa_cpu_first_bytes(void);
-
 /* Switches sampling off if it was the last profile, drains, and returns the profile (NULL: out of
  * memory). */
 PA_API struct pa_snapshot *pa_cpu_stop(const struct pa_profile_ops *kind);

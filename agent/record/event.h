@@ -51,8 +51,10 @@ enum pa_event_flag {
 	PA_EVENT_BROKEN = 1 << 3,   /* the walk ended before the stack's end: unreadable, no
 	                                unwind information, or no room for a copy */
 	PA_EVENT_UNLOADED = 1 << 4, /* PA_EVENT_MODULES: something was unloaded */
-	PA_EVENT_EXIT = 1 << 5      /* PA_EVENT_CPU: the rest at a thread's end; pcs[0] is its start
-	                               routine */
+	PA_EVENT_EXIT = 1 << 5,     /* PA_EVENT_CPU: the rest at a thread's end; pcs[0] is its start
+				     * routine */
+	PA_EVENT_REST = 1 << 6      /* the same at a profile's end: the thread lives on; pcs[0]
+				     * may be 0. For the profile that started the ticks */
 };
 
 #define PA_EVENT_NAME_BYTES 16

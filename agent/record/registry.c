@@ -143,7 +143,6 @@ void pa_registry_atfork_child(void)
 		self->registered = 1;
 	if (self->registered)
 		be_found(self);
-	self->ticks_on = false;
 	self->depth = 0;
 	self->wait = (struct pa_wait){ 0 };
 }

@@ -215,15 +215,6 @@ int32_t pa_tasks_signal_room(void)
 	return room < INT32_MAX ? (int32_t)room : INT32_MAX;
 }
 
-uint32_t pa_tasks_limit(void)
-{
-	const unsigned long most = 4ul << 20;
-	char text[32];
-	bool known = read_path("/proc/sys/kernel/pid_max", text, sizeof(text));
-	unsigned long max = known ? strtoul(text, NULL, 10) : 0;
-	return (uint32_t)(max && max < most ? max : most);
-}
-
 /* No descriptor is needed: they may have run out. */
 static bool has_ended(int32_t tid)
 {

@@ -30,9 +30,6 @@ PA_AGENT int pa_tasks_each_file(void (*visit)(void *arg, int32_t fd), void *arg)
 #define PA_TASKS_ENDED (-1)
 PA_AGENT int32_t pa_tasks_filters(int32_t tid);
 
-/* Each tid is below it now: pid_max, or PID_MAX_LIMIT of include/linux/threads.h when unknown. */
-PA_AGENT uint32_t pa_tasks_limit(void);
-
 /* Reads the beginning of /proc/self/task/TID/FILE as text, with a NUL. False: unreadable. file: a
  * name in /proc, of less than 30 characters. */
 PA_APP bool pa_tasks_read(int32_t tid, const char *file, char *text, size_t size);

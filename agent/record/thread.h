@@ -51,17 +51,12 @@ struct pa_thread {
 	int32_t tid;
 	PA_ATOMIC(uint32_t) denied;   /* enum pa_calls that hooks must not make on it
 				       * (record/sandbox.c); access as small_altstack */
-	bool ticks_on;                /* record/tick.c: it created its own timer */
 	uint64_t random;              /* state of the generator; 0 = not seeded */
 	uintptr_t stack_lo, stack_hi; /* [lo, hi) is this thread's own stack, or its upper part:
 				       * all of it is readable and stays so; 0, 0 = unknown */
 	uintptr_t stack_least;        /* lower limit of stack_lo, which moves down as pages are
 				  * verified */
-	uint32_t tick_session;        /* record/tick.c: to which the next three belong */
-	int64_t tick_base_ns;         /* thread CPU time when its timer was armed */
-	int64_t tick_phase_ns;        /* of the first tick in its period */
 	uintptr_t alternate_lo;  /* record/altstack.c: its registered alternate stack; 0: none */
-	uint64_t ticks_seen;     /* ticks delivered by its timer since then */
 	uintptr_t start_routine; /* of threads created by pthread_create; else 0 */
 	uintptr_t creator_pc;    /* return address of that call; else 0 */
 	int32_t creator_tid;

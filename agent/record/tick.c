@@ -2,15 +2,12 @@
 #include "tick.h"
 
 #include <errno.h>
-#include <sys/mman.h>
+#include <string.h>
 #include <sys/prctl.h>
-#include <sys/syscall.h>
-#include <time.h>
-#include <unistd.h>
 
 #include "../arch/arch.h"
-#include "../base/arena.h"
 #include "../base/clock.h"
+#include "../base/hash_table.h"
 #include "../base/lock.h"
 #include "labels.h"
 #include "switches.h"
@@ -19,15 +16,9 @@
 #include "sandbox.h"
 #include "signal.h"
 #include "tasks.h"
+#include "tick_timers.h"
 
 #include "../base/banned.h"
-
-/*
- * Timers by tid, so that the thread itself and the agent thread that lists /proc/self/task agree on
- * one. A tid that the kernel gives again within a profile finds its entry free again. A value is
- * the kernel's timer id + 1, or one of these.
- */
-enum { NO_TIMER = 0, ARMING = -1 };
 
 /* How long stop waits for threads that create or delete their timer: a few system calls, unless the
  * thread is stopped there. */
@@ -36,69 +27,84 @@ enum { NO_TIMER = 0, ARMING = -1 };
 #define OTHERS_POLL_NS (PA_NS_PER_MS / 10)
 
 static struct {
-	struct pa_lock lock; /* start, stop; PA_LOCK_CONFIG */
-	/* Claimed and armed by CAS; the thread that swaps a timer out deletes it. */
-	PA_ATOMIC(int32_t) *timers;
-	uint32_t tids;                /* number of timers: greater than each tid */
+	struct pa_lock lock;          /* start, stop; PA_LOCK_CONFIG */
 	int64_t period_ns;            /* constant while ticks are on; at most 1 s */
-	uint32_t session;             /* number of the last start; constant while ticks are on */
+	uint64_t seed;                /* of the phases; constant while ticks are on */
 	bool running;                 /* guard: lock */
 	int32_t filters;              /* seccomp filters of the starting thread; guard: lock */
-	PA_ATOMIC(int32_t) room;      /* number of timers that may still be created; relaxed */
 	PA_ATOMIC(uint32_t) confined; /* a thread has more filters: it may create threads;
 				       * relaxed */
 	/* Threads that are creating or deleting their own timer: stop waits for them; acq_rel. */
 	PA_ATOMIC(uint32_t) busy;
 } state = { .lock = PA_LOCK_INIT(PA_LOCK_CONFIG) };
 
-/* The CPU clock of any tid: MAKE_THREAD_CPUCLOCK(tid, CPUCLOCK_SCHED) of the kernel. */
-static clockid_t cpu_clock_of(int32_t tid)
+/*
+ * Each period of a thread's CPU time has one tick: with equal distances a program that works in
+ * step with the period would always be seen in the same phase. From one period to the next the tick
+ * moves on by the golden ratio, which covers all phases evenly, more so than random points would.
+ * The first phase is random for each thread and start: the expected number of ticks is the CPU time
+ * in periods, however short that is. period: counted from 0 of the thread's CPU clock.
+ */
+static int64_t phase_in_period(int32_t tid, uint64_t period)
 {
-	return (clockid_t)((~(unsigned)tid << 3) | 6);
+	PA_ASSERT(state.period_ns > 0 && state.period_ns <= PA_NS_PER_S);
+	uint64_t period_ns = (uint64_t)state.period_ns;
+	uint64_t first_ns = pa_hash_table_hash(state.seed + (uint32_t)tid) % period_ns;
+	uint64_t step_ns = period_ns * 618033989 / 1000000000;
+	return (int64_t)((first_ns + period * step_ns) % period_ns);
 }
 
-static bool claim_timer(int32_t tid)
+/* Number of ticks up to that CPU time of the thread. */
+static uint64_t ticks_until(int32_t tid, int64_t cpu_ns)
 {
-	PA_ASSERT(state.timers && tid > 0);
-	int32_t none = NO_TIMER;
-	return (uint32_t)tid < state.tids && pa_cas_acq_rel(&state.timers[tid], &none, ARMING);
+	PA_ASSERT(cpu_ns >= 0);
+	uint64_t periods = (uint64_t)(cpu_ns / state.period_ns);
+	return periods + (cpu_ns % state.period_ns >= phase_in_period(tid, periods));
 }
 
-static void delete_timer_id(int32_t timer)
+/* The same of the time until the tick with that number, from 0. */
+static int64_t time_of_tick(int32_t tid, uint64_t tick)
 {
-	pa_add_relaxed(&state.room, 1);
-	/* Denied by a seccomp filter: the timer runs for the life of the thread. */
-	if (syscall(SYS_timer_delete, timer - 1) != 0)
-		pa_signal_keep();
+	return (int64_t)tick * state.period_ns + phase_in_period(tid, tick);
 }
 
-/* True if there was one. The thread that is arming it, if any, deletes it then. */
-static bool delete_timer(int32_t tid)
+/* Ticks due by the thread's CPU time that the timer did not deliver: the kernel checks CPU timers
+ * only at scheduler ticks, and a thread that never runs for long may see few. */
+static uint32_t residual_ticks(int32_t tid, int64_t cpu_ns)
 {
-	PA_ASSERT(tid > 0 && (uint32_t)tid < state.tids);
-	/* The load avoids touching the page of an unused entry. */
-	int32_t timer = pa_load_acquire(&state.timers[tid]);
-	if (timer != NO_TIMER)
-		timer = pa_swap_acq_rel(&state.timers[tid], NO_TIMER);
-	if (timer > 0)
-		delete_timer_id(timer);
-	return timer != NO_TIMER;
+	uint32_t due = (uint32_t)ticks_until(tid, cpu_ns) - pa_tick_timers_charged(tid);
+	return (int32_t)due > 0 ? due : 0;
 }
 
-/* Each timer takes one queued signal of RLIMIT_SIGPENDING (timer_create(2)): leaves half of them to
- * the program. */
-static bool take_room(void)
+static bool claim_timer(int32_t tid, int64_t cpu_ns)
 {
-	if (pa_sub_relaxed(&state.room, 1) > 0)
-		return true;
-	pa_add_relaxed(&state.room, 1);
-	return false;
+	return pa_tick_timers_claim(tid, (uint32_t)ticks_until(tid, cpu_ns));
 }
 
-/* Of a tick: the tid, and the CPU time when the timer was armed, in us modulo 2^32. */
-static uintptr_t tick_value(int32_t tid, int64_t base_ns)
+/*
+ * Creates the claimed timer. A first tick within the time of the calls around could come after stop
+ * has released the signal: it comes with the next one. False: the kernel refused.
+ */
+static bool arm_timer(int32_t tid, int64_t cpu_ns)
 {
-	return (uintptr_t)(uint32_t)tid | (uintptr_t)(uint32_t)(base_ns / PA_NS_PER_US) << 32;
+	const int64_t least_ns = 100000;
+	int64_t due_ns = time_of_tick(tid, ticks_until(tid, cpu_ns));
+	if (due_ns - cpu_ns < least_ns)
+		due_ns += state.period_ns;
+	bool armed = pa_tick_timers_arm(tid, due_ns, state.period_ns);
+	/* Sampling may have stopped meanwhile, after its clean-up passed this entry. */
+	if (!pa_load_acquire(&pa_switches->cpu))
+		pa_tick_timers_delete(tid);
+	return armed;
+}
+
+static void note_ticks(int32_t tid, uint64_t ticks)
+{
+	pa_tick_timers_charge(tid, (uint32_t)ticks);
+	uint64_t until = ticks_until(tid, pa_clock_thread_cpu_ns());
+	int32_t behind = (int32_t)((uint32_t)until - pa_tick_timers_charged(tid));
+	pa_tick_timers_set(tid, time_of_tick(tid, until - (uint64_t)(int64_t)behind),
+		state.period_ns);
 }
 
 static int32_t tid_of_tick(const siginfo_t *info)
@@ -106,105 +112,12 @@ static int32_t tid_of_tick(const siginfo_t *info)
 	return (int32_t)(uint32_t)(uintptr_t)info->si_value.sival_ptr;
 }
 
-/* The latest time before now that the value stands for. */
-static int64_t base_of_tick(const siginfo_t *info, int64_t now_ns)
+static void count_tick_record(bool kept, uint64_t ticks)
 {
-	uint32_t base_us = (uint32_t)((uintptr_t)info->si_value.sival_ptr >> 32);
-	return now_ns - (int64_t)((uint32_t)(now_ns / PA_NS_PER_US) - base_us) * PA_NS_PER_US;
-}
-
-static int create_timer(int32_t tid, int64_t base_ns)
-{
-	struct sigevent event = { .sigev_notify = SIGEV_THREAD_ID };
-	event.sigev_signo = pa_record.signal;
-	event.sigev_value.sival_ptr = (void *)tick_value(tid, base_ns);
-	event._sigev_un._tid = tid;
-	int timer;
-	if (!take_room())
-		return NO_TIMER;
-	if (syscall(SYS_timer_create, cpu_clock_of(tid), &event, &timer) == 0)
-		return timer + 1;
-	pa_add_relaxed(&state.room, 1);
-	return NO_TIMER;
-}
-
-/* due_ns: of the thread's CPU clock. Later ticks follow by the period. */
-static bool set_timer(int32_t timer, int64_t due_ns)
-{
-	PA_ASSERT(state.period_ns > 0);
-	struct itimerspec spec = {
-		.it_value = { due_ns / PA_NS_PER_S, due_ns % PA_NS_PER_S },
-		.it_interval = { state.period_ns / PA_NS_PER_S, state.period_ns % PA_NS_PER_S },
-	};
-	return syscall(SYS_timer_settime, timer - 1, TIMER_ABSTIME, &spec, NULL) == 0;
-}
-
-/* Creates the claimed timer on tid's CPU clock, which shows base_ns, with its first tick first_ns
- * later. False: the kernel refused, and the claim has ended. */
-static bool arm_timer(int32_t tid, int64_t base_ns, int64_t first_ns)
-{
-	int32_t claim = ARMING, timer = create_timer(tid, base_ns);
-	bool set = timer != NO_TIMER && set_timer(timer, base_ns + first_ns);
-	bool kept = pa_cas_acq_rel(&state.timers[tid], &claim, set ? timer : NO_TIMER);
-	if (timer != NO_TIMER && !(set && kept))
-		delete_timer_id(timer);
-	/* Sampling may have stopped meanwhile, after its clean-up passed this entry. */
-	if (!pa_load_acquire(&pa_switches->cpu))
-		delete_timer(tid);
-	return set;
-}
-
-static int64_t random_phase(struct pa_thread *thread)
-{
-	PA_ASSERT(state.period_ns > 0);
-	return (int64_t)(pa_thread_random(thread) % (uint64_t)state.period_ns);
-}
-
-/*
- * Each period of a thread's CPU time has one tick: with equal distances a program that works in
- * step with the period would always be seen in the same phase. From one period to the next the tick
- * moves on by the golden ratio, which covers all phases evenly, more so than random points would.
- */
-static int64_t phase_in_period(const struct pa_thread *thread, uint64_t period)
-{
-	PA_ASSERT(state.period_ns > 0 && state.period_ns <= PA_NS_PER_S);
-	uint64_t step_ns = (uint64_t)state.period_ns * 618033989 / 1000000000;
-	return (int64_t)(((uint64_t)thread->tick_phase_ns + period * step_ns) %
-		(uint64_t)state.period_ns);
-}
-
-static void set_next_tick(const struct pa_thread *thread)
-{
-	PA_ASSERT(thread->tick_session == state.session);
-	int32_t timer = pa_load_acquire(&state.timers[thread->tid]);
-	int64_t due_ns = thread->tick_base_ns + (int64_t)thread->ticks_seen * state.period_ns +
-		phase_in_period(thread, thread->ticks_seen);
-	if (timer > 0) /* goes on by the period if this fails */
-		set_timer(timer, due_ns);
-}
-
-/* Its timer is of this session, and was armed by the agent if the thread does not know it. */
-static void note_ticks(struct pa_thread *thread, const siginfo_t *info, uint64_t ticks)
-{
-	if (thread->tick_session != state.session) {
-		thread->tick_session = state.session;
-		thread->tick_base_ns = base_of_tick(info, pa_clock_thread_cpu_ns());
-		thread->tick_phase_ns = random_phase(thread);
-		thread->ticks_seen = 0;
-	}
-	thread->ticks_seen += ticks;
-	set_next_tick(thread);
-}
-
-/*
- * Time of the first tick. A phase shorter than the calls around arm_timer() could tick after stop
- * has released the signal: such a tick is left to the residue at the thread's exit.
- */
-static int64_t first_tick(int64_t phase_ns)
-{
-	PA_ASSERT(phase_ns >= 0 && phase_ns < state.period_ns);
-	const int64_t least_ns = 100000;
-	return phase_ns < least_ns ? phase_ns + state.period_ns : phase_ns;
+	if (kept)
+		PA_COUNT_EVENT(cpu_events);
+	else
+		PA_COUNT_EVENTS(lost_cpu_ring, ticks);
 }
 
 static void record_tick(struct pa_thread *thread, uint64_t ticks, const ucontext_t *context)
@@ -228,10 +141,29 @@ static void record_tick(struct pa_thread *thread, uint64_t ticks, const ucontext
 		event.flags = PA_EVENT_EXIT;
 		kept = pa_sample_plain(&event, &thread->start_routine, 1);
 	}
-	if (kept)
-		PA_COUNT_EVENT(cpu_events);
-	else
-		PA_COUNT_EVENTS(lost_cpu_ring, ticks);
+	count_tick_record(kept, ticks);
+}
+
+/* Of a thread that lives on, at a profile's end: its stack when it used the time is unknown. */
+static PA_AGENT void record_rest(int32_t tid)
+{
+	struct pa_thread copy;
+	int64_t cpu_ns = pa_clock_ns(pa_tick_timers_clock(tid)); /* 0: it has ended */
+	uint32_t ticks = cpu_ns ? residual_ticks(tid, cpu_ns) : 0;
+	if (!ticks)
+		return;
+	uintptr_t routine = pa_registry_copy(tid, &copy) ? copy.start_routine : 0;
+	struct pa_event event = {
+		.kind = PA_EVENT_CPU,
+		.flags = PA_EVENT_REST,
+		.tid = tid,
+		.time_ns = pa_clock_mono_ns(),
+		.value = { ticks },
+	};
+	char name[PA_EVENT_NAME_BYTES + 1]; /* of 15 bytes at most, and a line break (proc(5)) */
+	if (pa_tasks_read(tid, "comm", name, sizeof(name)))
+		memcpy(event.name, name, strlen(name) - 1);
+	count_tick_record(pa_sample_plain(&event, &routine, 1), ticks);
 }
 
 void pa_tick_answer(const siginfo_t *info, const ucontext_t *context)
@@ -248,7 +180,7 @@ void pa_tick_answer(const siginfo_t *info, const ucontext_t *context)
 		PA_COUNT_EVENTS(lost_cpu_thread, ticks);
 		goto out;
 	}
-	note_ticks(thread, info, ticks);
+	note_ticks(thread->tid, ticks);
 	record_tick(thread, ticks, context);
 out:
 	errno = saved_errno;
@@ -270,14 +202,14 @@ static PA_AGENT void arm_existing(void *unused, int32_t tid)
 		PA_COUNT_EVENT(timers_failed);
 		return;
 	}
-	if (!claim_timer(tid))
+	int64_t cpu_ns = pa_clock_ns(pa_tick_timers_clock(tid));
+	if (!claim_timer(tid, cpu_ns))
 		return;
-	if (!arm_timer(tid, pa_clock_ns(cpu_clock_of(tid)),
-		    first_tick(random_phase(&pa_thread_self))))
+	if (!arm_timer(tid, cpu_ns))
 		PA_COUNT_EVENT(timers_failed);
 	/* The thread's state changed meanwhile, before the timer existed. */
 	if (pa_registry_refuses_signal(tid))
-		delete_timer(tid);
+		pa_tick_timers_delete(tid);
 }
 
 static void enter_ticks(void)
@@ -296,8 +228,7 @@ static void leave_ticks(void)
 static void drop_timer(int32_t tid)
 {
 	enter_ticks();
-	bool on = pa_load_acquire(&pa_switches->cpu) && (uint32_t)tid < state.tids;
-	if (on && delete_timer(tid))
+	if (pa_load_acquire(&pa_switches->cpu) && pa_tick_timers_delete(tid))
 		PA_COUNT_EVENT(timers_failed);
 	leave_ticks();
 }
@@ -325,38 +256,12 @@ static void await_others(void)
 	}
 }
 
-static size_t timers_bytes(void)
-{
-	return state.tids * sizeof(state.timers[0]);
-}
-
-static bool have_timers(void)
-{
-	if (state.timers) {
-		/* Zeroes them, and holds no memory between profiles. */
-		madvise((void *)state.timers, timers_bytes(), MADV_DONTNEED);
-		return true;
-	}
-	state.tids = pa_tasks_limit(); /* may be raised later: threads above have no timer */
-	state.timers = pa_map_table(timers_bytes());
-	return state.timers != NULL;
-}
-
-/* Returns the number of timers. A claim under way counts as one. */
-static uint32_t delete_all_timers(void)
-{
-	uint32_t deleted = 0;
-	for (uint32_t tid = 1; tid < state.tids; tid++)
-		deleted += delete_timer((int32_t)tid);
-	return deleted;
-}
-
 static void stop_locked(void)
 {
 	PA_ASSERT_HELD(PA_LOCK_CONFIG);
-	PA_ASSERT(state.running && state.timers);
+	PA_ASSERT(state.running);
 	pa_store_release(&pa_switches->cpu, 0);
-	delete_all_timers();
+	pa_tick_timers_delete_all(record_rest);
 	await_others();
 	pa_signal_release(false); /* timers do not show which threads have had their ticks */
 	state.running = false;
@@ -372,12 +277,9 @@ int pa_tick_start(unsigned rate_hz)
 	error = -EPERM;
 	if (!pa_sandbox_may(&pa_thread_self, PA_CALLS_TIMER | PA_CALLS_RETURN))
 		goto out;
-	error = -ENOMEM;
-	if (!have_timers())
-		goto out;
 	state.period_ns = PA_NS_PER_S / rate_hz;
-	state.session++;
-	pa_store_relaxed(&state.room, pa_tasks_signal_room() / 2);
+	state.seed = pa_thread_random(&pa_thread_self);
+	pa_tick_timers_begin(pa_tasks_signal_room() / 2);
 	error = pa_signal_take();
 	if (error)
 		goto out;
@@ -401,18 +303,19 @@ void pa_tick_stop(void)
 	pa_unlock(&state.lock);
 }
 
-static void begin_ticks(struct pa_thread *thread)
+void pa_tick_charge(void)
 {
-	PA_ASSERT(thread == &pa_thread_self && !thread->ticks_on);
-	thread->ticks_seen = 0;
-	thread->tick_session = state.session;
-	thread->tick_base_ns = pa_clock_thread_cpu_ns();
-	thread->tick_phase_ns = random_phase(thread);
-	thread->ticks_on = true;
-	if (!arm_timer(thread->tid, thread->tick_base_ns, first_tick(thread->tick_phase_ns))) {
-		thread->ticks_on = false;
+	pa_lock(&state.lock);
+	if (state.running)
+		pa_tick_timers_each(record_rest);
+	pa_unlock(&state.lock);
+}
+
+static void begin_ticks(int32_t tid)
+{
+	int64_t cpu_ns = pa_clock_thread_cpu_ns();
+	if (claim_timer(tid, cpu_ns) && !arm_timer(tid, cpu_ns))
 		PA_COUNT_EVENT(timers_failed);
-	}
 }
 
 void pa_tick_thread_begin(struct pa_thread *thread)
@@ -423,49 +326,41 @@ void pa_tick_thread_begin(struct pa_thread *thread)
 		return;
 	}
 	enter_ticks();
-	if (pa_load_acquire(&pa_switches->cpu) && claim_timer(thread->tid))
-		begin_ticks(thread);
+	if (pa_load_acquire(&pa_switches->cpu))
+		begin_ticks(thread->tid);
 	leave_ticks();
 	pa_sandbox_end();
 }
 
-/* Ticks due by the thread's CPU time that the timer did not deliver: the kernel checks CPU timers
- * only at scheduler ticks, and a short-lived thread may see none. */
-static uint64_t residual_ticks(const struct pa_thread *thread)
+/* True if it has a timer of this profile, whose residue is the thread's to charge. */
+static bool has_ticks(const struct pa_thread *thread)
 {
-	PA_ASSERT(state.period_ns > 0);
-	int64_t used_ns = pa_clock_thread_cpu_ns() - thread->tick_base_ns;
-	uint64_t periods = (uint64_t)(used_ns / state.period_ns);
-	uint64_t due = periods + (used_ns % state.period_ns >= phase_in_period(thread, periods));
-	return due > thread->ticks_seen ? due - thread->ticks_seen : 0;
+	return pa_load_acquire(&pa_switches->cpu) && thread->registered &&
+		pa_tick_timers_has(thread->tid);
 }
 
 static void charge_residue(struct pa_thread *thread)
 {
-	PA_ASSERT(thread->ticks_on && (uint32_t)thread->tid < state.tids);
+	uint32_t ticks = 0;
 	enter_ticks();
-	delete_timer(thread->tid);
-	leave_ticks();
-	thread->ticks_on = false;
-	if (!pa_load_relaxed(&pa_switches->cpu))
-		return;
-	uint64_t ticks = residual_ticks(thread);
+	if (pa_load_acquire(&pa_switches->cpu) && pa_tick_timers_delete(thread->tid))
+		ticks = residual_ticks(thread->tid, pa_clock_thread_cpu_ns());
 	if (ticks)
 		record_tick(thread, ticks, NULL);
+	leave_ticks();
 }
 
 void pa_tick_thread_end(struct pa_thread *thread)
 {
-	if (thread->ticks_on && pa_sandbox_begin(thread, PA_CALLS_TIMER | PA_CALLS_IDENTITY)) {
+	if (has_ticks(thread) && pa_sandbox_begin(thread, PA_CALLS_TIMER | PA_CALLS_IDENTITY)) {
 		charge_residue(thread);
 		pa_sandbox_end();
 	}
-	thread->ticks_on = false;
 }
 
 void pa_tick_thread_confined(struct pa_thread *thread)
 {
-	if (thread->ticks_on) {
+	if (has_ticks(thread)) {
 		charge_residue(thread);
 		PA_COUNT_EVENT(timers_failed);
 	} else {
@@ -479,7 +374,7 @@ void pa_tick_all_confined(void)
 		return;
 	if (state.running) {
 		pa_store_release(&pa_switches->cpu, 0);
-		PA_COUNT_EVENTS(timers_failed, delete_all_timers());
+		PA_COUNT_EVENTS(timers_failed, pa_tick_timers_delete_all(NULL));
 		await_others();
 		pa_signal_release_now();
 		state.running = false;
@@ -493,7 +388,5 @@ void pa_tick_atfork_child(void)
 	if (state.running)
 		state.running = false;
 	pa_reset(&state.busy, 0);
-	/* The timer ids are the parent's, and invalid here. */
-	if (state.timers)
-		madvise((void *)state.timers, timers_bytes(), MADV_DONTNEED);
+	pa_tick_timers_atfork_child();
 }

@@ -103,7 +103,7 @@ static void answer_dumps(struct pa_http *http, struct pa_worker_wait *wait)
 {
 	struct task *task = (struct task *)wait;
 
-	if (!pa_reply_has_room(http, 0)) {
+	if (!pa_reply_has_room(http)) {
 		drop_fgprof(task);
 		return;
 	}

@@ -299,9 +299,7 @@ void pa_profile_endpoints_cpu(struct pa_http *http, const struct pa_request *req
 	if (!read_form(http, request, given.kind, &given.form))
 		return;
 	given.suffix = suffix_of(&given.form, "");
-	struct task *task = pa_reply_has_room(http, pa_cpu_first_bytes()) ?
-		new_endpoint_task(http, &given) :
-		NULL;
+	struct task *task = pa_reply_has_room(http) ? new_endpoint_task(http, &given) : NULL;
 	if (!task)
 		return;
 	int error = is_shared(request) ? pa_cpu_start_shared(rate_hz, &task->kind) :

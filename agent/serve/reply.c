@@ -188,9 +188,9 @@ void pa_reply_no_job(struct pa_http *http, int error)
 		pa_reply_error(http, 500, "out of memory");
 }
 
-bool pa_reply_has_room(struct pa_http *http, uint64_t more)
+bool pa_reply_has_room(struct pa_http *http)
 {
-	const char *lacking = pa_mem_headroom_lacks(PA_RENDER_THREAD_ROOM_BYTES + more);
+	const char *lacking = pa_mem_headroom_lacks(PA_RENDER_THREAD_ROOM_BYTES);
 
 	if (lacking)
 		reply_no_room(http, lacking);

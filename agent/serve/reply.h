@@ -72,8 +72,8 @@ PA_AGENT void pa_reply_no_job(struct pa_http *http, int error);
 
 /*
  * For requests that take memory before their job is submitted: true, or answers 503 as
- * pa_reply_no_job. more: bytes that the job alone does not need.
+ * pa_reply_no_job.
  */
-PA_AGENT bool pa_reply_has_room(struct pa_http *http, uint64_t more);
+PA_AGENT bool pa_reply_has_room(struct pa_http *http);
 
 #endif

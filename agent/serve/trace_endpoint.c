@@ -325,7 +325,7 @@ static void answer_trace(struct pa_http *http, struct pa_worker_wait *wait)
 {
 	struct task *task = (struct task *)wait;
 
-	if (pa_reply_has_room(http, task->cpu ? pa_cpu_first_bytes() : 0)) {
+	if (pa_reply_has_room(http)) {
 		if (task->flight)
 			answer_flight(http, task);
 		else

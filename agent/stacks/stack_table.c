@@ -432,13 +432,14 @@ const struct pa_stack *pa_stack_table_intern_locked(const uintptr_t *pcs, uint32
 	return stack;
 }
 
-const struct pa_stack *pa_stack_table_intern_exit_locked(uintptr_t start_routine)
+const struct pa_stack *pa_stack_table_intern_rest_locked(enum pa_pseudo_pc why,
+	uintptr_t start_routine)
 {
 	PA_ASSERT_HELD(PA_LOCK_TABLES);
-	uint32_t ids[2] = { PA_PSEUDO_EXIT - 1 };
+	uint32_t ids[2] = { why - 1 };
 	/* A function's address is no return address: symbolized as a leaf. */
-	const struct pa_stack *stack =
-		intern_loc(start_routine, true, &ids[1]) ? intern_ids(ids, 2) : NULL;
+	bool whole = !start_routine || intern_loc(start_routine, true, &ids[1]);
+	const struct pa_stack *stack = whole ? intern_ids(ids, start_routine ? 2 : 1) : NULL;
 	if (stack)
 		return stack;
 	state.overflowed++;

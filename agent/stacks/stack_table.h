@@ -26,6 +26,7 @@ enum pa_pseudo_pc {
 	PA_PSEUDO_CUT,       /* "[stack depth limit]": outermost location of a cut stack */
 	PA_PSEUDO_NO_ANSWER, /* "[no answer]": a thread that did not write its stack */
 	PA_PSEUDO_EXIT,      /* "[thread exit]": CPU time known only at the thread's end */
+	PA_PSEUDO_REST,      /* "[not sampled]": the same at a profile's end */
 	PA_PSEUDO_LIMIT
 };
 
@@ -81,8 +82,9 @@ PA_AGENT int pa_stack_table_init(size_t max_bytes);
 PA_AGENT const struct pa_stack *pa_stack_table_intern_locked(const uintptr_t *pcs, uint32_t depth,
 	bool leaf, enum pa_pseudo_pc tail);
 
-/* The stack of PA_PSEUDO_EXIT, called by the function at that address. Never NULL. */
-PA_AGENT const struct pa_stack *pa_stack_table_intern_exit_locked(uintptr_t start_routine);
+/* The stack of that pseudo pc, called by the function at that address; 0: unknown. Never NULL. */
+PA_AGENT const struct pa_stack *pa_stack_table_intern_rest_locked(enum pa_pseudo_pc why,
+	uintptr_t start_routine);
 
 PA_AGENT const struct pa_stack *pa_stack_table_overflow(void);
 

@@ -57,6 +57,7 @@ static struct pa_function pseudo_functions[PA_PSEUDO_LIMIT] = {
 	[PA_PSEUDO_CUT] = PSEUDO("[stack depth limit]"),
 	[PA_PSEUDO_NO_ANSWER] = PSEUDO("[no answer]"),
 	[PA_PSEUDO_EXIT] = PSEUDO("[thread exit]"),
+	[PA_PSEUDO_REST] = PSEUDO("[not sampled]"),
 #undef PSEUDO
 };
 

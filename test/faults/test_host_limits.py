@@ -82,9 +82,9 @@ def test_memory_limit_of_all_heavy_work(case, path, body):
 @as_root
 @row("F142c", "the same where thread ids go as far as they can", severity=1,
      modes=("idle", "full"), fast=("idle",))
-@pytest.mark.parametrize("path", ["/profile?seconds=1", "/trace?seconds=1&cpu=1"])
-def test_memory_limit_of_many_thread_ids(case, tmp_path, path):
-    """A CPU profile has a number for each id: 16 MiB, which are not taken before it is refused."""
+def test_memory_limit_of_many_thread_ids(case, tmp_path):
+    """A CPU profile has two numbers for each id: 32 MiB, of which it takes what is near those that
+    are used. So the limit leaves room for it."""
     (tmp_path / "pid_max").write_text("4194304\n")
     argv = ["unshare", "-m", "sh", "-c", 'mount --bind "$0" /proc/sys/kernel/pid_max && exec "$@"',
             tmp_path / "pid_max", "env", f"LD_PRELOAD={AGENT}", program("f_limits"), "as", 100]
@@ -93,9 +93,8 @@ def test_memory_limit_of_many_thread_ids(case, tmp_path, path):
     once_open(target)
     target.ask("limit", "limited")
     taken_kib = status_numbers(target.pid, "VmSize")["VmSize"]
-    answer = request(target.port, PREFIX + path)
-    assert answer.status == 503 and "RLIMIT_AS" in answer.text, answer
-    assert status_numbers(target.pid, "VmSize")["VmSize"] - taken_kib < 4 << 10
+    assert request(target.port, PREFIX + "/profile?seconds=1").status == 200
+    assert status_numbers(target.pid, "VmSize")["VmSize"] - taken_kib < 8 << 10
     assert target.ask("go", "failed") == "failed 0"
     assert target.finish() == 0 and target.err == ""
 

@@ -84,7 +84,7 @@ struct pa_unwind_result pa_unwind_finish(const struct pa_event *event,
 }
 
 static struct {
-	int result, starts, stops;
+	int result, starts, stops, charges;
 	unsigned rate_hz;
 } fake_tick;
 
@@ -98,6 +98,11 @@ static int tick_start(unsigned rate_hz)
 static void tick_stop(void)
 {
 	fake_tick.stops++;
+}
+
+static void tick_charge(void)
+{
+	fake_tick.charges++;
 }
 
 /*
@@ -211,6 +216,7 @@ static void start_collector(size_t ring_bytes)
 		.counters = &counters,
 		.tick_start = tick_start,
 		.tick_stop = tick_stop,
+		.tick_charge = tick_charge,
 		.contend_rates = contend_rates,
 		.dump_begin = dump_begin,
 		.dump_call = dump_call,

@@ -151,11 +151,6 @@ uint64_t pa_recording_mutex_fraction(void)
 	return fake.mutex_fraction;
 }
 
-uint64_t pa_cpu_first_bytes(void)
-{
-	return 0;
-}
-
 int pa_cpu_start(unsigned rate_hz)
 {
 	fake.cpu_rate_hz = rate_hz;

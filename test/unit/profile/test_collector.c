@@ -368,6 +368,78 @@ static void ticks_of_our_own_threads_are_dropped(void **unused)
 	pa_snapshot_free(snapshot);
 }
 
+static void send_rest(int32_t tid, uint64_t ticks)
+{
+	const uintptr_t routine = PC(80);
+	struct pa_event event = {
+		.kind = PA_EVENT_CPU,
+		.flags = PA_EVENT_REST,
+		.depth = 1,
+		.tid = tid,
+		.value = { ticks },
+		.name = "worker",
+	};
+	send_event(event, &routine);
+}
+
+static uint64_t ticks_at(const struct pa_snapshot *snapshot, uintptr_t raw_pc)
+{
+	const struct pa_sample *sample = find_sample(snapshot, raw_pc);
+	return sample ? (uint64_t)sample->values[0] : 0;
+}
+
+/* 3 to 1: each place gets some of 400. */
+static void rest_is_where_the_thread_used_the_other_time(void **unused)
+{
+	(void)unused;
+	assert_int_equal(pa_cpu_start(100), 0);
+	send_cpu(PC(70), 1, "worker", 300);
+	send_cpu(PC(71), 1, "worker", 100);
+	send_cpu(PC(72), 2, "other", 1);
+	for (int i = 0; i < 400; i++)
+		send_rest(1, 1);
+	struct pa_snapshot *snapshot = pa_cpu_stop(&pa_cpu_profile);
+	assert_int_equal(snapshot->sample_count, 3);
+	assert_int_equal(ticks_at(snapshot, PC(72)), 1);
+	assert_int_equal(ticks_at(snapshot, PC(70)) + ticks_at(snapshot, PC(71)), 800);
+	assert_in_range(ticks_at(snapshot, PC(70)), 500, 690);
+	pa_snapshot_free(snapshot);
+}
+
+static void rest_of_a_thread_without_a_tick_is_said_to_be_one(void **unused)
+{
+	(void)unused;
+	assert_int_equal(pa_cpu_start(100), 0);
+	send_cpu(PC(70), 1, "worker", 5);
+	send_rest(2, 1);
+	struct pa_snapshot *snapshot = pa_cpu_stop(&pa_cpu_profile);
+	assert_int_equal(snapshot->sample_count, 2);
+	assert_int_equal(ticks_at(snapshot, PC(70)), 5);
+	assert_int_equal(ticks_at(snapshot, PA_PSEUDO_REST), 1);
+	assert_string_equal(find_sample(snapshot, PA_PSEUDO_REST)->thread, "worker");
+	pa_snapshot_free(snapshot);
+}
+
+/* The second one got ticks that had been due before it began. */
+static void rest_belongs_to_the_profile_that_began_the_ticks(void **unused)
+{
+	const struct pa_profile_ops *first, *second;
+	(void)unused;
+	assert_int_equal(pa_cpu_start_shared(100, &first), 0);
+	assert_int_equal(pa_cpu_start_shared(100, &second), 0);
+	send_cpu(PC(70), 1, "worker", 1);
+	send_rest(1, 1);
+	int charges = fake_tick.charges;
+	struct pa_snapshot *snapshot = pa_cpu_stop(first);
+	assert_int_equal(fake_tick.charges, charges + 1);
+	assert_int_equal(ticks_at(snapshot, PC(70)), 2);
+	pa_snapshot_free(snapshot);
+	snapshot = pa_cpu_stop(second);
+	assert_int_equal(fake_tick.charges, charges + 1);
+	assert_int_equal(ticks_at(snapshot, PC(70)), 1);
+	pa_snapshot_free(snapshot);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -385,6 +457,9 @@ int main(void)
 		cmocka_unit_test(stacks_before_and_after_a_dlclose_have_different_modules),
 		cmocka_unit_test(code_mapped_without_dlopen_is_found),
 		cmocka_unit_test(ticks_of_our_own_threads_are_dropped),
+		cmocka_unit_test(rest_is_where_the_thread_used_the_other_time),
+		cmocka_unit_test(rest_of_a_thread_without_a_tick_is_said_to_be_one),
+		cmocka_unit_test(rest_belongs_to_the_profile_that_began_the_ticks),
 		cmocka_unit_test(random_bytes_do_no_harm),
 	};
 	start_collector(1 << 20);

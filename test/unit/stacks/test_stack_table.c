@@ -103,13 +103,17 @@ static void time_of_a_threads_end_is_below_its_start_routine(void **unused)
 {
 	(void)unused;
 	const uintptr_t start = TEXT;
-	const struct pa_stack *stack = pa_stack_table_intern_exit_locked(start);
+	const struct pa_stack *stack = pa_stack_table_intern_rest_locked(PA_PSEUDO_EXIT, start);
 	assert_int_equal(stack->depth, 2);
 	assert_int_equal(loc_of(stack, 0)->pc, PA_PSEUDO_EXIT);
 	assert_null(loc_of(stack, 0)->module);
 	assert_int_equal(loc_of(stack, 1)->pc, start); /* not the function before it */
-	assert_ptr_equal(pa_stack_table_intern_exit_locked(start), stack);
+	assert_ptr_equal(pa_stack_table_intern_rest_locked(PA_PSEUDO_EXIT, start), stack);
 	assert_ptr_not_equal(pa_stack_table_intern_locked(&start, 1, true, PA_PSEUDO_NONE), stack);
+	assert_ptr_not_equal(pa_stack_table_intern_rest_locked(PA_PSEUDO_REST, start), stack);
+	stack = pa_stack_table_intern_rest_locked(PA_PSEUDO_REST, 0);
+	assert_int_equal(stack->depth, 1);
+	assert_int_equal(loc_of(stack, 0)->pc, PA_PSEUDO_REST);
 }
 
 static void no_pcs_are_a_stack_too(void **unused)

@@ -297,6 +297,7 @@ static void pseudo_locations_have_constant_names(void **unused)
 		[PA_PSEUDO_CUT] = "[stack depth limit]",
 		[PA_PSEUDO_NO_ANSWER] = "[no answer]",
 		[PA_PSEUDO_EXIT] = "[thread exit]",
+		[PA_PSEUDO_REST] = "[not sampled]",
 	};
 
 	(void)unused;
