@@ -7,7 +7,9 @@
 #include "libc_shims.h"
 
 #include <arpa/inet.h>
+#include <fcntl.h>
 #include <limits.h>
+#include <poll.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stdio.h>
@@ -27,6 +29,11 @@ int __snprintf_chk(char *to, size_t bytes, int flag, size_t room, const char *fo
 int __sprintf_chk(char *to, int flag, size_t room, const char *format, ...);
 int __fprintf_chk(FILE *stream, int flag, const char *format, ...);
 void __longjmp_chk(jmp_buf buffer, int value);
+int __vsprintf_chk(char *to, int flag, size_t room, const char *format, va_list args);
+int __open_2(const char *path, int flags);
+int __ppoll_chk(struct pollfd *fds, nfds_t count, const struct timespec *timeout,
+	const sigset_t *mask, size_t room);
+ssize_t __readlink_chk(const char *path, char *to, size_t bytes, size_t room);
 ssize_t __read_chk(int fd, void *to, size_t bytes, size_t room);
 ssize_t __pread_chk(int fd, void *to, size_t bytes, off_t at, size_t room);
 int __inet_pton_chk(int family, const char *text, void *to, size_t room);
@@ -87,16 +94,22 @@ int __snprintf_chk(char *to, size_t bytes, int flag, size_t room, const char *fo
 
 /* room limits what is written; a longer result is detected afterwards. An unknown room is SIZE_MAX,
  * with which vsnprintf of glibc 2.37 and newer writes nothing. */
+int __vsprintf_chk(char *to, int flag, size_t room, const char *format, va_list args)
+{
+	(void)flag;
+	int length = vsnprintf(to, room < INT_MAX ? room : INT_MAX, format, args);
+	if (length >= 0)
+		check_bytes((size_t)length + 1, room);
+	return length;
+}
+
 int __sprintf_chk(char *to, int flag, size_t room, const char *format, ...)
 {
 	va_list args;
 
-	(void)flag;
 	va_start(args, format);
-	int length = vsnprintf(to, room < INT_MAX ? room : INT_MAX, format, args);
+	int length = __vsprintf_chk(to, flag, room, format, args);
 	va_end(args);
-	if (length >= 0)
-		check_bytes((size_t)length + 1, room);
 	return length;
 }
 
@@ -109,6 +122,27 @@ int __fprintf_chk(FILE *stream, int flag, const char *format, ...)
 	int length = vfprintf(stream, format, args);
 	va_end(args);
 	return length;
+}
+
+/* Without a mode. */
+int __open_2(const char *path, int flags)
+{
+	if (flags & O_CREAT)
+		abort();
+	return open(path, flags);
+}
+
+int __ppoll_chk(struct pollfd *fds, nfds_t count, const struct timespec *timeout,
+	const sigset_t *mask, size_t room)
+{
+	check_bytes(count * sizeof(*fds), room);
+	return ppoll(fds, count, timeout, mask);
+}
+
+ssize_t __readlink_chk(const char *path, char *to, size_t bytes, size_t room)
+{
+	check_bytes(bytes, room);
+	return readlink(path, to, bytes);
 }
 
 ssize_t __read_chk(int fd, void *to, size_t bytes, size_t room)

@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* The fortified functions of libc_checks.c, which are the test program's own here. */
 #include <arpa/inet.h>
+#include <fcntl.h>
+#include <poll.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stdbool.h>
@@ -14,6 +16,10 @@
 #include <cmocka.h>
 
 int __sprintf_chk(char *to, int flag, size_t room, const char *format, ...);
+int __open_2(const char *path, int flags);
+int __ppoll_chk(struct pollfd *fds, nfds_t count, const struct timespec *timeout,
+	const sigset_t *mask, size_t room);
+ssize_t __readlink_chk(const char *path, char *to, size_t bytes, size_t room);
 ssize_t __read_chk(int fd, void *to, size_t bytes, size_t room);
 ssize_t __pread_chk(int fd, void *to, size_t bytes, off_t at, size_t room);
 int __inet_pton_chk(int family, const char *text, void *to, size_t room);
@@ -61,6 +67,23 @@ static void bytes_are_read_into_their_room(void **unused)
 	fclose(file);
 }
 
+static void files_are_opened_and_polled(void **unused)
+{
+	struct timespec none = { 0 };
+	char text[64];
+	int fd = __open_2("/proc/self/stat", O_RDONLY | O_CLOEXEC);
+	struct pollfd polled = { .fd = fd, .events = POLLIN };
+
+	(void)unused;
+	assert_true(fd >= 0);
+	assert_int_equal(__ppoll_chk(&polled, 1, &none, NULL, sizeof(polled)), 1);
+	assert_true(STOPS(__ppoll_chk(&polled, 2, &none, NULL, sizeof(polled))));
+	close(fd);
+	assert_true(STOPS(__open_2("/proc/self/stat", O_WRONLY | O_CREAT)));
+	assert_true(__readlink_chk("/proc/self/exe", text, sizeof(text), sizeof(text)) > 0);
+	assert_true(STOPS(__readlink_chk("/proc/self/exe", text, sizeof(text), 8)));
+}
+
 static void addresses_are_written_into_their_room(void **unused)
 {
 	struct in6_addr address;
@@ -82,6 +105,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(text_of_any_length_is_written_into_unknown_room),
 		cmocka_unit_test(bytes_are_read_into_their_room),
+		cmocka_unit_test(files_are_opened_and_polled),
 		cmocka_unit_test(addresses_are_written_into_their_room),
 	};
 
