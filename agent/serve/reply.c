@@ -158,7 +158,7 @@ void pa_reply_job(struct pa_http *http, struct pa_job *job, const struct pa_http
 
 void pa_reply_rest(struct pa_http *http, const struct pa_job_work *work, int64_t queue_ns)
 {
-	const char *bytes;
+	const char *bytes = NULL;
 	struct pa_job *job;
 
 	if (pa_render_thread_submit(work, queue_ns, &job) != 0)
