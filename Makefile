@@ -170,7 +170,7 @@ DEBUG_OPT ?= -O1 -g -DPA_DEBUG
 dist: setup
 	$(Q)$(MAKE) --no-print-directory all B=$(B)/dist SETUP_DONE=1 OLD_LIBC=1 \
 		CFLAGS='$(CFLAGS) -ffile-prefix-map=$(CURDIR)=.'
-	$(Q)scripts/dist $(B)/dist $(B)
+	$(Q)+scripts/dist $(B)/dist $(B)
 
 ## Debian packages in build/deb, checked by lintian: pprofagent, its debug
 ## symbols, libpprofagent-dev (make deps DEPS=deb)
