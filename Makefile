@@ -106,7 +106,7 @@ CODE_AGENT := $(PIC) -ftls-model=initial-exec -fno-stack-protector -U_FORTIFY_SO
 CODE = $(CODE_AGENT)
 CODE_GCC := $(if $(findstring clang,$(CC)),,-mstringop-strategy=unrolled_loop \
 	-maccumulate-outgoing-args $(if $(filter -Os -Oz,$(OPT) $(CPPFLAGS) $(CFLAGS)),-O2))
-$(OBJ_AGENT): CODE += -mgeneral-regs-only $(CODE_GCC)
+$(OBJ_AGENT): CODE += -fdata-sections -mgeneral-regs-only $(CODE_GCC)
 $(B)/obj/hooks/%.o: CODE += -fno-builtin -foptimize-sibling-calls
 
 # The core. No initial-exec: it is opened while the program runs, and the remaining static TLS is
@@ -138,6 +138,7 @@ LD_COMMON := -shared $(if $(SAN),-pthread) -Wl,--build-id=sha1 -Wl,-z,defs -Wl,-
 	-Wl,--as-needed
 # Saves two segments to map at the start of every program.
 LD_AGENT  := $(LD_COMMON) -Wl,-Bno-symbolic -Wl,-z,nodelete -Wl,-z,noseparate-code \
+	-Wl,--sort-section=name \
 	-Wl,-soname,libpprofagent.so -Wl,--version-script=hooks/exports.map
 LD_CORE   := $(LD_COMMON) -Wl,-z,separate-code -Wl,--gc-sections \
 	-Wl,-soname,libpprofagent-core.so \
@@ -327,6 +328,7 @@ $(B)/unit/test_libc_checks: $(B)/core/agent/serve/libc_checks.o
 $(B)/unit/test_libc_shims: $(B)/core/agent/serve/libc_shims.o
 $(B)/unit/test_newer_libc: $(B)/obj/agent/base/newer_libc.o
 $(B)/unit/test_stand_in: $(B)/obj/hooks/stand_in.o
+$(B)/unit/test_next_symbols: $(B)/obj/hooks/next_symbols.o
 $(B)/unit/test_%: $(B)/unit/obj/test_%.o $(OBJ_TEST_LIB) $(B)/libunits.a
 	$(say) LINK $@
 	$(Q)$(UNIT_LINK)

@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "child_env.h"
 
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
@@ -13,16 +12,29 @@
 /* Part of the environment, so never freed. */
 static char marker[sizeof(PA_ENV_MARKER) + 16];
 
+/* Not by snprintf, whose pages no other part of the start reads. */
+static void set_marker(bool shell, int pid)
+{
+	static const char start[] = PA_ENV_MARKER "=";
+	char *digit = marker + sizeof(marker) - 1;
+	for (*digit = '\0'; pid; pid /= 10)
+		*--digit = (char)('0' + pid % 10);
+	char *at = marker + sizeof(start) - 1;
+	memcpy(marker, start, sizeof(start) - 1);
+	if (shell)
+		*at++ = '-';
+	memmove(at, digit, strlen(digit) + 1);
+	putenv(marker);
+}
+
 void pa_child_env_mark(bool shell)
 {
-	snprintf(marker, sizeof(marker), PA_ENV_MARKER "=%s%d", shell ? "-" : "", getpid());
-	putenv(marker);
+	set_marker(shell, getpid());
 }
 
 void pa_child_env_told(void)
 {
-	snprintf(marker, sizeof(marker), PA_ENV_MARKER "=%d", INT32_MAX);
-	putenv(marker);
+	set_marker(false, INT32_MAX);
 }
 
 static bool is_separator(char c)

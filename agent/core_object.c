@@ -15,7 +15,7 @@
 #define CORE_NAME "libpprofagent-core.so"
 #define CUT_SHORT "the file is cut short"
 
-static char core_path[PA_OBJECT_PATHS_BYTES];
+static PA_LARGE char core_path[PA_OBJECT_PATHS_BYTES];
 
 static void complain_core(bool may_say, const char *why)
 {

@@ -27,9 +27,11 @@ static const struct {
 	[PA_ENV_EXIT_MUTEX] = { "mutex", "mutex" },
 };
 
+static PA_LARGE char
+	start_directory[PATH_BYTES]; /* current directory at the start of the program */
+
 static struct {
 	const struct pa_settings *settings;
-	char directory[PATH_BYTES]; /* current directory at the start of the program */
 	char exe[64];
 	int64_t start_s;
 	bool wanted[PA_ENV_EXIT_COUNT];
@@ -55,7 +57,7 @@ static bool expand_pattern(char path[PATH_BYTES], const char *pattern)
 	const size_t most = PATH_BYTES - 1;
 	size_t at = 0;
 	if (pattern[0] != '/')
-		at = (size_t)snprintf(path, most, "%s/", state.directory);
+		at = (size_t)snprintf(path, most, "%s/", start_directory);
 	for (; *pattern && at < most; pattern++) {
 		char number[24];
 		const char *text = *pattern == '%' ? meaning_of_letter(pattern[1], number) : NULL;
@@ -83,13 +85,23 @@ static bool can_be_written(const char *pattern, const char *title)
 	return false;
 }
 
+static bool has_patterns(const struct pa_settings *settings)
+{
+	for (int i = 0; i < PA_ENV_EXIT_COUNT; i++)
+		if (settings->exit_files[i][0])
+			return true;
+	return false;
+}
+
 void pa_exit_files_boot(const struct pa_settings *settings, const char *exe)
 {
 	state.settings = settings;
+	if (!has_patterns(settings))
+		return;
 	state.start_s = pa_clock_wall_ns() / PA_NS_PER_S;
 	snprintf(state.exe, sizeof(state.exe), "%s", exe);
-	if (!getcwd(state.directory, sizeof(state.directory)))
-		state.directory[0] = '\0';
+	if (!getcwd(start_directory, sizeof(start_directory)))
+		start_directory[0] = '\0';
 	for (int i = 0; i < PA_ENV_EXIT_COUNT; i++) {
 		const char *pattern = settings->exit_files[i];
 		/* A child would overwrite its parent's file. */
@@ -120,8 +132,8 @@ bool pa_exit_files_want_cpu(void)
 static int write_one(const struct pa_bridge *bridge, enum pa_env_exit_file which)
 {
 	/* Static, since the stack may be small; one thread gets here: state.written. */
-	static char path[PATH_BYTES];
-	static struct pa_output_file file;
+	static PA_LARGE char path[PATH_BYTES];
+	static PA_LARGE struct pa_output_file file;
 	int error = expand_pattern(path, state.settings->exit_files[which]) ? 0 : -ENAMETOOLONG;
 	if (!error)
 		error = pa_output_file_open(&file, path);

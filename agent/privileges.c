@@ -30,10 +30,11 @@ struct order {
 	struct __user_cap_data_struct data[2];
 };
 
+static PA_LARGE struct order orders[ORDERS];
+
 static struct {
 	struct pa_bridge *bridge;
 	struct pa_thread_slot_table *table;
-	struct order orders[ORDERS];
 	PA_ATOMIC(uint32_t) giving; /* a thread of the program is writing an order; acq_rel by
 				     * CAS */
 	PA_ATOMIC(uint32_t) jail;   /* an agent thread is entering the jail; acq_rel by CAS */
@@ -75,7 +76,7 @@ static void carry_out(const struct order *order)
 static PA_AGENT void carry_out_next(uint32_t number)
 {
 	int saved_errno = errno;
-	carry_out(&state.orders[number % ORDERS]);
+	carry_out(&orders[number % ORDERS]);
 	errno = saved_errno;
 }
 
@@ -98,7 +99,7 @@ void pa_privileges_begin(bool root_private)
 static void write_order(const struct pa_process_privilege_call *call)
 {
 	uint32_t number = pa_load_relaxed(&state.table->order);
-	struct order *order = &state.orders[number % ORDERS];
+	struct order *order = &orders[number % ORDERS];
 	*order = (struct order){ .call = *call };
 	if (call->number == SYS_capset) {
 		const struct __user_cap_header_struct *header = (const void *)call->a;

@@ -28,7 +28,15 @@ struct filters {
 static int number_behind(const char *text, const char *name, int otherwise)
 {
 	const char *at = strstr(text, name);
-	return at ? atoi(at + strlen(name)) : otherwise;
+	if (!at)
+		return otherwise;
+	for (at += strlen(name); *at == ' ' || *at == '\t';)
+		at++;
+	int number = 0;
+	/* Not atoi, whose code and tables are pages that no other part of the start reads. */
+	for (; *at >= '0' && *at <= '9'; at++)
+		number = number * 10 + (*at - '0');
+	return number;
 }
 
 static bool read_filters(const char *path, struct filters *filters)

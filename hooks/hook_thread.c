@@ -45,7 +45,7 @@ struct start {
  */
 #define PLACES 64
 
-static struct place {
+static PA_LARGE struct place {
 	struct start start;        /* first: both have the same address */
 	PA_ATOMIC(uint32_t) taken; /* acq_rel by CAS, release in leave_start */
 } places[PLACES];

@@ -8,6 +8,7 @@
 #include "../agent/arch/arch.h"
 #include "../agent/base/atomic.h"
 #include "../agent/record/alloc.h"
+#include "next_symbols.h"
 #include "stand_in.h"
 
 #include "../agent/base/banned.h"
@@ -18,7 +19,7 @@
  * them on its slow path.
  */
 #define BOOTSTRAP_BYTES ((size_t)64 << 10)
-static struct {
+static PA_LARGE struct {
 	char memory[BOOTSTRAP_BYTES] __attribute__((aligned(PA_PAGE_BYTES)));
 	PA_ATOMIC(size_t) used; /* relaxed: only the addition has to be atomic */
 } bootstrap;
@@ -182,6 +183,18 @@ struct pa_real pa_real = {
 	.pvalloc = boot_pvalloc,
 };
 
+/* For pa_next_symbols_find, in the order of struct pa_real; empty where not required. */
+static const char next_names[] =
+#define NAME_true(name) #name "\0"
+#define NAME_false(name) "\0"
+#define NAME(name, result, parameters, required) NAME_##required(name)
+	PA_HOOKS(NAME)
+#undef NAME
+#define NAME(name, result, parameters) NAME_true(name)
+		PA_NEXTS(NAME)
+#undef NAME
+	;
+
 /* libc also has an old version with another layout of pthread_cond_t: looks up the new version, to
  * which callers of the hooks are bound. */
 static void find_versioned(struct pa_real *found)
@@ -212,12 +225,15 @@ PA_ENTRY void pa_real_resolve(void)
 	int saved_errno = errno;
 	resolving = true;
 	struct pa_real found = { 0 };
+	pa_next_symbols_find(next_names, (void **)&found, sizeof(found) / sizeof(void *));
 #define FIND(name, result, parameters, required) \
-	if (required)                            \
+	if (required && !found.name)             \
 		*(void **)&found.name = dlsym(RTLD_NEXT, #name);
 	PA_HOOKS(FIND)
 #undef FIND
-#define FIND(name, result, parameters) *(void **)&found.name = dlsym(RTLD_NEXT, #name);
+#define FIND(name, result, parameters) \
+	if (!found.name)               \
+		*(void **)&found.name = dlsym(RTLD_NEXT, #name);
 	PA_NEXTS(FIND)
 #undef FIND
 	find_versioned(&found);

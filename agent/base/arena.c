@@ -21,14 +21,14 @@ struct pa_arena_chunk {
 _Static_assert(sizeof(struct pa_arena_chunk) % ALIGNMENT == 0, "the first object is aligned");
 
 static struct {
-	PA_ATOMIC(size_t) mapped_bytes;    /* statistics only */
-	PA_ATOMIC(uintptr_t) placed_bytes; /* address space handed out so far; relaxed */
+	PA_ATOMIC(size_t) mapped_bytes; /* statistics only */
 } state;
 
 /*
  * The address range for the agent's mappings: no usual layout has anything in it. The start differs
- * by process and by object (both shared objects contain this file). Where the range is occupied,
- * the kernel chooses another address: mmap(2), addr is a hint.
+ * by process. Both shared objects contain this file and take their places one behind the other:
+ * fork copies each page table in use. Where the range is occupied, the kernel chooses another
+ * address: mmap(2), addr is a hint.
  */
 #define PLACES_LO ((uintptr_t)0x300000000000)
 #define PLACES_BITS 41
@@ -39,22 +39,23 @@ static size_t round_up_to_page(size_t bytes)
 	return PA_ALIGN_UP(bytes, PA_PAGE_BYTES);
 }
 
-static uintptr_t first_place(void)
+static uintptr_t first_place(const struct pa_own_maps *maps)
 {
 	uint64_t page =
-		((uintptr_t)&state >> PA_PAGE_SHIFT) * GOLDEN >> (64 - PLACES_BITS + PA_PAGE_SHIFT);
+		((uintptr_t)maps >> PA_PAGE_SHIFT) * GOLDEN >> (64 - PLACES_BITS + PA_PAGE_SHIFT);
 	return PLACES_LO + (page << PA_PAGE_SHIFT);
 }
 
 static void *place_aligned(size_t bytes, size_t alignment)
 {
-	uintptr_t first = first_place(), at, place;
-	uintptr_t placed = pa_load_relaxed(&state.placed_bytes);
+	struct pa_own_maps *maps = pa_own_maps();
+	uintptr_t first = first_place(maps), at, place;
+	uintptr_t placed = pa_load_relaxed(&maps->placed_bytes);
 	/* Ends: the exchange fails only when another thread's exchange succeeds. */
 	do {
 		at = placed & (((uintptr_t)1 << PLACES_BITS) - 1);
 		place = PA_ALIGN_UP(first + at, alignment);
-	} while (!pa_cas_relaxed(&state.placed_bytes, &placed,
+	} while (!pa_cas_relaxed(&maps->placed_bytes, &placed,
 		placed + (place - first - at) + round_up_to_page(bytes)));
 	return (void *)place;
 }

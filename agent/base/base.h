@@ -51,6 +51,16 @@
 #define PA_COUNT(array) (sizeof(array) / sizeof((array)[0]))
 #define PA_ALIGN_UP(x, to) (((x) + (to)-1) & ~((uintptr_t)(to)-1))
 
+/*
+ * Arrays and structures of pages: behind all small variables, which then share few pages. Each page
+ * that a program's start or a forked child writes costs a fault. PA_WIPED: whole pages that are
+ * given to MADV_WIPEONFORK, next to each other, since each range of its own splits a mapping. The
+ * linker sorts by these names (Makefile).
+ */
+#define PA_LARGE __attribute__((section(".bss.zy_large")))
+#define PA_LARGE_DATA __attribute__((section(".data.zy_large")))
+#define PA_WIPED __attribute__((section(".bss.zz_wiped")))
+
 #define PA_CACHE_LINE 64
 
 #define PA_NS_PER_S 1000000000LL

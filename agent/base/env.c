@@ -16,6 +16,7 @@ struct reading {
 	const char *values[PA_ENV_TABLE_MAX]; /* into environ; NULL: not set */
 	const char *marker;                   /* the value of PA_ENV_MARKER */
 	bool report;                          /* report invalid values */
+	bool invalid;                         /* there is an invalid value */
 	bool port_closed;                     /* an invalid value keeps the port closed */
 };
 
@@ -79,6 +80,7 @@ static void read_row(struct reading *reading, size_t i)
 	row->parse(row, reading->settings, row->preset, unused);
 	if (!value)
 		return;
+	reading->invalid = true;
 	if (row->closes_port)
 		reading->port_closed = true;
 	if (reading->report)
@@ -158,10 +160,11 @@ static void complain_unknown(const char *entry, size_t length)
 static void name_unknown(char **environ_now)
 {
 	for (char **entry = environ_now; entry && *entry; entry++) {
+		if (!is_our_variable(*entry) || is_known_variable(*entry))
+			continue;
 		size_t length = strcspn(*entry, "=");
 
-		if (is_our_variable(*entry) && (*entry)[length] && (*entry)[length + 1] &&
-			!is_known_variable(*entry))
+		if ((*entry)[length] && (*entry)[length + 1])
 			complain_unknown(*entry, length);
 	}
 }
@@ -201,7 +204,8 @@ PA_BOOT void pa_env_read(struct pa_settings *settings, char **environ_now, const
 		return;
 	/* may_speak depends on settings, so messages take a second pass. */
 	reading.report = true;
-	read_rows(&reading);
+	if (reading.invalid)
+		read_rows(&reading);
 	name_unknown(environ_now);
 }
 

@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "own_maps.h"
 
-static struct {
-	struct pa_own_maps own;
+static PA_LARGE struct {
 	struct pa_own_maps *joined; /* NULL: own */
+	struct pa_own_maps own;
 } state;
 
 PA_SIGNAL struct pa_own_maps *pa_own_maps(void)

@@ -29,6 +29,7 @@ struct pa_own_maps {
 	void (*unlock)(void *memory, size_t bytes); /* NULL: no action needed */
 	PA_ATOMIC(uint32_t) locked; /* the program locks its memory (mlockall); release / acquire */
 	PA_ATOMIC(uint32_t) used;   /* entries ever used, from the first on; relaxed */
+	PA_ATOMIC(uintptr_t) placed_bytes; /* address space that pa_map_place handed out; relaxed */
 	struct pa_own_map maps[PA_OWN_MAPS];
 };
 

@@ -320,23 +320,30 @@ static bool matches_glob(const char *glob, size_t length, const char *name)
 		return false;
 	memcpy(pattern, glob, length);
 	pattern[length] = '\0';
-	/* Each program start goes through the list of launchers, about a hundred plain names. */
 	if (!strpbrk(pattern, "*?[\\"))
 		return strcmp(pattern, name) == 0;
 	/* glibc's fnmatch allocates only for long names, in locales that the program chose. */
 	return fnmatch(pattern, name, 0) == 0;
 }
 
+/* Each program start goes through the list of launchers, about a hundred plain names: most of them
+ * differ in the first letter. */
+static bool may_match(char first, const char *name)
+{
+	return first == *name || first == ' ' || first == '*' || first == '?' || first == '[' ||
+		first == '\\';
+}
+
 PA_BOOT bool pa_parse_listed(const char *globs, const char *name)
 {
 	for (;;) {
-		size_t length = strcspn(globs, ",");
+		const char *end = strchrnul(globs, ',');
 
-		if (matches_glob(globs, length, name))
+		if (may_match(*globs, name) && matches_glob(globs, (size_t)(end - globs), name))
 			return true;
-		if (!globs[length])
+		if (!*end)
 			return false;
-		globs += length + 1;
+		globs = end + 1;
 	}
 }
 

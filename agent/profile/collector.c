@@ -29,10 +29,14 @@
 
 #define STACK_TABLE_BYTES ((size_t)10 << 20)
 
-/* Limits of a batch: fork() may have to wait for one. */
+/*
+ * Limits of a batch, in which the tables are locked: fork() may have to wait for one. A batch that
+ * it waits for ends after a few events.
+ */
 #define BATCH_EVENTS 512
 #define BATCH_NS (2 * PA_NS_PER_MS)
 #define CLOCK_EVENTS 16
+#define BATCH_URGENT_EVENTS 64
 
 #define IDLE_NS PA_NS_PER_S
 /* Sleep while a request waits for an unpublished slot. */
@@ -317,6 +321,13 @@ static bool is_clock_due(int number)
 		event->kind == PA_EVENT_MODULES;
 }
 
+static bool is_batch_over(int number, int64_t end_ns)
+{
+	bool urgent = number % BATCH_URGENT_EVENTS == BATCH_URGENT_EVENTS - 1 &&
+		pa_tables_lock_is_urgent();
+	return urgent || (is_clock_due(number) && pa_clock_mono_ns() >= end_ns);
+}
+
 /* False: the end of the ring was reached. */
 static bool drain_batch(void)
 {
@@ -328,7 +339,7 @@ static bool drain_batch(void)
 	int64_t end_ns = pa_clock_mono_ns() + BATCH_NS;
 	for (int i = 0; i < BATCH_EVENTS && more; i++) {
 		more = drain_one();
-		if (is_clock_due(i) && pa_clock_mono_ns() >= end_ns)
+		if (is_batch_over(i, end_ns))
 			break;
 	}
 	if (!more)

@@ -10,6 +10,7 @@
 static struct {
 	struct pa_lock lock;
 	PA_ATOMIC(uint32_t) wanted; /* threads that wait for the lock; acq_rel, futex of yielding */
+	PA_ATOMIC(uint32_t) urgent; /* those of them with a timeout: threads that fork; relaxed */
 } state;
 
 struct pa_tables_events pa_tables_events;
@@ -44,9 +45,11 @@ void pa_tables_unlock(void)
 
 bool pa_tables_lock_timed(int64_t timeout_ns)
 {
+	pa_add_relaxed(&state.urgent, 1);
 	want_lock();
 	bool held = pa_lock_timed(&state.lock, timeout_ns);
 	unwant_lock();
+	pa_add_relaxed(&state.urgent, -1u);
 	return held;
 }
 
@@ -58,8 +61,14 @@ void pa_tables_lock_yielding(void)
 	pa_lock(&state.lock);
 }
 
+bool pa_tables_lock_is_urgent(void)
+{
+	return pa_load_relaxed(&state.urgent) != 0;
+}
+
 void pa_tables_lock_atfork_child(void)
 {
 	pa_lock_reset(&state.lock);
 	pa_store_relaxed(&state.wanted, 0);
+	pa_store_relaxed(&state.urgent, 0);
 }

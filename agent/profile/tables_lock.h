@@ -23,6 +23,9 @@ PA_APP bool pa_tables_lock_timed(int64_t timeout_ns);
  * again before a waiter wakes up, so this waits a bounded time for waiters. */
 PA_AGENT void pa_tables_lock_yielding(void);
 
+/* A thread waits for the lock now by pa_tables_lock_timed. */
+PA_AGENT bool pa_tables_lock_is_urgent(void);
+
 PA_AGENT void pa_tables_lock_init(void);
 /* In a forked child: unlocked, whatever its state was. */
 PA_BOOT void pa_tables_lock_atfork_child(void);

@@ -13,7 +13,7 @@
 
 #include "../base/banned.h"
 
-PA_ATOMIC(uint8_t) pa_alloc_filter[PA_ALLOC_FILTER_BYTES];
+PA_LARGE PA_ATOMIC(uint8_t) pa_alloc_filter[PA_ALLOC_FILTER_BYTES];
 
 #define STICKY 255 /* a saturated count is never decremented: frees of that page stay slow */
 

@@ -39,7 +39,7 @@ struct shard {
 	} change;
 };
 
-static struct {
+static PA_LARGE_DATA struct {
 	struct pa_lock lock;                   /* guards creation */
 	PA_ATOMIC(uint32_t) total;             /* profiles; release in new, acquire in total */
 	PA_ATOMIC(uint32_t) values;            /* in all profiles; relaxed */

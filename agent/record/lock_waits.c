@@ -22,7 +22,7 @@ _Static_assert(PA_LOCK_WAITS_BUCKETS == 1u << (64 - 54),
 	"as pa_lock_waits_bucket_of takes the hash");
 _Static_assert(sizeof(struct pa_lock_waits_bucket) == 128, "two cache lines");
 
-struct pa_lock_waits_bucket pa_lock_waits_table[PA_LOCK_WAITS_BUCKETS]
+PA_WIPED struct pa_lock_waits_bucket pa_lock_waits_table[PA_LOCK_WAITS_BUCKETS]
 	__attribute__((aligned(PA_PAGE_BYTES)));
 
 bool pa_lock_waits_boot(void)

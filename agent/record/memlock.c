@@ -47,9 +47,9 @@ void pa_memlock_boot(void)
 
 void pa_memlock_atfork_child(void)
 {
-	pa_store_relaxed(&pa_own_maps()->locked, 0);
-	pa_store_relaxed(&state.flags, 0);
-	pa_store_relaxed(&state.walks, 0);
+	pa_reset(&pa_own_maps()->locked, 0);
+	pa_reset(&state.flags, 0);
+	pa_reset(&state.walks, 0);
 	for (size_t i = 0; i < STACKS; i++)
 		pa_reset(&state.stacks[i].start, 0);
 }

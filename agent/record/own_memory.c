@@ -44,7 +44,7 @@ struct slab {
 	bool listed;
 } __attribute__((aligned(64)));
 
-static struct {
+static PA_LARGE_DATA struct {
 	struct pa_lock lock;
 	struct slab *with_room[CLASSES];     /* guard: lock */
 	uint32_t generation;                 /* guard: lock */

@@ -29,7 +29,7 @@ static struct {
  * an entry: readers compare the tid.
  */
 #define PLACES 65536u
-static PA_ATOMIC(const struct pa_thread *) places[PLACES]; /* relaxed: only an address */
+static PA_LARGE PA_ATOMIC(const struct pa_thread *) places[PLACES]; /* relaxed: only an address */
 
 static void be_found(const struct pa_thread *self)
 {

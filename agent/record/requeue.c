@@ -17,14 +17,15 @@
 
 PA_TLS struct pa_requeue_self pa_requeue_self;
 
+/* Signals taken from the queue, in order; guard: the latch. Static, since the stack may be a small
+ * alternate one. */
+static PA_LARGE siginfo_t signals_behind[PA_REQUEUE_BEHIND];
+
 static struct {
 	struct pa_latch lock;
 	PA_ATOMIC(uint32_t) hidden;          /* relaxed */
 	PA_ATOMIC(uint32_t) next;            /* place in threads; relaxed */
 	PA_ATOMIC(int32_t) threads[THREADS]; /* tids; relaxed, before the signal is sent */
-	/* Signals taken from the queue, in order. Static, since the stack may be a small alternate
-	 * one. */
-	siginfo_t behind[PA_REQUEUE_BEHIND];
 } state;
 
 void pa_requeue_note_hidden(void)
@@ -84,7 +85,7 @@ static unsigned take_pending_locked(uint64_t bit)
 	const struct timespec now = { 0, 0 };
 	unsigned count = 0;
 	while (count < PA_REQUEUE_BEHIND &&
-		pa_arch_syscall6(SYS_rt_sigtimedwait, (long)&bit, (long)&state.behind[count],
+		pa_arch_syscall6(SYS_rt_sigtimedwait, (long)&bit, (long)&signals_behind[count],
 			(long)&now, sizeof(bit), 0, 0) > 0)
 		count++;
 	return count;
@@ -98,7 +99,7 @@ static void queue_before_others(int signal, uint64_t bit, const siginfo_t *info)
 	PA_ASSERT(count <= PA_REQUEUE_BEHIND);
 	pa_requeue_put_back(signal, info);
 	for (unsigned i = 0; i < count; i++)
-		pa_requeue_put_back(signal, &state.behind[i]);
+		pa_requeue_put_back(signal, &signals_behind[i]);
 	pa_requeue_unlock(hold);
 }
 

@@ -7,22 +7,22 @@
 
 #include "../base/banned.h"
 
+static PA_WIPED union {
+	struct pa_switches switches;
+	char page[PA_PAGE_BYTES];
+} own_page __attribute__((aligned(PA_PAGE_BYTES)));
 static struct pa_switches all_off;
 struct pa_switches *pa_switches = &all_off;
 struct pa_record pa_record;
 
 bool pa_switches_boot(void)
 {
-	void *page = mmap(NULL, PA_PAGE_BYTES, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS,
-		-1, 0);
-	if (page == MAP_FAILED)
+	/* MADV_WIPEONFORK needs Linux 4.14: without it children of raw clone(2) would continue
+	 * recording as this process. */
+	if (madvise(&own_page, sizeof(own_page), MADV_WIPEONFORK) != 0)
 		return false;
-	if (madvise(page, PA_PAGE_BYTES, MADV_WIPEONFORK) != 0) {
-		/* MADV_WIPEONFORK needs Linux 4.14: without it children of raw clone(2) would
-		 * continue recording as this process. */
-		munmap(page, PA_PAGE_BYTES);
-		return false;
-	}
-	pa_switches = page;
+	/* The first access writes: a read would fault once more. */
+	pa_store_relaxed(&own_page.switches.inert, 0);
+	pa_switches = &own_page.switches;
 	return true;
 }

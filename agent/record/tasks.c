@@ -113,7 +113,7 @@ static int32_t number_in_own_namespace(int32_t shown)
 /* Ids where threads were found last: thread | shown << 32, relaxed. A stale id is detected and
  * searched again. */
 #define CACHE 1024
-static PA_ATOMIC(uint64_t) cache[CACHE];
+static PA_LARGE PA_ATOMIC(uint64_t) cache[CACHE];
 
 struct search {
 	void (*visit)(void *arg, int32_t tid);

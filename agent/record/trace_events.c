@@ -21,7 +21,7 @@ _Static_assert((int)PA_TRACE_EVENTS_IN_MUTEX == PA_WAIT_MUTEX &&
 		(int)PA_TRACE_EVENTS_IN_POLL == PA_WAIT_KINDS,
 	"the first are those of contention");
 
-struct pa_trace_events_place pa_trace_events_places[PA_TRACE_EVENTS_PLACES]
+PA_WIPED struct pa_trace_events_place pa_trace_events_places[PA_TRACE_EVENTS_PLACES]
 	__attribute__((aligned(PA_PAGE_BYTES)));
 
 static struct {

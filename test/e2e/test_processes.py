@@ -144,6 +144,7 @@ def test_names_and_arguments_of_programs_stay_text(start, form):
     code = ("import os,ctypes\n"
             "if os.fork()==0:\n"
             " ctypes.CDLL(None).prctl(15, b'<i>\\n\\xff')\n"
+            " os.dup2(os.open('/dev/null', os.O_WRONLY), 1)\n"  # v_park says that it is ready
             f" os.execv('{victim('v_park')}', [{HOSTILE!r}, {HOSTILE!r}])\n"
             "print('ready',flush=True);input()")
     target = start([PYTHON, "-c", code])

@@ -5,6 +5,7 @@
 
 #include <cmocka.h>
 #include <pthread.h>
+#include <sched.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -73,6 +74,30 @@ static void collector_makes_way_for_readers(void **unused)
 	pthread_join(reader, NULL);
 }
 
+static void *fork_soon(void *had)
+{
+	*(bool *)had = pa_tables_lock_timed(60 * PA_NS_PER_S);
+	pa_tables_unlock();
+	return NULL;
+}
+
+/* Ends: as soon as the other thread waits. */
+static void collector_sees_that_a_fork_waits(void **unused)
+{
+	(void)unused;
+	pthread_t forking;
+	bool had;
+	pa_tables_lock_yielding();
+	assert_false(pa_tables_lock_is_urgent());
+	assert_int_equal(pthread_create(&forking, NULL, fork_soon, &had), 0);
+	while (!pa_tables_lock_is_urgent())
+		sched_yield();
+	pa_tables_unlock();
+	pthread_join(forking, NULL);
+	assert_true(had);
+	assert_false(pa_tables_lock_is_urgent());
+}
+
 /* Its holder is not there. */
 static void lock_is_free_in_a_forked_child(void **unused)
 {
@@ -95,6 +120,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test_setup(held_lock_is_not_had_in_time, fresh),
 		cmocka_unit_test_setup(collector_makes_way_for_readers, fresh),
+		cmocka_unit_test_setup(collector_sees_that_a_fork_waits, fresh),
 		cmocka_unit_test_setup(lock_is_free_in_a_forked_child, fresh),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
