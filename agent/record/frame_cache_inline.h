@@ -3,6 +3,9 @@
  * Layout of the frame cache, and its lookup and step as inline functions: the stack walk makes no
  * call per frame and unpacks only the fields that a rule needs. Include only in frame_cache.c,
  * stack.c and last_walk.c. Context: PA_SIGNAL.
+ *
+ * PA_NO_ASAN, as the walks that they become part of: AddressSanitizer would mark their variables as
+ * out of scope, and nothing would remove the marks at the end of such a walk.
  */
 #ifndef PA_FRAME_CACHE_INLINE_H
 #define PA_FRAME_CACHE_INLINE_H
@@ -97,8 +100,8 @@ PA_INLINE uintptr_t rule_bp_below(uint64_t data)
 }
 
 /* cfa of the frame, or 0 when a word cannot be read. */
-PA_INLINE uintptr_t step_cfa(uint64_t data, const struct pa_cursor *cursor, pa_read_word_fn *read,
-	void *arg)
+PA_INLINE PA_NO_ASAN uintptr_t step_cfa(uint64_t data, const struct pa_cursor *cursor,
+	pa_read_word_fn *read, void *arg)
 {
 	uintptr_t word;
 	switch (rule_kind(data)) {
@@ -125,7 +128,7 @@ PA_INLINE uintptr_t step_saved_bp(uint64_t data, const struct pa_cursor *cursor,
 	return rule_bp_below(data) ? cfa - rule_bp_below(data) : 0;
 }
 
-PA_INLINE bool step_signal(struct pa_cursor *cursor, pa_read_word_fn *read, void *arg)
+PA_INLINE PA_NO_ASAN bool step_signal(struct pa_cursor *cursor, pa_read_word_fn *read, void *arg)
 {
 	struct pa_cursor next;
 	if (!read(arg, cursor->sp + PA_SIGFRAME_PC, &next.pc) ||
@@ -136,8 +139,8 @@ PA_INLINE bool step_signal(struct pa_cursor *cursor, pa_read_word_fn *read, void
 	return true;
 }
 
-PA_INLINE bool step_inline(uint64_t data, struct pa_cursor *cursor, pa_read_word_fn *read,
-	void *arg)
+PA_INLINE PA_NO_ASAN bool step_inline(uint64_t data, struct pa_cursor *cursor,
+	pa_read_word_fn *read, void *arg)
 {
 	uintptr_t cfa;
 	/* Fast path for the kind of nearly all frames. */
