@@ -312,20 +312,20 @@ static bool drain_one(void)
 	return true;
 }
 
-/* After the event of that number: only some take long, and reading the clock takes as long as a
- * free. */
-static bool is_clock_due(int number)
+/* After the event of that number, with so many locations before it. Only some take long: those that
+ * unwind, and those that look for mappings. Reading the clock takes as long as a free. */
+static bool is_clock_due(int number, uint32_t locs)
 {
 	const struct pa_event *event = &record_copy.event;
 	return number % CLOCK_EVENTS == CLOCK_EVENTS - 1 || event->flags & PA_EVENT_DEFERRED ||
-		event->kind == PA_EVENT_MODULES;
+		event->kind == PA_EVENT_MODULES || pa_stack_table_loc_count() != locs;
 }
 
-static bool is_batch_over(int number, int64_t end_ns)
+static bool is_batch_over(int number, uint32_t locs, int64_t end_ns)
 {
 	bool urgent = number % BATCH_URGENT_EVENTS == BATCH_URGENT_EVENTS - 1 &&
 		pa_tables_lock_is_urgent();
-	return urgent || (is_clock_due(number) && pa_clock_mono_ns() >= end_ns);
+	return urgent || (is_clock_due(number, locs) && pa_clock_mono_ns() >= end_ns);
 }
 
 /* False: the end of the ring was reached. */
@@ -338,8 +338,9 @@ static bool drain_batch(void)
 	pa_unwind_follow_tables(pa_core_bridge->frames);
 	int64_t end_ns = pa_clock_mono_ns() + BATCH_NS;
 	for (int i = 0; i < BATCH_EVENTS && more; i++) {
+		uint32_t locs = pa_stack_table_loc_count();
 		more = drain_one();
-		if (is_batch_over(i, end_ns))
+		if (is_batch_over(i, locs, end_ns))
 			break;
 	}
 	if (!more)

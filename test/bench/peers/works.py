@@ -66,7 +66,7 @@ def sqlite(folder):
 def compiler(folder):
     """The compiler proper: the driver only starts it."""
     source = Path(folder) / "work.c"
-    source.write_text("".join(FUNCTION % {"n": n} for n in range(1, 300)), encoding="ascii")
+    source.write_text("".join(FUNCTION % {"n": n} for n in range(1, 60)), encoding="ascii")
     cc1 = subprocess.run(["gcc", "-print-prog-name=cc1"], capture_output=True, text=True,
                          check=True).stdout.strip()
     return [cc1, "-quiet", "-O2", str(source), "-o", "/dev/null"]
@@ -97,7 +97,7 @@ def all_works():
         Work("python", HEAP, python, env=malloc),
         Work("C++ containers", HEAP, bench("b_containers", 60)),
         Work("compiler", HEAP, compiler, needs="gcc"),
-        Work("lock pairs", LOCKS, bench("b_mutex", "pairs", 3000000)),
+        Work("lock pairs", LOCKS, bench("b_mutex", "pairs", 10000000, 2)),
         Work("contention", LOCKS, bench("b_mutex", "contend", 50000, 4)),
         *(Work(f"CPU, {hz} Hz", CPU, bench("b_spin", SPIN_THREADS, SPIN_MS),
                ("spin", SPIN_THREADS, SPIN_MS), hz=hz) for hz in (100, 1000)),
