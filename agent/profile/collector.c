@@ -21,6 +21,7 @@
 #include "profile_list.h"
 #include "recording.h"
 #include "requests.h"
+#include "../stacks/passing_stacks.h"
 #include "tables_lock.h"
 #include "trace_queue.h"
 #include "../symbols/symbols_section.h"
@@ -176,7 +177,8 @@ static const struct pa_stack *intern_innermost(uint32_t depth)
 	return pa_stack_table_intern_locked(state.pcs, depth, false, PA_PSEUDO_NONE);
 }
 
-static const struct pa_stack *stack_of(const struct pa_event *event)
+/* passing: nothing needs the stack after the CPU profiles that it is in. */
+static const struct pa_stack *stack_of(const struct pa_event *event, bool passing)
 {
 	PA_ASSERT_HELD(PA_LOCK_TABLES);
 	enum pa_pseudo_pc tail;
@@ -202,6 +204,8 @@ static const struct pa_stack *stack_of(const struct pa_event *event)
 		pa_add_relaxed(&pa_core_bridge->counters->cut_stacks, 1);
 	if (event->kind == PA_EVENT_ADD)
 		return intern_skipped(event->skip, depth, tail);
+	if (passing)
+		return pa_passing_stacks_intern_locked(state.pcs, depth, leaf, tail);
 	return pa_stack_table_intern_locked(state.pcs, depth, leaf, tail);
 }
 
@@ -213,7 +217,7 @@ static void handle_tracing(const struct pa_event *event)
 	bool plain = pa_trace_events_op_of(event->skip) == PA_TRACE_EVENTS_TEXT ||
 		(!event->depth && !(event->flags & (PA_EVENT_DEFERRED | PA_EVENT_BROKEN)));
 	if (pa_trace_queue_is_on())
-		pa_trace_queue_record_locked(event, plain ? NULL : stack_of(event));
+		pa_trace_queue_record_locked(event, plain ? NULL : stack_of(event, false));
 }
 
 /* The event was in the ring when this process was forked. */
@@ -231,10 +235,12 @@ static void deliver_event(const struct pa_event *event, const struct pa_stack *s
 
 static void handle_for_profiles(const struct pa_event *event)
 {
-	const struct pa_stack *stack = pa_event_check_has_stack(event) ? stack_of(event) : NULL;
+	bool tick = event->kind == PA_EVENT_CPU && !(event->flags & PA_EVENT_REST);
+	bool traced = tick && pa_trace_queue_is_on();
+	const struct pa_stack *stack =
+		pa_event_check_has_stack(event) ? stack_of(event, tick && !traced) : NULL;
 	deliver_event(event, stack);
-	if (event->kind == PA_EVENT_CPU && !(event->flags & PA_EVENT_REST) &&
-		pa_trace_queue_is_on())
+	if (traced)
 		pa_trace_queue_tick(event, stack);
 }
 
@@ -403,6 +409,7 @@ static PA_BOOT void atfork_child(bool held)
 	pa_trace_queue_atfork_child();
 	pa_allocators_atfork_child();
 	pa_allocator_hooks_atfork_child();
+	pa_passing_stacks_atfork_child(held);
 	if (!held)
 		abandon_tables();
 }

@@ -7,6 +7,7 @@
 #include "../base/clock.h"
 #include "../core/core.h"
 #include "../record/tasks.h"
+#include "../stacks/passing_stacks.h"
 #include "bucket_table.h"
 #include "cpu_names.h"
 #include "mailbox.h"
@@ -89,12 +90,22 @@ static void free_profile(struct session *session)
 	forget_profile(session);
 }
 
+static bool is_any_running(void)
+{
+	bool running = false;
+	for (uint32_t i = 0; i < SESSIONS; i++)
+		running |= state.sessions[i].stats.period_ns != 0;
+	return running;
+}
+
 void pa_cpu_begin_locked(const struct pa_profile_ops *kind, int64_t period_ns, uint64_t lost_ticks)
 {
 	PA_ASSERT_HELD(PA_LOCK_TABLES);
 	PA_ASSERT(period_ns > 0);
 	struct session *session = session_of(kind);
 	free_profile(session);
+	if (!is_any_running())
+		pa_passing_stacks_drop_locked();
 	session->records.max = kind->id ? PA_CPU_SHARED_RECORDS : PA_CPU_RECORDS;
 	session->stats.period_ns = period_ns;
 	session->stats.lost_before = lost_ticks;
@@ -468,7 +479,7 @@ static void end_profile_locked(const struct pa_profile_ops *kind)
 		.begin = begin_profile_locked, .end = end_profile_locked, .room = pa_cpu_count,    \
 		.samples = copy_ticks, .head = fill_cpu_head, .lost = lost_since_begin,            \
 		.drops = say_cpu_drops, .atfork_child = cpu_atfork_child,                          \
-		.suspended = cpu_suspended_locked, .id = (session),                                \
+		.suspended = cpu_suspended_locked, .passing = true, .id = (session),               \
 	}
 
 const struct pa_profile_ops pa_cpu_profile = CPU_KIND(0);

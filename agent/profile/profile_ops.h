@@ -95,6 +95,7 @@ struct pa_profile_ops {
 	 * Collector.
 	 */
 	bool has_threads;
+	bool passing; /* its stacks may be those of stacks/passing_stacks.h */
 	size_t (*room)(const struct pa_profile_ops *kind);
 	size_t (*samples)(const struct pa_profile_ops *kind, struct pa_sample *out,
 		struct pa_thread_info *threads);

@@ -3,8 +3,9 @@
  * Snapshots: immutable copies of one profile at one time.
  *
  * Context: PA_AGENT, any of our threads. No lock. The owner of a snapshot frees it. Stacks belong
- * to the stack table and are never freed; thread data of a thread dump (including names) lives as
- * long as the snapshot. Encoders are pure functions of a snapshot.
+ * to the stack table and are never freed, or (CPU) live as long as the snapshot and those made of
+ * it; thread data of a thread dump (including names) lives as long as the snapshot. Encoders are
+ * pure functions of a snapshot.
  */
 #ifndef PA_SNAPSHOT_H
 #define PA_SNAPSHOT_H
@@ -45,6 +46,7 @@ struct pa_snapshot {
 	struct pa_memstats
 		memory; /* heap and allocs that are taken for their text: the process; else zeros */
 	size_t bytes;   /* of its single mapping, in whole pages */
+	bool holds_passing; /* counted in stacks/passing_holders.h */
 };
 
 /* NULL is ignored. */

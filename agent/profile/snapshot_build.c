@@ -9,6 +9,7 @@
 #include "../base/arena.h"
 #include "../base/clock.h"
 #include "../core/core.h"
+#include "../stacks/passing_holders.h"
 #include "profile_list.h"
 #include "tables_lock.h"
 
@@ -32,6 +33,9 @@ struct pa_snapshot *pa_snapshot_build_new(const struct pa_profile_ops *kind)
 		return NULL;
 	snapshot->kind = kind;
 	snapshot->bytes = bytes;
+	snapshot->holds_passing = kind->passing;
+	if (kind->passing)
+		pa_passing_holders_hold();
 	snapshot->samples = (struct pa_sample *)((struct pa_thread_info *)(snapshot + 1) + threads);
 	snapshot->comments = (char **)((char *)snapshot->samples + samples_bytes);
 	return snapshot;

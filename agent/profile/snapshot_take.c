@@ -9,6 +9,7 @@
 #include "heap.h"
 #include "live_objects.h"
 #include "mailbox.h"
+#include "../stacks/passing_stacks.h"
 #include "tables_lock.h"
 #include "threadcreate.h"
 #include "custom_table.h"
@@ -47,6 +48,7 @@ struct pa_profile_stats pa_profile_stats(void)
 	struct pa_contention_stats mutex = pa_contention_stats(&pa_mutex_profile);
 	struct pa_threadcreate_stats threads = pa_threadcreate_stats();
 	struct pa_custom_table_stats values = pa_custom_table_stats();
+	struct pa_passing_stacks_stats passing = pa_passing_stacks_stats();
 	struct pa_profile_stats stats = {
 		.events_read = pa_tables_events.read,
 		.events_bad = pa_tables_events.bad,
@@ -72,7 +74,8 @@ struct pa_profile_stats pa_profile_stats(void)
 	/* block.table_bytes covers both kinds of contention. */
 	stats.table_bytes = heap.table_bytes + cpu.table_bytes + block.table_bytes +
 		threads.table_bytes + pa_goroutine_bytes() + values.table_bytes +
-		stats.stack_table.bytes;
+		stats.stack_table.bytes + passing.bytes;
 	pa_tables_unlock();
+	stats.stack_table.stacks += passing.stacks;
 	return stats;
 }

@@ -303,12 +303,6 @@ uint32_t pa_stack_table_loc_count(void)
 
 /* ---- stacks ---- */
 
-struct wanted_stack {
-	const uint32_t *ids;
-	uint32_t depth;
-	uint64_t hash;
-};
-
 static uint64_t hash_ids(const uint32_t *ids, uint32_t depth)
 {
 	uint64_t hash = depth + 1;
@@ -320,11 +314,8 @@ static uint64_t hash_ids(const uint32_t *ids, uint32_t depth)
 PA_INLINE bool is_wanted_stack(const struct pa_hash_table *unused, const void *slot,
 	const void *key)
 {
-	const struct pa_stack *stack = *(const struct pa_stack *const *)slot;
-	const struct wanted_stack *wanted = key;
 	(void)unused;
-	return stack->hash == wanted->hash && stack->depth == wanted->depth &&
-		memcmp(stack->locs, wanted->ids, wanted->depth * sizeof(*wanted->ids)) == 0;
+	return pa_stack_is_wanted(*(const struct pa_stack *const *)slot, key);
 }
 
 static uint64_t hash_of_stack(const struct pa_hash_table *unused, const void *slot)
@@ -339,16 +330,16 @@ static const struct pa_hash_table_kind stack_kind = {
 	.hash = hash_of_stack,
 };
 
-static const struct pa_stack *find_stack(struct wanted_stack wanted)
+const struct pa_stack *pa_stack_table_find(const struct pa_stack_wanted *wanted)
 {
-	uint32_t i = pa_hash_table_find(&stack_kind, &state.stacks, wanted.hash, &wanted);
+	uint32_t i = pa_hash_table_find(&stack_kind, &state.stacks, wanted->hash, wanted);
 	return *(const struct pa_stack **)pa_hash_table_at(&stack_kind, &state.stacks, i);
 }
 
 static const struct pa_stack *intern_ids(const uint32_t *ids, uint32_t depth)
 {
-	const uint64_t hash = hash_ids(ids, depth);
-	const struct pa_stack *known = find_stack((struct wanted_stack){ ids, depth, hash });
+	const struct pa_stack_wanted wanted = { ids, depth, hash_ids(ids, depth) };
+	const struct pa_stack *known = pa_stack_table_find(&wanted);
 	if (known)
 		return known;
 	struct pa_stack *stack = NULL;
@@ -357,24 +348,36 @@ static const struct pa_stack *intern_ids(const uint32_t *ids, uint32_t depth)
 	if (!stack)
 		return NULL;
 	*stack = (struct pa_stack){
-		.id = state.stacks.used, .depth = (uint16_t)depth, .hash = hash
+		.id = state.stacks.used, .depth = (uint16_t)depth, .hash = wanted.hash
 	};
 	memcpy(stack->locs, ids, depth * sizeof(*ids));
-	*(const struct pa_stack **)pa_hash_table_add(&stack_kind, &state.stacks, hash) = stack;
+	*(const struct pa_stack **)pa_hash_table_add(&stack_kind, &state.stacks, wanted.hash) =
+		stack;
 	return stack;
+}
+
+bool pa_stack_table_want_locked(const uintptr_t *pcs, uint32_t depth, bool leaf,
+	enum pa_pseudo_pc tail, uint32_t *ids, struct pa_stack_wanted *wanted)
+{
+	PA_ASSERT_HELD(PA_LOCK_TABLES);
+	PA_ASSERT(depth <= PA_STACK_TABLE_DEPTH);
+	for (uint32_t i = 0; i < depth; i++) {
+		if (!intern_loc(pcs[i], leaf && i == 0, &ids[i]))
+			return false;
+	}
+	if (tail != PA_PSEUDO_NONE)
+		ids[depth++] = tail - 1;
+	*wanted = (struct pa_stack_wanted){ ids, depth, hash_ids(ids, depth) };
+	return true;
 }
 
 static const struct pa_stack *intern_pcs(const uintptr_t *pcs, uint32_t depth, bool leaf,
 	enum pa_pseudo_pc tail)
 {
 	uint32_t ids[PA_STACK_TABLE_DEPTH + 1];
-	for (uint32_t i = 0; i < depth; i++) {
-		if (!intern_loc(pcs[i], leaf && i == 0, &ids[i]))
-			return NULL;
-	}
-	if (tail != PA_PSEUDO_NONE)
-		ids[depth++] = tail - 1;
-	return intern_ids(ids, depth);
+	struct pa_stack_wanted wanted;
+	bool room = pa_stack_table_want_locked(pcs, depth, leaf, tail, ids, &wanted);
+	return room ? intern_ids(wanted.ids, wanted.depth) : NULL;
 }
 
 /* The products are independent of each other: the processor makes them at the same time. That

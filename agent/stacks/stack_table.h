@@ -3,7 +3,8 @@
  * Interned stacks and locations.
  *
  * A location is one pc in one module; a stack is a list of locations, innermost first. Both are
- * never freed, so pointers and ids stay valid in every snapshot.
+ * never freed, so pointers and ids stay valid in every snapshot (stacks of CPU ticks:
+ * passing_stacks.h).
  * When the arena is full, every new stack becomes pa_stack_table_overflow(), with the one location
  * pprofagent.lostEvents.
  *
@@ -12,6 +13,8 @@
  */
 #ifndef PA_STACK_TABLE_H
 #define PA_STACK_TABLE_H
+
+#include <string.h>
 
 #include "../base/atomic.h"
 #include "../base/base.h"
@@ -87,6 +90,28 @@ PA_AGENT const struct pa_stack *pa_stack_table_intern_rest_locked(enum pa_pseudo
 	uintptr_t start_routine);
 
 PA_AGENT const struct pa_stack *pa_stack_table_overflow(void);
+
+/* What is looked for in a table of stacks. */
+struct pa_stack_wanted {
+	const uint32_t *ids;
+	uint32_t depth;
+	uint64_t hash;
+};
+
+PA_INLINE bool pa_stack_is_wanted(const struct pa_stack *stack,
+	const struct pa_stack_wanted *wanted)
+{
+	return stack->hash == wanted->hash && stack->depth == wanted->depth &&
+		memcmp(stack->locs, wanted->ids, wanted->depth * sizeof(*wanted->ids)) == 0;
+}
+
+/* Interns the locations of a stack, at most PA_STACK_TABLE_DEPTH pcs, but not the stack. ids: room
+ * for one more. False: full. */
+PA_AGENT bool pa_stack_table_want_locked(const uintptr_t *pcs, uint32_t depth, bool leaf,
+	enum pa_pseudo_pc tail, uint32_t *ids, struct pa_stack_wanted *wanted);
+
+/* NULL: not in this table. Collector only. */
+PA_AGENT const struct pa_stack *pa_stack_table_find(const struct pa_stack_wanted *wanted);
 
 PA_AGENT const struct pa_loc *pa_stack_table_loc(uint32_t id);
 PA_AGENT uint32_t pa_stack_table_loc_count(void);
