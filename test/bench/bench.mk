@@ -2,7 +2,7 @@
 # Programs of `make bench`; included by the Makefile at the top, which has its variables.
 
 ##@ Check, show, measure
-.PHONY: bench bench-fleet
+.PHONY: bench bench-fleet bench-requests
 BENCH := $(patsubst test/bench/%.c,$(B)/bench/%,$(sort $(wildcard test/bench/b_*.c)))
 BENCH += $(B)/bench/b_new $(B)/bench/b_containers
 BENCH_PEERS = $(B)/e2e/profile_pb2.py $(if $(shell command -v go),$(B)/bench/work_go)
@@ -47,6 +47,16 @@ $(B)/bench/%_go: test/bench/%.go Makefile | setup_test
 	$(say) GO $<
 	$(Q)mkdir -p $(@D)
 	$(Q)GOFLAGS=-mod=mod GOTOOLCHAIN=local go build -o $@ $<
+
+$(B)/bench/big: test/bench/debug_unit.cpp scripts/bench_debug Makefile | setup_test
+	$(say) BENCH $<
+	$(Q)mkdir -p $(@D)
+	$(Q)scripts/bench_debug '$(CXX)' $< $@
+
+## what large requests cost (130 MiB of debug information, 10,000 threads),
+## and how long the program waits for them: longest malloc and fork
+bench-requests: all $(addprefix $(B)/bench/,b_waits b_crowd big) $(B)/e2e/profile_pb2.py
+	$(Q)$(PYTEST_ENV) PYTHONPATH=test $(PYTHON) scripts/bench_requests $(REQUESTS_ARGS)
 
 N      ?= 200
 ROUNDS ?= 3

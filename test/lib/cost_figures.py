@@ -90,8 +90,9 @@ def faults(target):
 
 
 def private_kib(target):
+    """Written by the program. (Private_Dirty has pages of a file that was just built, too.)"""
     text = Path(f"/proc/{target.pid}/smaps_rollup").read_text()
-    return int(re.search(r"^Private_Dirty:\s+(\d+)", text, re.M).group(1))
+    return int(re.search(r"^Anonymous:\s+(\d+)", text, re.M).group(1))
 
 
 def private_after_heap_kib():
