@@ -7,6 +7,7 @@
 #include <unistd.h>
 
 #include "../agent/arch/arch.h"
+#include "../agent/base/arena.h"
 #include "../agent/record/creation.h"
 #include "../agent/record/thread_ends.h"
 #include "../agent/record/switches.h"
@@ -39,35 +40,69 @@ struct start {
 };
 
 /*
- * Holds the data until the thread starts. The new thread frees it: with malloc its first free()
- * would create an arena (64 MiB of address space) that it may not need. In a forked child places of
- * threads that were starting stay in use.
+ * Holds the data until the thread starts. In a forked child places of threads that were starting
+ * stay in use.
+ *
+ * Not in memory of malloc: the new thread's first free() would create an arena (64 MiB of address
+ * space) that it may not need. And where the executable defines malloc, the next one is libc's,
+ * which the program does not use: both move the end of the heap then, and sbrk(2) has no lock, so
+ * that gperftools and libc get the same memory.
  */
 #define PLACES 64
+#define BLOCK_PLACES 600
 
-static PA_LARGE struct place {
+struct place {
 	struct start start;        /* first: both have the same address */
 	PA_ATOMIC(uint32_t) taken; /* acq_rel by CAS, release in leave_start */
-} places[PLACES];
+};
 
-/* Ends: after PLACES; then uses the program's allocator. NULL: no memory. */
-static struct start *take_start(void)
+/* More places, for a program that creates threads faster than they start. Never unmapped. */
+struct block {
+	struct block *next;
+	struct place places[BLOCK_PLACES];
+};
+
+static PA_LARGE struct place first_places[PLACES];
+static PA_ATOMIC(struct block *) blocks; /* newest first; release by CAS, acquire */
+
+static struct start *take_start_in(struct place *places, size_t count)
 {
-	for (size_t i = 0; i < PLACES; i++) {
+	for (size_t i = 0; i < count; i++) {
 		uint32_t none = 0;
-		if (pa_cas_acq_rel(&places[i].taken, &none, 1))
+		if (!pa_load_relaxed(&places[i].taken) &&
+			pa_cas_acq_rel(&places[i].taken, &none, 1))
 			return &places[i].start;
 	}
-	return pa_real.malloc(sizeof(struct start));
+	return NULL;
+}
+
+static struct start *take_start_of_new_block(void)
+{
+	if (!pa_sandbox_may(&pa_thread_self, PA_CALLS_MAP))
+		return NULL;
+	struct block *block = pa_map_table(sizeof(*block));
+	if (!block)
+		return NULL;
+	struct start *start = take_start_in(block->places, 1);
+	block->next = pa_load_acquire(&blocks);
+	/* Ends: each failure means that another thread added a block. */
+	while (!pa_cas_acq_rel(&blocks, &block->next, block))
+		;
+	return start;
+}
+
+/* NULL: no memory. */
+static struct start *take_start(void)
+{
+	struct start *start = take_start_in(first_places, PLACES);
+	for (struct block *block = pa_load_acquire(&blocks); !start && block; block = block->next)
+		start = take_start_in(block->places, BLOCK_PLACES);
+	return start ? start : take_start_of_new_block();
 }
 
 static void leave_start(struct start *start)
 {
-	struct place *place = (struct place *)start;
-	if (place >= places && place < places + PLACES)
-		pa_store_release(&place->taken, 0);
-	else
-		pa_real.free(start);
+	pa_store_release(&((struct place *)start)->taken, 0);
 }
 
 int pa_hooks_thread_create(pthread_t *thread, const pthread_attr_t *attr, void *(*run)(void *),

@@ -203,6 +203,14 @@ def test_programs_run_with_its_hooks(allocator, settings, argv, word):
     assert word in agent[1]
 
 
+def test_malloc_of_libc_is_not_used_where_the_program_has_its_own():
+    """Two allocators move the end of the heap by sbrk(2), which has no lock."""
+    bare = run([victim("v_own_malloc")], environment(preload=()))
+    assert bare == (0, b"libc's heap 0\n", b"")
+    for settings in ({}, EXACT):
+        assert run([victim("v_own_malloc")], environment(free_port(), **settings)) == bare
+
+
 # ---- what is not seen is said ----
 
 @pytest.mark.parametrize("allocator", HOOKED)

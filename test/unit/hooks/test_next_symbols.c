@@ -18,6 +18,14 @@ static const char names[] =
 #undef NAME
 	;
 
+/* With a sanitizer its library is next, which has strlen as a plain function, and functions that
+ * are left to dlsym. */
+#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
+#define NEXT_IS_LIBC false
+#else
+#define NEXT_IS_LIBC true
+#endif
+
 enum {
 #define COUNT(name, ...) PLACE_OF_##name,
 	PA_HOOKS(COUNT) PA_NEXTS(COUNT)
@@ -38,7 +46,8 @@ static void all_hooked_symbols_are_found_as_by_dlsym(void **unused)
 		if (found[i])
 			assert_ptr_equal(found[i], expected);
 	}
-	assert_int_equal(missing, 0);
+	if (NEXT_IS_LIBC)
+		assert_int_equal(missing, 0);
 }
 
 static void what_was_found_and_empty_names_are_left_alone(void **unused)
@@ -59,7 +68,8 @@ static void symbols_that_need_the_loader_are_left_to_dlsym(void **unused)
 	void *found[2] = { NULL, NULL };
 	(void)unused;
 	pa_next_symbols_find("strlen\0environ\0", found, 2);
-	assert_null(found[0]);
+	if (NEXT_IS_LIBC)
+		assert_null(found[0]);
 	assert_null(found[1]);
 }
 
