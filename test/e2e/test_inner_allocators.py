@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from lib.harness import AGENT, EXACT, Later, environment, free_port, run, until, victim
+from lib.harness import AGENT, CONTENTION, EXACT, Later, environment, free_port, run, until, victim
 from lib.profiles import Profile, heap
 
 LIB = "/usr/lib/x86_64-linux-gnu/"
@@ -203,12 +203,16 @@ def test_programs_run_with_its_hooks(allocator, settings, argv, word):
     assert word in agent[1]
 
 
-def test_malloc_of_libc_is_not_used_where_the_program_has_its_own():
+@pytest.mark.parametrize("settings", [{}, CONTENTION], ids=["default", "all"])
+def test_malloc_of_libc_is_not_used_where_the_program_has_its_own(start, settings):
     """Two allocators move the end of the heap by sbrk(2), which has no lock."""
     bare = run([victim("v_own_malloc")], environment(preload=()))
-    assert bare == (0, b"libc's heap 0\n", b"")
-    for settings in ({}, EXACT):
-        assert run([victim("v_own_malloc")], environment(free_port(), **settings)) == bare
+    assert bare == (0, b"ready\nlibc's heap 0\n", b"")
+    target = start([victim("v_own_malloc")], **settings)
+    for path in ("/debug/pprof/", "/heap", "/heap?debug=1", "/goroutine?debug=2", "/block", "/agent",
+                 "/symbol", "/profile?seconds=1", "/trace?seconds=1", "/processes", "/ui"):
+        assert target.get(path).status == 200
+    assert (target.finish(), target.out.encode(), target.err.encode()) == bare
 
 
 # ---- what is not seen is said ----

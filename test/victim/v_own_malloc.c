@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * A program that defines malloc, and so does not use libc's: creates 200 threads, with one
- * processor for all, so that most of them wait for their start at the same time. Prints
- * "libc's heap BYTES", which libc took for its own malloc.
+ * processor for all, so that most of them wait for their start at the same time. Prints "ready",
+ * and at the end of stdin "libc's heap BYTES", which libc took for its own malloc.
  */
 #include <malloc.h>
 #include <pthread.h>
@@ -92,6 +92,10 @@ int main(void)
 			return 1;
 	for (int i = 0; i < THREADS; i++)
 		pthread_join(threads[i], NULL);
+	puts("ready");
+	fflush(stdout);
+	while (getchar() != EOF)
+		;
 	struct mallinfo2 libc = mallinfo2();
 	printf("libc's heap %zu\n", libc.arena + libc.hblkhd);
 	return 0;
