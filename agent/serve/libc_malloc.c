@@ -114,3 +114,12 @@ void *aligned_alloc(size_t alignment, size_t bytes)
 		return pa_core_bridge->memory.aligned_alloc(alignment, bytes);
 	return memalign(alignment, bytes);
 }
+
+/* libc's uses the malloc of the executable, if it defines one; its block would come to our free().
+ * libdw calls it for the names of supplementary files. */
+char *strdup(const char *text)
+{
+	size_t bytes = strlen(text) + 1;
+	char *copy = malloc(bytes);
+	return copy ? memcpy(copy, text, bytes) : NULL;
+}

@@ -209,8 +209,9 @@ def test_malloc_of_libc_is_not_used_where_the_program_has_its_own(start, setting
     bare = run([victim("v_own_malloc")], environment(preload=()))
     assert bare == (0, b"ready\nlibc's heap 0\n", b"")
     target = start([victim("v_own_malloc")], **settings)
-    for path in ("/debug/pprof/", "/heap", "/heap?debug=1", "/goroutine?debug=2", "/block", "/agent",
-                 "/symbol", "/profile?seconds=1", "/trace?seconds=1", "/processes", "/ui"):
+    for path in ("/debug/pprof/", "/heap", "/heap?debug=1", "/goroutine?debug=2", "/block",
+                 "/agent", "/symbol", "/profile?seconds=1", "/trace?seconds=1", "/processes",
+                 "/ui"):
         assert target.get(path).status == 200
     assert (target.finish(), target.out.encode(), target.err.encode()) == bare
 

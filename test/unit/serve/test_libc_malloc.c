@@ -43,6 +43,8 @@ static void *(*const next_aligned_alloc)(size_t, size_t) = aligned_alloc;
 #define posix_memalign shim_posix_memalign
 #define memalign shim_memalign
 #define aligned_alloc shim_aligned_alloc
+#undef strdup
+#define strdup shim_strdup
 #define pa_core_bridge test_bridge
 
 void *malloc(size_t bytes);
@@ -52,6 +54,7 @@ void free(void *block);
 int posix_memalign(void **block, size_t alignment, size_t bytes);
 void *memalign(size_t alignment, size_t bytes);
 void *aligned_alloc(size_t alignment, size_t bytes);
+char *strdup(const char *text);
 
 /* What the file looks at in the bridge, under the names that it sees. */
 static struct test_bridge {
@@ -176,6 +179,18 @@ static void area_runs_out_without_overlap(void **unused)
 	assert_null(malloc(1));
 }
 
+static void copies_of_texts_are_freed_where_they_came_from(void **unused)
+{
+	(void)unused;
+	bridge_is_there();
+	int mallocs = calls.mallocs, frees = calls.frees;
+	char *copy = strdup("libz.debug");
+	assert_string_equal(copy, "libz.debug");
+	free(copy);
+	assert_int_equal(calls.mallocs, mallocs + 1);
+	assert_int_equal(calls.frees, frees + 1);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -183,6 +198,7 @@ int main(void)
 		cmocka_unit_test_setup(early_blocks_are_recognised_for_ever, set_up),
 		cmocka_unit_test_setup(early_blocks_grow_into_real_ones, set_up),
 		cmocka_unit_test_setup(real_blocks_are_the_next_allocators, set_up),
+		cmocka_unit_test_setup(copies_of_texts_are_freed_where_they_came_from, set_up),
 		cmocka_unit_test_setup(too_much_is_refused, set_up),
 		cmocka_unit_test_setup(area_runs_out_without_overlap, set_up),
 	};
