@@ -81,6 +81,27 @@ static const struct link *find_link(const struct pa_gotrace_look *look, uint64_t
 	return number && link->number == number ? link : NULL;
 }
 
+/* Reads the whole table. */
+static const struct link *find_last_link(const struct pa_gotrace_look *look, uintptr_t object)
+{
+	const struct link *last = NULL;
+	for (size_t i = 0; i < LINKS; i++) {
+		const struct link *link = &look->links[i];
+		if (link->at && link->object == object && (!last || link->at > last->at))
+			last = link;
+	}
+	return last;
+}
+
+/* The release that number names to a thread that waited for object. Another object's release in
+ * the same place may have replaced the number. */
+static const struct link *find_release(const struct pa_gotrace_look *look, uint64_t number,
+	uintptr_t object)
+{
+	const struct link *link = find_link(look, number);
+	return link && link->object != object ? find_last_link(look, object) : link;
+}
+
 static const struct wait *find_wait(const struct pa_gotrace_look *look, int32_t tid)
 {
 	const struct wait *wait = &look->waits[(uint32_t)tid % WAITS];
@@ -124,11 +145,13 @@ static void look_back(struct pa_gotrace_look *look, uint64_t at)
 {
 	struct pa_gotrace_step *woke = step_at(look, at);
 	int32_t tid = woke->item.tid;
-	const struct link *link = find_link(look, woke->item.link);
 	const struct wait *wait = find_wait(look, tid);
-	if (wait && woke->item.link == PA_TRACE_EVENTS_NO_WAIT)
+	if (!wait)
+		return;
+	if (woke->item.link == PA_TRACE_EVENTS_NO_WAIT)
 		drop_pair(look, wait, at);
-	if (!link || !wait || link->object != wait->object)
+	const struct link *link = find_release(look, woke->item.link, wait->object);
+	if (!link)
 		return;
 	if (link->at <= wait->at)
 		drop_short(look, wait, at);

@@ -3,12 +3,13 @@
  * Look-ahead over the events of a trace: finds the release that ended each wait before that
  * release is written.
  *
- * The event of a wakeup names the last release of the object that the thread waited for. Events
- * pass through a window of PA_GOTRACE_WINDOW events, so that release is usually still in the
- * window and is marked with the woken thread. A mutex that was released and then taken by another
- * thread wakes no thread. Dropped are waits whose lock was released before the wait was recorded,
- * and waits that the kernel or libc refused (the last thread at a barrier, a futex whose word had
- * changed).
+ * The event of a wakeup names the last release of the object that the thread waited for, or a later
+ * one of another object in the same place of the recorder's table; then the last remembered release
+ * of the right object is taken. Events pass through a window of PA_GOTRACE_WINDOW events, so that
+ * release is usually still in the window and is marked with the woken thread. A mutex that was
+ * released and then taken by another thread wakes no thread. Dropped are waits whose lock was
+ * released before the wait was recorded, and waits that the kernel or libc refused (the last thread
+ * at a barrier, a futex whose word had changed).
  *
  * Context: PA_AGENT, one thread; pure but for its own memory. Input is not trusted: events that do
  * not match are not marked.

@@ -6,8 +6,9 @@
  * waits that block, and what ended them; and the program's tasks, regions and logs. Each is one
  * event PA_EVENT_TRACE. A small table counts the waiters of each object by its address: a release
  * is recorded only when there may be a waiter, and its number is left in the table for the threads
- * that wake up, which identifies their waker. Two objects may share a place: then an additional
- * release is recorded, and a number that the reader finds to be another object's.
+ * that wake up, which identifies their waker. Two objects may share a place: then additional
+ * releases are recorded, and a thread that wakes up may find the number of the other object's
+ * release. The reader of the trace sees that and takes the last release of the right object.
  *
  * Context: PA_APP; no lock, no loop that waits for another thread. errno kept.
  * When the ring is full: the event is counted in lost_trace_ring; readers of the trace repair it.

@@ -200,6 +200,36 @@ static void release_of_another_object_wakes_no_waiter(void **unused)
 	assert_int_equal(pop().woken_by, 0);
 }
 
+static void release_is_found_although_another_object_replaced_its_number(void **unused)
+{
+	(void)unused;
+	block(ANNA, MUTEX);
+	release(CARL, 6);
+	release(BERT, 7);
+	push(release_of(0, CARL, OTHER_OBJECT, 8, NULL));
+	woke(ANNA, 8);
+	assert_wakes(0);
+	assert_wakes(0);
+	assert_wakes(ANNA);
+	assert_wakes(0);
+	struct pa_gotrace_step step = pop();
+	assert_int_equal(step.woken_by, BERT);
+	assert_ptr_equal(step.release, stack);
+}
+
+static void wait_is_dropped_although_another_object_replaced_the_number(void **unused)
+{
+	(void)unused;
+	release(BERT, 7);
+	block(ANNA, MUTEX);
+	push(release_of(0, CARL, OTHER_OBJECT, 8, NULL));
+	woke(ANNA, 8);
+	assert_wakes(0);
+	assert_dropped(true);
+	assert_wakes(0);
+	assert_dropped(true);
+}
+
 static void older_release_of_another_object_drops_nothing(void **unused)
 {
 	(void)unused;
@@ -357,6 +387,8 @@ int main(void)
 		TEST(last_one_at_a_barrier_wakes_the_others),
 		TEST(broadcast_is_marked_with_the_first_and_the_others_know_it),
 		TEST(release_of_another_object_wakes_no_waiter),
+		TEST(release_is_found_although_another_object_replaced_its_number),
+		TEST(wait_is_dropped_although_another_object_replaced_the_number),
 		TEST(older_release_of_another_object_drops_nothing),
 		TEST(end_of_a_thread_releases_the_joiner),
 		TEST(wake_up_without_a_number_has_no_waker),
