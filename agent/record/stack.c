@@ -233,13 +233,24 @@ static PA_NO_ASAN void copy_words(uintptr_t *to, uintptr_t from, size_t bytes)
 		to[i] = words[i];
 }
 
-/* Copies the thread's own stack from `from` to its top, up to max_bytes. */
-static void copy_own(struct pa_deferred *deferred, uintptr_t from, uintptr_t end, size_t max_bytes)
+/* Copies the thread's own stack from `from` to its top, up to max_bytes. The red zone may begin
+ * below the part that is read in place. */
+static void copy_own(struct pa_deferred *deferred, uintptr_t from, const struct pa_reader *reader,
+	size_t max_bytes)
 {
+	uintptr_t lo = PA_ALIGN_UP(reader->own_lo, sizeof(uintptr_t));
+	size_t below = from < lo ? lo - from : 0;
+	PA_ASSERT(below <= max_bytes);
+	if (below && pa_peek(deferred + 1, from, below) < below) {
+		from = lo;
+		below = 0;
+	}
+	size_t bytes = reader->own_hi - from;
 	deferred->stack_at = from;
-	deferred->to_stack_end = end - from <= max_bytes;
-	deferred->stack_bytes = (uint32_t)(end - from <= max_bytes ? end - from : max_bytes);
-	copy_words((uintptr_t *)(deferred + 1), from, deferred->stack_bytes);
+	deferred->to_stack_end = bytes <= max_bytes;
+	bytes = bytes <= max_bytes ? bytes : max_bytes;
+	deferred->stack_bytes = (uint32_t)bytes;
+	copy_words((uintptr_t *)((char *)(deferred + 1) + below), from + below, bytes - below);
 }
 
 /* Copies what is readable at `from`. */
@@ -276,14 +287,13 @@ size_t pa_walk_copy_bytes(const struct pa_walk *walk)
 
 void pa_walk_copy(struct pa_walk *walk, struct pa_deferred *deferred, size_t max_bytes)
 {
-	const struct pa_reader *reader = &walk->reader;
 	uintptr_t sp = walk->cursor.sp & ~(uintptr_t)7;
 	uintptr_t from = walk->leaf ? sp - PA_RED_ZONE_BYTES : sp;
 	max_bytes &= ~(size_t)7;
 	deferred->leaf = walk->leaf;
-	deferred->own_stack = from >= reader->own_lo && from < reader->own_hi;
+	deferred->own_stack = pa_walk_is_own(walk);
 	if (deferred->own_stack) {
-		copy_own(deferred, from, reader->own_hi, max_bytes);
+		copy_own(deferred, from, &walk->reader, max_bytes);
 		return;
 	}
 	copy_foreign(deferred, from, max_bytes);

@@ -313,13 +313,18 @@ static void wild_registers_end_the_walk(void **unused)
 		}
 }
 
-static struct pa_deferred *copy_of(uintptr_t sp, size_t max_bytes, char *room)
+static struct pa_deferred *copy_at(uintptr_t sp, bool leaf, size_t max_bytes, char *room)
 {
 	struct pa_cursor cursor = { .pc = 1, .sp = sp };
-	struct pa_walk walk = pa_walk_start(&pa_thread_self, cursor, false);
+	struct pa_walk walk = pa_walk_start(&pa_thread_self, cursor, leaf);
 	struct pa_deferred *deferred = (struct pa_deferred *)room;
 	pa_walk_copy(&walk, deferred, max_bytes);
 	return deferred;
+}
+
+static struct pa_deferred *copy_of(uintptr_t sp, size_t max_bytes, char *room)
+{
+	return copy_at(sp, false, max_bytes, room);
 }
 
 static void copy_stops_before_unreadable_memory(void **unused)
@@ -352,6 +357,40 @@ static void copy_of_the_own_stack_ends_at_its_top(void **unused)
 	assert_false(deferred->to_stack_end);
 }
 
+static void red_zone_may_begin_below_the_own_stack(void **unused)
+{
+	(void)unused;
+	fixture_boot(64 << 10, 1);
+	struct pa_thread *self = registered_thread();
+	char room[sizeof(struct pa_deferred) + 4096] __attribute__((aligned(16)));
+	char *pages = mmap(NULL, 3 * PA_PAGE_BYTES, PROT_READ | PROT_WRITE,
+		MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+	assert_ptr_not_equal(pages, MAP_FAILED);
+	for (size_t i = 0; i < 3 * PA_PAGE_BYTES; i++)
+		pages[i] = (char)(i / 8);
+	uintptr_t lo = (uintptr_t)pages + PA_PAGE_BYTES, hi = lo + 1024, sp = lo + 8;
+	self->stack_lo = self->stack_least = lo;
+	self->stack_hi = hi;
+	for (int readable = 1; readable >= 0; readable--) {
+		uintptr_t from = readable ? sp - PA_RED_ZONE_BYTES : lo;
+		struct pa_deferred *deferred = copy_at(sp, true, 4096, room);
+		assert_true(deferred->own_stack);
+		assert_true(deferred->to_stack_end);
+		assert_int_equal(deferred->stack_at, from);
+		assert_int_equal(deferred->stack_bytes, hi - from);
+		assert_memory_equal(deferred + 1, (void *)from, hi - from);
+		deferred = copy_at(sp, true, 512, room);
+		assert_int_equal(deferred->stack_bytes, 512);
+		assert_false(deferred->to_stack_end);
+		assert_int_equal(mprotect(pages, PA_PAGE_BYTES, PROT_NONE), 0);
+	}
+	/* Of another stack, right above. */
+	struct pa_deferred *deferred = copy_at(hi + 8, true, 512, room);
+	assert_false(deferred->own_stack);
+	assert_int_equal(deferred->stack_bytes, 512);
+	munmap(pages, 3 * PA_PAGE_BYTES);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -367,6 +406,7 @@ int main(void)
 		cmocka_unit_test(wild_registers_end_the_walk),
 		cmocka_unit_test(copy_stops_before_unreadable_memory),
 		cmocka_unit_test(copy_of_the_own_stack_ends_at_its_top),
+		cmocka_unit_test(red_zone_may_begin_below_the_own_stack),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }
