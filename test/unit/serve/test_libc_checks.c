@@ -15,16 +15,7 @@
 
 #include <cmocka.h>
 
-int __sprintf_chk(char *to, int flag, size_t room, const char *format, ...);
-int __open_2(const char *path, int flags);
-int __ppoll_chk(struct pollfd *fds, nfds_t count, const struct timespec *timeout,
-	const sigset_t *mask, size_t room);
-ssize_t __readlink_chk(const char *path, char *to, size_t bytes, size_t room);
-ssize_t __read_chk(int fd, void *to, size_t bytes, size_t room);
-ssize_t __pread_chk(int fd, void *to, size_t bytes, off_t at, size_t room);
-int __inet_pton_chk(int family, const char *text, void *to, size_t room);
-const char *__inet_ntop_chk(int family, const void *address, char *to, socklen_t bytes,
-	size_t room);
+#include "agent/serve/libc_checks.h"
 
 static jmp_buf stopped;
 

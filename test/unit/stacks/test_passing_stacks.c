@@ -7,31 +7,17 @@
 
 #include <cmocka.h>
 
-#include "agent/core/core.h"
-#include "agent/modules/modules.h"
 #include "agent/stacks/passing_holders.h"
 #include "agent/stacks/passing_stacks.h"
-#include "test/lib/c/fake_maps.h"
+#include "test/lib/c/stacks_fixture.h"
 
 #define MAX_BYTES ((size_t)2 << 20)
-#define TEXT 0x400000
-#define TEXT_END 0x40000000
 #define DEPTH 4
-
-static struct pa_bridge bridge;
 
 static int fresh(void **unused)
 {
 	(void)unused;
-	pa_core_bridge = &bridge;
-	if (!bridge.ring)
-		bridge.ring = pa_ring_create(64 * 1024);
-	fake_maps_clear();
-	fake_map(TEXT, TEXT_END);
-	pa_modules_abandon();
-	pa_stack_table_reset();
-	assert_int_equal(pa_stack_table_init(MAX_BYTES), 0);
-	pa_modules_init(&pa_stack_table_listener);
+	begin_with_empty_table(MAX_BYTES);
 	pa_passing_stacks_atfork_child(true);
 	pa_passing_stacks_drop_locked();
 	return 0;

@@ -7,30 +7,16 @@
 
 #include <cmocka.h>
 
-#include "agent/core/core.h"
-#include "agent/modules/modules.h"
-#include "agent/stacks/stack_table.h"
-#include "test/lib/c/fake_maps.h"
+#include "test/lib/c/stacks_fixture.h"
 
 #define MAX_BYTES ((size_t)20 << 20)
-#define TEXT 0x400000
-#define TEXT_END 0x40000000
 
-static struct pa_bridge bridge;
 static struct pa_module *text;
 
 static int fresh(void **unused)
 {
 	(void)unused;
-	pa_core_bridge = &bridge;
-	if (!bridge.ring)
-		bridge.ring = pa_ring_create(64 * 1024);
-	fake_maps_clear();
-	text = fake_map(TEXT, TEXT_END);
-	pa_modules_abandon();
-	pa_stack_table_reset();
-	assert_int_equal(pa_stack_table_init(MAX_BYTES), 0);
-	pa_modules_init(&pa_stack_table_listener);
+	text = begin_with_empty_table(MAX_BYTES);
 	return 0;
 }
 
