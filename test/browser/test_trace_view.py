@@ -1,6 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """An execution trace in the viewer of `go tool trace`: which rows there are, what is on them, and
 from where to where the arrows go."""
+import os
+import signal
 import subprocess
 import urllib.request
 
@@ -58,7 +60,8 @@ def viewer(page, begin_target, tmp_path):
     port = free_port()
     tool = subprocess.Popen([list(versions.values())[-1], "tool", "trace",
                              f"-http=127.0.0.1:{port}", str(path)], stdout=subprocess.DEVNULL,
-                            stderr=subprocess.DEVNULL, env=environment(BROWSER="/bin/true"))
+                            stderr=subprocess.DEVNULL, env=environment(BROWSER="/bin/true"),
+                            start_new_session=True)
 
     def is_up():
         try:
@@ -72,7 +75,7 @@ def viewer(page, begin_target, tmp_path):
         return until("the viewer has drawn", lambda: page.read(MODEL))
 
     yield look, target, threads
-    tool.kill()
+    os.killpg(tool.pid, signal.SIGKILL)  # the go command runs the tool as a child
     tool.wait()
 
 
