@@ -5,6 +5,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "base/decimal.h"
 #include "base/env.h"
 
 #define AGENT_NAME "libpprofagent.so"
@@ -16,14 +17,13 @@ static char marker[sizeof(PA_ENV_MARKER) + 16];
 static void set_marker(bool shell, int pid)
 {
 	static const char start[] = PA_ENV_MARKER "=";
-	char *digit = marker + sizeof(marker) - 1;
-	for (*digit = '\0'; pid; pid /= 10)
-		*--digit = (char)('0' + pid % 10);
+	char digits[PA_DECIMAL_DIGITS + 1] = "";
+	const char *digit = pa_decimal_before(digits + PA_DECIMAL_DIGITS, (uint64_t)pid);
 	char *at = marker + sizeof(start) - 1;
 	memcpy(marker, start, sizeof(start) - 1);
 	if (shell)
 		*at++ = '-';
-	memmove(at, digit, strlen(digit) + 1);
+	memcpy(at, digit, strlen(digit) + 1);
 	putenv(marker);
 }
 

@@ -13,6 +13,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "base/decimal.h"
 #include "base/log.h"
 #include "base/small_file.h"
 #include "record/switches.h"
@@ -52,11 +53,9 @@ static bool read_filters(const char *path, struct filters *filters)
 
 static bool read_parent(int pid, struct filters *filters)
 {
-	char path[32] = "/proc/", *digit = path + sizeof(path) - sizeof("/status");
-	char *end = digit;
+	char path[40] = "/proc/", *end = path + sizeof(path) - sizeof("/status");
 	memcpy(end, "/status", sizeof("/status"));
-	for (; pid; pid /= 10)
-		*--digit = (char)('0' + pid % 10);
+	char *digit = pa_decimal_before(end, (uint64_t)pid);
 	memmove(path + strlen("/proc/"), digit, strlen(digit) + 1);
 	return read_filters(path, filters);
 }

@@ -8,8 +8,8 @@
 #include <unistd.h>
 
 #include "../arch/arch.h"
+#include "decimal.h"
 
-#define DIGITS_MAX 12
 #define PIECE_MAX_BYTES 256
 
 static void write_piece(const char *text)
@@ -20,11 +20,8 @@ static void write_piece(const char *text)
 
 static void write_number(int number)
 {
-	char digits[DIGITS_MAX] = "", *at = &digits[DIGITS_MAX - 1];
-	do
-		*--at = (char)('0' + number % 10);
-	while ((number /= 10) && at > digits);
-	write_piece(at);
+	char digits[PA_DECIMAL_DIGITS + 1] = "";
+	write_piece(pa_decimal_before(digits + PA_DECIMAL_DIGITS, (uint64_t)number));
 }
 
 void pa_assert_failed(const char *file, int line, const char *condition)

@@ -9,6 +9,7 @@
 #include <unistd.h>
 
 #include "../base/atomic.h"
+#include "../base/decimal.h"
 #include "../base/small_file.h"
 
 #include "../base/banned.h"
@@ -55,13 +56,9 @@ static char *append_text(char *at, const char *text)
 
 static char *append_number(char *at, uint32_t number)
 {
-	char digits[12], *digit = digits + sizeof(digits) - 1;
-	*digit = '\0';
-	do {
-		*--digit = (char)('0' + number % 10);
-		number /= 10;
-	} while (number);
-	return append_text(at, digit);
+	char digits[PA_DECIMAL_DIGITS + 1], *end = digits + PA_DECIMAL_DIGITS;
+	*end = '\0';
+	return append_text(at, pa_decimal_before(end, number));
 }
 
 /* Writes /proc/self/task/TID/FILE, with the id that /proc shows. Returns the end of the path. */
