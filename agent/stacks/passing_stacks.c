@@ -1,8 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "passing_stacks.h"
 
-#include <string.h>
-
 #include "../base/arena.h"
 #include "../base/hash_table.h"
 #include "../base/lock.h"
@@ -19,50 +17,14 @@ static struct {
 	struct pa_hash_table table; /* pointers by location ids */
 } state = { .arena = PA_ARENA_INIT("passing stacks", MAX_ARENA_BYTES) };
 
-PA_INLINE bool is_wanted_passing(const struct pa_hash_table *unused, const void *slot,
-	const void *key)
-{
-	(void)unused;
-	return pa_stack_is_wanted(*(const struct pa_stack *const *)slot, key);
-}
-
-static uint64_t hash_of_passing(const struct pa_hash_table *unused, const void *slot)
-{
-	(void)unused;
-	return (*(const struct pa_stack *const *)slot)->hash;
-}
-
-static const struct pa_hash_table_kind passing_kind = {
-	.slot_bytes = sizeof(const struct pa_stack *),
-	.has_key = is_wanted_passing,
-	.hash = hash_of_passing,
-};
-
-static const struct pa_stack *find_passing(const struct pa_stack_wanted *wanted)
-{
-	if (!state.table.used)
-		return NULL;
-	uint32_t i = pa_hash_table_find(&passing_kind, &state.table, wanted->hash, wanted);
-	return *(const struct pa_stack **)pa_hash_table_at(&passing_kind, &state.table, i);
-}
-
 /* NULL: full. */
 static const struct pa_stack *add_passing(const struct pa_stack_wanted *wanted)
 {
 	if (state.table.used >= MAX_STACKS ||
-		!pa_hash_table_grow(&passing_kind, &state.table, FIRST_SLOTS))
+		!pa_hash_table_grow(&pa_stack_table_kind, &state.table, FIRST_SLOTS))
 		return NULL;
-	size_t ids_bytes = wanted->depth * sizeof(*wanted->ids);
-	struct pa_stack *stack = pa_arena_alloc(&state.arena, sizeof(*stack) + ids_bytes);
-	if (!stack)
-		return NULL;
-	*stack = (struct pa_stack){ .id = FIRST_ID + state.table.used,
-		.depth = (uint16_t)wanted->depth,
-		.hash = wanted->hash };
-	memcpy(stack->locs, wanted->ids, ids_bytes);
-	*(const struct pa_stack **)pa_hash_table_add(&passing_kind, &state.table, wanted->hash) =
-		stack;
-	return stack;
+	return pa_stack_table_add_to(&state.table, &state.arena, wanted,
+		FIRST_ID + state.table.used);
 }
 
 const struct pa_stack *pa_passing_stacks_intern_locked(const uintptr_t *pcs, uint32_t depth,
@@ -75,8 +37,8 @@ const struct pa_stack *pa_passing_stacks_intern_locked(const uintptr_t *pcs, uin
 	if (depth <= PA_STACK_TABLE_DEPTH &&
 		pa_stack_table_want_locked(pcs, depth, leaf, tail, ids, &wanted)) {
 		stack = pa_stack_table_find(&wanted);
-		if (!stack)
-			stack = find_passing(&wanted);
+		if (!stack && state.table.used)
+			stack = pa_stack_table_find_in(&state.table, &wanted);
 		if (!stack)
 			stack = add_passing(&wanted);
 	}
@@ -89,14 +51,15 @@ void pa_passing_stacks_drop_locked(void)
 	if (pa_passing_holders_exist())
 		return;
 	pa_arena_free(&state.arena);
-	pa_hash_table_free(&passing_kind, &state.table);
+	pa_hash_table_free(&pa_stack_table_kind, &state.table);
 }
 
 struct pa_passing_stacks_stats pa_passing_stacks_stats(void)
 {
 	return (struct pa_passing_stacks_stats){
 		.stacks = state.table.used,
-		.bytes = state.arena.mapped_bytes + state.table.capacity * passing_kind.slot_bytes,
+		.bytes = state.arena.mapped_bytes +
+			state.table.capacity * pa_stack_table_kind.slot_bytes,
 	};
 }
 

@@ -315,7 +315,10 @@ PA_INLINE bool is_wanted_stack(const struct pa_hash_table *unused, const void *s
 	const void *key)
 {
 	(void)unused;
-	return pa_stack_is_wanted(*(const struct pa_stack *const *)slot, key);
+	const struct pa_stack *stack = *(const struct pa_stack *const *)slot;
+	const struct pa_stack_wanted *wanted = key;
+	return stack->hash == wanted->hash && stack->depth == wanted->depth &&
+		memcmp(stack->locs, wanted->ids, wanted->depth * sizeof(*wanted->ids)) == 0;
 }
 
 static uint64_t hash_of_stack(const struct pa_hash_table *unused, const void *slot)
@@ -324,36 +327,53 @@ static uint64_t hash_of_stack(const struct pa_hash_table *unused, const void *sl
 	return (*(const struct pa_stack *const *)slot)->hash;
 }
 
-static const struct pa_hash_table_kind stack_kind = {
+const struct pa_hash_table_kind pa_stack_table_kind = {
 	.slot_bytes = sizeof(const struct pa_stack *),
 	.has_key = is_wanted_stack,
 	.hash = hash_of_stack,
 };
 
-const struct pa_stack *pa_stack_table_find(const struct pa_stack_wanted *wanted)
+const struct pa_stack *pa_stack_table_find_in(const struct pa_hash_table *set,
+	const struct pa_stack_wanted *wanted)
 {
-	uint32_t i = pa_hash_table_find(&stack_kind, &state.stacks, wanted->hash, wanted);
-	return *(const struct pa_stack **)pa_hash_table_at(&stack_kind, &state.stacks, i);
+	uint32_t i = pa_hash_table_find(&pa_stack_table_kind, set, wanted->hash, wanted);
+	return *(const struct pa_stack **)pa_hash_table_at(&pa_stack_table_kind, set, i);
 }
 
-static const struct pa_stack *intern_ids(const uint32_t *ids, uint32_t depth)
+const struct pa_stack *pa_stack_table_find(const struct pa_stack_wanted *wanted)
 {
-	const struct pa_stack_wanted wanted = { ids, depth, hash_ids(ids, depth) };
-	const struct pa_stack *known = pa_stack_table_find(&wanted);
-	if (known)
-		return known;
-	struct pa_stack *stack = NULL;
-	if (make_table_room(&stack_kind, &state.stacks, 0))
-		stack = pa_arena_alloc(&state.arena, sizeof(*stack) + depth * sizeof(*ids));
+	return pa_stack_table_find_in(&state.stacks, wanted);
+}
+
+const struct pa_stack *pa_stack_table_add_to(struct pa_hash_table *set, struct pa_arena *arena,
+	const struct pa_stack_wanted *wanted, uint32_t id)
+{
+	size_t ids_bytes = wanted->depth * sizeof(*wanted->ids);
+	struct pa_stack *stack = pa_arena_alloc(arena, sizeof(*stack) + ids_bytes);
 	if (!stack)
 		return NULL;
 	*stack = (struct pa_stack){
-		.id = state.stacks.used, .depth = (uint16_t)depth, .hash = wanted.hash
+		.id = id, .depth = (uint16_t)wanted->depth, .hash = wanted->hash
 	};
-	memcpy(stack->locs, ids, depth * sizeof(*ids));
-	*(const struct pa_stack **)pa_hash_table_add(&stack_kind, &state.stacks, wanted.hash) =
+	memcpy(stack->locs, wanted->ids, ids_bytes);
+	*(const struct pa_stack **)pa_hash_table_add(&pa_stack_table_kind, set, wanted->hash) =
 		stack;
 	return stack;
+}
+
+static const struct pa_stack *intern_wanted(const struct pa_stack_wanted *wanted)
+{
+	const struct pa_stack *known = pa_stack_table_find(wanted);
+	if (known)
+		return known;
+	if (!make_table_room(&pa_stack_table_kind, &state.stacks, 0))
+		return NULL;
+	return pa_stack_table_add_to(&state.stacks, &state.arena, wanted, state.stacks.used);
+}
+
+static struct pa_stack_wanted wanted_of(const uint32_t *ids, uint32_t depth)
+{
+	return (struct pa_stack_wanted){ ids, depth, hash_ids(ids, depth) };
 }
 
 bool pa_stack_table_want_locked(const uintptr_t *pcs, uint32_t depth, bool leaf,
@@ -367,7 +387,7 @@ bool pa_stack_table_want_locked(const uintptr_t *pcs, uint32_t depth, bool leaf,
 	}
 	if (tail != PA_PSEUDO_NONE)
 		ids[depth++] = tail - 1;
-	*wanted = (struct pa_stack_wanted){ ids, depth, hash_ids(ids, depth) };
+	*wanted = wanted_of(ids, depth);
 	return true;
 }
 
@@ -377,7 +397,7 @@ static const struct pa_stack *intern_pcs(const uintptr_t *pcs, uint32_t depth, b
 	uint32_t ids[PA_STACK_TABLE_DEPTH + 1];
 	struct pa_stack_wanted wanted;
 	bool room = pa_stack_table_want_locked(pcs, depth, leaf, tail, ids, &wanted);
-	return room ? intern_ids(wanted.ids, wanted.depth) : NULL;
+	return room ? intern_wanted(&wanted) : NULL;
 }
 
 /* The products are independent of each other: the processor makes them at the same time. That
@@ -442,7 +462,8 @@ const struct pa_stack *pa_stack_table_intern_rest_locked(enum pa_pseudo_pc why,
 	uint32_t ids[2] = { why - 1 };
 	/* A function's address is no return address: symbolized as a leaf. */
 	bool whole = !start_routine || intern_loc(start_routine, true, &ids[1]);
-	const struct pa_stack *stack = whole ? intern_ids(ids, start_routine ? 2 : 1) : NULL;
+	const struct pa_stack_wanted wanted = wanted_of(ids, start_routine ? 2 : 1);
+	const struct pa_stack *stack = whole ? intern_wanted(&wanted) : NULL;
 	if (stack)
 		return stack;
 	state.overflowed++;
@@ -467,19 +488,27 @@ static bool add_pseudos(void)
 	return true;
 }
 
+static const struct pa_stack *intern_lost(void)
+{
+	const uint32_t id = PA_PSEUDO_LOST - 1;
+	const struct pa_stack_wanted wanted = wanted_of(&id, 1);
+	return intern_wanted(&wanted);
+}
+
 int pa_stack_table_init(size_t max_bytes)
 {
 	memset(&state, 0, sizeof(state));
 	state.arena = (struct pa_arena)PA_ARENA_INIT("stacks", max_bytes);
 	state.max_bytes = max_bytes;
 	if (make_table_room(&loc_kind, &state.locs, FIRST_LOC_SLOTS) &&
-		make_table_room(&stack_kind, &state.stacks, FIRST_STACK_SLOTS) && add_pseudos())
-		state.overflow = intern_ids(&(uint32_t){ PA_PSEUDO_LOST - 1 }, 1);
+		make_table_room(&pa_stack_table_kind, &state.stacks, FIRST_STACK_SLOTS) &&
+		add_pseudos())
+		state.overflow = intern_lost();
 	if (state.overflow)
 		return 0;
 	pa_arena_free(&state.arena);
 	pa_hash_table_free(&loc_kind, &state.locs);
-	pa_hash_table_free(&stack_kind, &state.stacks);
+	pa_hash_table_free(&pa_stack_table_kind, &state.stacks);
 	memset(&state, 0, sizeof(state));
 	return -ENOMEM;
 }

@@ -14,10 +14,10 @@
 #ifndef PA_STACK_TABLE_H
 #define PA_STACK_TABLE_H
 
-#include <string.h>
-
+#include "../base/arena.h"
 #include "../base/atomic.h"
 #include "../base/base.h"
+#include "../base/hash_table.h"
 #include "../modules/modules.h"
 
 /* pcs of locations that are no code; symbols.c has their names. */
@@ -98,12 +98,16 @@ struct pa_stack_wanted {
 	uint64_t hash;
 };
 
-PA_INLINE bool pa_stack_is_wanted(const struct pa_stack *stack,
-	const struct pa_stack_wanted *wanted)
-{
-	return stack->hash == wanted->hash && stack->depth == wanted->depth &&
-		memcmp(stack->locs, wanted->ids, wanted->depth * sizeof(*wanted->ids)) == 0;
-}
+/* A set of stacks: pointers to them, by their locations. The key is a struct pa_stack_wanted. */
+extern const struct pa_hash_table_kind pa_stack_table_kind PA_HIDDEN;
+
+/* NULL: it is not in the set. */
+PA_AGENT const struct pa_stack *pa_stack_table_find_in(const struct pa_hash_table *set,
+	const struct pa_stack_wanted *wanted);
+
+/* Adds a stack that is not in the set, which has room for it. NULL: the arena is full. */
+PA_AGENT const struct pa_stack *pa_stack_table_add_to(struct pa_hash_table *set,
+	struct pa_arena *arena, const struct pa_stack_wanted *wanted, uint32_t id);
 
 /* Interns the locations of a stack, at most PA_STACK_TABLE_DEPTH pcs, but not the stack. ids: room
  * for one more. False: full. */
