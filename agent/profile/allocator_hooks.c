@@ -121,13 +121,12 @@ static bool take_out_of_jemalloc(const struct pa_allocators_item *allocator)
 
 /* ---- gperftools ---- */
 
-static bool take_out_of_gperftools(const struct pa_allocators_item *allocator)
+static void take_out_of_gperftools(const struct pa_allocators_item *allocator)
 {
 	const struct pa_inner_alloc_ops *ops = pa_core_bridge->inner_alloc;
 	((new_hook_fn *)address_of_function(allocator, PA_ALLOCATOR_REMOVE_NEW))(ops->new_hook);
 	((delete_hook_fn *)address_of_function(allocator,
 		PA_ALLOCATOR_REMOVE_DELETE))(ops->delete_hook);
-	return true;
 }
 
 /* The hook of frees first: an object that is recorded must not be freed without it. Hooks that a
@@ -138,7 +137,7 @@ static bool put_into_gperftools(const struct pa_allocators_item *allocator)
 	property_fn *property =
 		(property_fn *)address_of_function(allocator, PA_ALLOCATOR_PROPERTY);
 	size_t before = 0;
-	(void)take_out_of_gperftools(allocator);
+	take_out_of_gperftools(allocator);
 	if (property)
 		(void)property("generic.current_allocated_bytes", &before);
 	pa_store_relaxed(&state.before_bytes, before);
@@ -150,6 +149,15 @@ static bool put_into_gperftools(const struct pa_allocators_item *allocator)
 
 /* ---- in and out ---- */
 
+/* False: they stay in. */
+static bool take_out(const struct pa_allocators_item *allocator)
+{
+	if (allocator->scan.kind == PA_ALLOCATOR_JEMALLOC)
+		return take_out_of_jemalloc(allocator);
+	take_out_of_gperftools(allocator);
+	return true;
+}
+
 /* A sync makes the collector handle what the hooks reported before. */
 static void take_out_locked(const struct pa_allocators_item *allocator)
 {
@@ -158,9 +166,7 @@ static void take_out_locked(const struct pa_allocators_item *allocator)
 	PA_ASSERT(pa_load_relaxed(&state.in) && !state.changing);
 	state.changing = true;
 	pa_thread_slot_pin();
-	bool out = allocator->scan.kind == PA_ALLOCATOR_JEMALLOC ?
-		take_out_of_jemalloc(allocator) :
-		take_out_of_gperftools(allocator);
+	bool out = take_out(allocator);
 	pa_thread_slot_unpin();
 	if (out) {
 		pa_core_bridge->inner_alloc->end();

@@ -29,15 +29,17 @@ struct tick_timer {
 #define CHUNK_BYTES (CHUNK_TIDS * sizeof(struct tick_timer))
 #define CHUNKS (TIDS / CHUNK_TIDS)
 
+static PA_LARGE PA_ATOMIC(struct tick_timer *) chunks[CHUNKS]; /* mapped once; acq_rel by CAS */
+
 static struct {
-	PA_ATOMIC(struct tick_timer *) chunks[CHUNKS]; /* mapped once; acq_rel by CAS */
-	PA_ATOMIC(int32_t) room; /* number of timers that may still be created; relaxed */
+	PA_ATOMIC(uint32_t) has_chunks; /* 0: a forked child looks at none; relaxed */
+	PA_ATOMIC(int32_t) room;        /* number of timers that may still be created; relaxed */
 } state;
 
 static void forget_chunks(void)
 {
-	for (uint32_t i = 0; i < CHUNKS; i++) {
-		struct tick_timer *chunk = pa_load_acquire(&state.chunks[i]);
+	for (uint32_t i = 0; i < CHUNKS && pa_load_relaxed(&state.has_chunks); i++) {
+		struct tick_timer *chunk = pa_load_acquire(&chunks[i]);
 		if (chunk) /* zeroes it, and holds no memory between profiles */
 			madvise(chunk, CHUNK_BYTES, MADV_DONTNEED);
 	}
@@ -58,7 +60,7 @@ void pa_tick_timers_atfork_child(void)
 static struct tick_timer *timer_entry(int32_t tid)
 {
 	PA_ASSERT(tid > 0 && (uint32_t)tid < TIDS);
-	struct tick_timer *chunk = pa_load_acquire(&state.chunks[(uint32_t)tid / CHUNK_TIDS]);
+	struct tick_timer *chunk = pa_load_acquire(&chunks[(uint32_t)tid / CHUNK_TIDS]);
 	return chunk ? chunk + (uint32_t)tid % CHUNK_TIDS : NULL;
 }
 
@@ -68,7 +70,9 @@ static struct tick_timer *have_entry(int32_t tid)
 	if (entry)
 		return entry;
 	struct tick_timer *chunk = pa_map(CHUNK_BYTES);
-	if (chunk && !pa_cas_acq_rel(&state.chunks[(uint32_t)tid / CHUNK_TIDS], &none, chunk))
+	if (chunk)
+		pa_store_relaxed(&state.has_chunks, 1);
+	if (chunk && !pa_cas_acq_rel(&chunks[(uint32_t)tid / CHUNK_TIDS], &none, chunk))
 		pa_unmap(chunk, CHUNK_BYTES);
 	return timer_entry(tid);
 }
@@ -174,31 +178,40 @@ bool pa_tick_timers_delete(int32_t tid)
 	return entry && delete_entry(entry);
 }
 
+/* The next used entry from that tid on, which gets its tid; NULL: there is none. */
+static struct tick_timer *next_entry(int32_t *tid)
+{
+	for (uint32_t next = (uint32_t)*tid; next < TIDS; next++) {
+		struct tick_timer *entry = timer_entry((int32_t)next);
+		*tid = (int32_t)next;
+		if (!entry)
+			next |= CHUNK_TIDS - 1;
+		else if (pa_load_acquire(&entry->id) != NO_TIMER)
+			return entry;
+	}
+	return NULL;
+}
+
 uint32_t pa_tick_timers_delete_all(void (*then)(int32_t tid))
 {
 	uint32_t deleted = 0;
-	for (uint32_t tid = 1; tid < TIDS; tid++) {
-		struct tick_timer *entry = timer_entry((int32_t)tid);
-		if (!entry) {
-			tid |= CHUNK_TIDS - 1;
-		} else if (delete_entry(entry)) {
-			deleted++;
-			if (then)
-				then((int32_t)tid);
-		}
+	struct tick_timer *entry;
+	for (int32_t tid = 1; (entry = next_entry(&tid)); tid++) {
+		if (!delete_entry(entry))
+			continue;
+		deleted++;
+		if (then)
+			then(tid);
 	}
 	return deleted;
 }
 
 void pa_tick_timers_each(void (*visit)(int32_t tid))
 {
-	for (uint32_t tid = 1; tid < TIDS; tid++) {
-		struct tick_timer *entry = timer_entry((int32_t)tid);
-		if (!entry)
-			tid |= CHUNK_TIDS - 1;
-		else if (pa_load_acquire(&entry->id) > 0)
-			visit((int32_t)tid);
-	}
+	struct tick_timer *entry;
+	for (int32_t tid = 1; (entry = next_entry(&tid)); tid++)
+		if (pa_load_acquire(&entry->id) > 0)
+			visit(tid);
 }
 
 uint32_t pa_tick_timers_charged(int32_t tid)
