@@ -18,13 +18,12 @@ static struct {
 } state = { .arena = PA_ARENA_INIT("passing stacks", MAX_ARENA_BYTES) };
 
 /* NULL: full. */
-static const struct pa_stack *add_passing(const struct pa_stack_wanted *wanted)
+static const struct pa_stack *add_passing(const struct pa_stack_index_wanted *wanted)
 {
 	if (state.table.used >= MAX_STACKS ||
-		!pa_hash_table_grow(&pa_stack_table_kind, &state.table, FIRST_SLOTS))
+		!pa_hash_table_grow(&pa_stack_index_kind, &state.table, FIRST_SLOTS))
 		return NULL;
-	return pa_stack_table_add_to(&state.table, &state.arena, wanted,
-		FIRST_ID + state.table.used);
+	return pa_stack_index_add(&state.table, &state.arena, wanted, FIRST_ID + state.table.used);
 }
 
 const struct pa_stack *pa_passing_stacks_intern_locked(const uintptr_t *pcs, uint32_t depth,
@@ -32,13 +31,13 @@ const struct pa_stack *pa_passing_stacks_intern_locked(const uintptr_t *pcs, uin
 {
 	PA_ASSERT_HELD(PA_LOCK_TABLES);
 	uint32_t ids[PA_STACK_TABLE_DEPTH + 1];
-	struct pa_stack_wanted wanted;
+	struct pa_stack_index_wanted wanted;
 	const struct pa_stack *stack = NULL;
 	if (depth <= PA_STACK_TABLE_DEPTH &&
 		pa_stack_table_want_locked(pcs, depth, leaf, tail, ids, &wanted)) {
 		stack = pa_stack_table_find(&wanted);
 		if (!stack && state.table.used)
-			stack = pa_stack_table_find_in(&state.table, &wanted);
+			stack = pa_stack_index_find(&state.table, &wanted);
 		if (!stack)
 			stack = add_passing(&wanted);
 	}
@@ -51,7 +50,7 @@ void pa_passing_stacks_drop_locked(void)
 	if (pa_passing_holders_exist())
 		return;
 	pa_arena_free(&state.arena);
-	pa_hash_table_free(&pa_stack_table_kind, &state.table);
+	pa_hash_table_free(&pa_stack_index_kind, &state.table);
 }
 
 struct pa_passing_stacks_stats pa_passing_stacks_stats(void)
@@ -59,7 +58,7 @@ struct pa_passing_stacks_stats pa_passing_stacks_stats(void)
 	return (struct pa_passing_stacks_stats){
 		.stacks = state.table.used,
 		.bytes = state.arena.mapped_bytes +
-			state.table.capacity * pa_stack_table_kind.slot_bytes,
+			state.table.capacity * pa_stack_index_kind.slot_bytes,
 	};
 }
 

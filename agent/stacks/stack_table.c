@@ -303,81 +303,23 @@ uint32_t pa_stack_table_loc_count(void)
 
 /* ---- stacks ---- */
 
-static uint64_t hash_ids(const uint32_t *ids, uint32_t depth)
+const struct pa_stack *pa_stack_table_find(const struct pa_stack_index_wanted *wanted)
 {
-	uint64_t hash = depth + 1;
-	for (uint32_t i = 0; i < depth; i++)
-		hash = pa_hash_table_mix(hash, ids[i]);
-	return hash;
+	return pa_stack_index_find(&state.stacks, wanted);
 }
 
-PA_INLINE bool is_wanted_stack(const struct pa_hash_table *unused, const void *slot,
-	const void *key)
-{
-	(void)unused;
-	const struct pa_stack *stack = *(const struct pa_stack *const *)slot;
-	const struct pa_stack_wanted *wanted = key;
-	return stack->hash == wanted->hash && stack->depth == wanted->depth &&
-		memcmp(stack->locs, wanted->ids, wanted->depth * sizeof(*wanted->ids)) == 0;
-}
-
-static uint64_t hash_of_stack(const struct pa_hash_table *unused, const void *slot)
-{
-	(void)unused;
-	return (*(const struct pa_stack *const *)slot)->hash;
-}
-
-const struct pa_hash_table_kind pa_stack_table_kind = {
-	.slot_bytes = sizeof(const struct pa_stack *),
-	.has_key = is_wanted_stack,
-	.hash = hash_of_stack,
-};
-
-const struct pa_stack *pa_stack_table_find_in(const struct pa_hash_table *set,
-	const struct pa_stack_wanted *wanted)
-{
-	uint32_t i = pa_hash_table_find(&pa_stack_table_kind, set, wanted->hash, wanted);
-	return *(const struct pa_stack **)pa_hash_table_at(&pa_stack_table_kind, set, i);
-}
-
-const struct pa_stack *pa_stack_table_find(const struct pa_stack_wanted *wanted)
-{
-	return pa_stack_table_find_in(&state.stacks, wanted);
-}
-
-const struct pa_stack *pa_stack_table_add_to(struct pa_hash_table *set, struct pa_arena *arena,
-	const struct pa_stack_wanted *wanted, uint32_t id)
-{
-	size_t ids_bytes = wanted->depth * sizeof(*wanted->ids);
-	struct pa_stack *stack = pa_arena_alloc(arena, sizeof(*stack) + ids_bytes);
-	if (!stack)
-		return NULL;
-	*stack = (struct pa_stack){
-		.id = id, .depth = (uint16_t)wanted->depth, .hash = wanted->hash
-	};
-	memcpy(stack->locs, wanted->ids, ids_bytes);
-	*(const struct pa_stack **)pa_hash_table_add(&pa_stack_table_kind, set, wanted->hash) =
-		stack;
-	return stack;
-}
-
-static const struct pa_stack *intern_wanted(const struct pa_stack_wanted *wanted)
+static const struct pa_stack *intern_wanted(const struct pa_stack_index_wanted *wanted)
 {
 	const struct pa_stack *known = pa_stack_table_find(wanted);
 	if (known)
 		return known;
-	if (!make_table_room(&pa_stack_table_kind, &state.stacks, 0))
+	if (!make_table_room(&pa_stack_index_kind, &state.stacks, 0))
 		return NULL;
-	return pa_stack_table_add_to(&state.stacks, &state.arena, wanted, state.stacks.used);
-}
-
-static struct pa_stack_wanted wanted_of(const uint32_t *ids, uint32_t depth)
-{
-	return (struct pa_stack_wanted){ ids, depth, hash_ids(ids, depth) };
+	return pa_stack_index_add(&state.stacks, &state.arena, wanted, state.stacks.used);
 }
 
 bool pa_stack_table_want_locked(const uintptr_t *pcs, uint32_t depth, bool leaf,
-	enum pa_pseudo_pc tail, uint32_t *ids, struct pa_stack_wanted *wanted)
+	enum pa_pseudo_pc tail, uint32_t *ids, struct pa_stack_index_wanted *wanted)
 {
 	PA_ASSERT_HELD(PA_LOCK_TABLES);
 	PA_ASSERT(depth <= PA_STACK_TABLE_DEPTH);
@@ -387,7 +329,7 @@ bool pa_stack_table_want_locked(const uintptr_t *pcs, uint32_t depth, bool leaf,
 	}
 	if (tail != PA_PSEUDO_NONE)
 		ids[depth++] = tail - 1;
-	*wanted = wanted_of(ids, depth);
+	*wanted = pa_stack_index_want(ids, depth);
 	return true;
 }
 
@@ -395,7 +337,7 @@ static const struct pa_stack *intern_pcs(const uintptr_t *pcs, uint32_t depth, b
 	enum pa_pseudo_pc tail)
 {
 	uint32_t ids[PA_STACK_TABLE_DEPTH + 1];
-	struct pa_stack_wanted wanted;
+	struct pa_stack_index_wanted wanted;
 	bool room = pa_stack_table_want_locked(pcs, depth, leaf, tail, ids, &wanted);
 	return room ? intern_wanted(&wanted) : NULL;
 }
@@ -462,7 +404,7 @@ const struct pa_stack *pa_stack_table_intern_rest_locked(enum pa_pseudo_pc why,
 	uint32_t ids[2] = { why - 1 };
 	/* A function's address is no return address: symbolized as a leaf. */
 	bool whole = !start_routine || intern_loc(start_routine, true, &ids[1]);
-	const struct pa_stack_wanted wanted = wanted_of(ids, start_routine ? 2 : 1);
+	const struct pa_stack_index_wanted wanted = pa_stack_index_want(ids, start_routine ? 2 : 1);
 	const struct pa_stack *stack = whole ? intern_wanted(&wanted) : NULL;
 	if (stack)
 		return stack;
@@ -491,7 +433,7 @@ static bool add_pseudos(void)
 static const struct pa_stack *intern_lost(void)
 {
 	const uint32_t id = PA_PSEUDO_LOST - 1;
-	const struct pa_stack_wanted wanted = wanted_of(&id, 1);
+	const struct pa_stack_index_wanted wanted = pa_stack_index_want(&id, 1);
 	return intern_wanted(&wanted);
 }
 
@@ -501,14 +443,14 @@ int pa_stack_table_init(size_t max_bytes)
 	state.arena = (struct pa_arena)PA_ARENA_INIT("stacks", max_bytes);
 	state.max_bytes = max_bytes;
 	if (make_table_room(&loc_kind, &state.locs, FIRST_LOC_SLOTS) &&
-		make_table_room(&pa_stack_table_kind, &state.stacks, FIRST_STACK_SLOTS) &&
+		make_table_room(&pa_stack_index_kind, &state.stacks, FIRST_STACK_SLOTS) &&
 		add_pseudos())
 		state.overflow = intern_lost();
 	if (state.overflow)
 		return 0;
 	pa_arena_free(&state.arena);
 	pa_hash_table_free(&loc_kind, &state.locs);
-	pa_hash_table_free(&pa_stack_table_kind, &state.stacks);
+	pa_hash_table_free(&pa_stack_index_kind, &state.stacks);
 	memset(&state, 0, sizeof(state));
 	return -ENOMEM;
 }

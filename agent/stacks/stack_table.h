@@ -14,11 +14,10 @@
 #ifndef PA_STACK_TABLE_H
 #define PA_STACK_TABLE_H
 
-#include "../base/arena.h"
 #include "../base/atomic.h"
 #include "../base/base.h"
-#include "../base/hash_table.h"
 #include "../modules/modules.h"
+#include "stack_index.h"
 
 /* pcs of locations that are no code; symbols.c has their names. */
 enum pa_pseudo_pc {
@@ -46,14 +45,6 @@ struct pa_loc {
 	/* For the table itself, under PA_LOCK_TABLES. */
 	bool leaf;
 	bool retired; /* not in the table: pseudo, or its pc belongs to other code now */
-};
-
-struct pa_stack {
-	uint32_t id; /* 0, 1, ... */
-	uint16_t depth;
-	PA_ATOMIC(uint8_t) futex_kind; /* of a waiter: enum pa_futex_kind, see below; relaxed */
-	uint64_t hash;
-	uint32_t locs[]; /* location ids, innermost first */
 };
 
 /* What a thread with that stack waits for on its futex. Written by the render thread, which has the
@@ -91,31 +82,13 @@ PA_AGENT const struct pa_stack *pa_stack_table_intern_rest_locked(enum pa_pseudo
 
 PA_AGENT const struct pa_stack *pa_stack_table_overflow(void);
 
-/* What is looked for in a table of stacks. */
-struct pa_stack_wanted {
-	const uint32_t *ids;
-	uint32_t depth;
-	uint64_t hash;
-};
-
-/* A set of stacks: pointers to them, by their locations. The key is a struct pa_stack_wanted. */
-extern const struct pa_hash_table_kind pa_stack_table_kind PA_HIDDEN;
-
-/* NULL: it is not in the set. */
-PA_AGENT const struct pa_stack *pa_stack_table_find_in(const struct pa_hash_table *set,
-	const struct pa_stack_wanted *wanted);
-
-/* Adds a stack that is not in the set, which has room for it. NULL: the arena is full. */
-PA_AGENT const struct pa_stack *pa_stack_table_add_to(struct pa_hash_table *set,
-	struct pa_arena *arena, const struct pa_stack_wanted *wanted, uint32_t id);
-
 /* Interns the locations of a stack, at most PA_STACK_TABLE_DEPTH pcs, but not the stack. ids: room
  * for one more. False: full. */
 PA_AGENT bool pa_stack_table_want_locked(const uintptr_t *pcs, uint32_t depth, bool leaf,
-	enum pa_pseudo_pc tail, uint32_t *ids, struct pa_stack_wanted *wanted);
+	enum pa_pseudo_pc tail, uint32_t *ids, struct pa_stack_index_wanted *wanted);
 
 /* NULL: not in this table. Collector only. */
-PA_AGENT const struct pa_stack *pa_stack_table_find(const struct pa_stack_wanted *wanted);
+PA_AGENT const struct pa_stack *pa_stack_table_find(const struct pa_stack_index_wanted *wanted);
 
 PA_AGENT const struct pa_loc *pa_stack_table_loc(uint32_t id);
 PA_AGENT uint32_t pa_stack_table_loc_count(void);
