@@ -7,6 +7,7 @@
 
 #include "../agent/core/bridge.h"
 #include "../agent/base/clock.h"
+#include "../agent/base/phdr.h"
 #include "../agent/record/process.h"
 #include "own_malloc.h"
 #include "real.h"
@@ -22,15 +23,10 @@ static int look_for_both(struct dl_phdr_info *object, size_t size, void *given)
 {
 	(void)size;
 	struct two_places *places = given;
-	bool has_a = false, has_b = false;
-	for (int i = 0; i < object->dlpi_phnum; i++) {
-		const ElfW(Phdr) *part = &object->dlpi_phdr[i];
-		uintptr_t start = object->dlpi_addr + part->p_vaddr;
-		if (part->p_type != PT_LOAD)
-			continue;
-		has_a |= places->a - start < part->p_memsz;
-		has_b |= places->b - start < part->p_memsz;
-	}
+	const ElfW(Phdr) *headers = object->dlpi_phdr;
+	uintptr_t bias = object->dlpi_addr;
+	bool has_a = pa_phdr_find(headers, object->dlpi_phnum, bias, 0, places->a);
+	bool has_b = pa_phdr_find(headers, object->dlpi_phnum, bias, 0, places->b);
 	places->in_one_object = has_a && has_b;
 	return has_a || has_b;
 }

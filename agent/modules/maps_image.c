@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "../arch/arch.h"
+#include "../base/phdr.h"
 
 /* Program headers farther from the start than this are invalid. */
 #define PHDRS_WITHIN (1 << 20)
@@ -119,13 +120,8 @@ PA_AGENT uint32_t pa_maps_image_build_id(const struct pa_maps_image *image,
 
 PA_AGENT uint64_t pa_maps_image_offset(const struct pa_maps_image *image, uintptr_t address)
 {
-	uint64_t virtual = address - image->bias;
+	const Elf64_Phdr *phdr =
+		pa_phdr_find(image->phdrs, image->phdr_count, image->bias, 0, address);
 
-	for (uint32_t i = 0; i < image->phdr_count; i++) {
-		const Elf64_Phdr *phdr = &image->phdrs[i];
-
-		if (phdr->p_type == PT_LOAD && virtual - phdr->p_vaddr < phdr->p_memsz)
-			return virtual - phdr->p_vaddr + phdr->p_offset;
-	}
-	return 0;
+	return phdr ? address - image->bias - phdr->p_vaddr + phdr->p_offset : 0;
 }

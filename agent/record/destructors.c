@@ -8,6 +8,7 @@
 #include "../arch/arch.h"
 #include "../base/clock.h"
 #include "../base/lock.h"
+#include "../base/phdr.h"
 #include "switches.h"
 #include "thread.h"
 
@@ -111,11 +112,7 @@ static bool is_of_executable(uintptr_t address)
 	for (size_t i = 0; headers && i < count; i++)
 		if (headers[i].p_type == PT_PHDR)
 			bias = (uintptr_t)headers - headers[i].p_vaddr;
-	for (size_t i = 0; headers && i < count; i++)
-		if (headers[i].p_type == PT_LOAD && headers[i].p_flags & PF_X &&
-			address - bias - headers[i].p_vaddr < headers[i].p_memsz)
-			return true;
-	return false;
+	return headers && pa_phdr_find(headers, count, bias, PF_X, address);
 }
 
 /* The place of the destructor, which it gets here if there is room; PA_DESTRUCTORS: none. */
