@@ -11,13 +11,13 @@
 
 #define BIAS 0x7000000
 
-static const ElfW(Phdr) headers[] = {
+static const Elf64_Phdr headers[] = {
 	{ .p_type = PT_NOTE, .p_flags = PF_R | PF_X, .p_vaddr = 0, .p_memsz = 0x9000 },
 	{ .p_type = PT_LOAD, .p_flags = PF_R, .p_vaddr = 0x1000, .p_memsz = 0x1000 },
 	{ .p_type = PT_LOAD, .p_flags = PF_R | PF_X, .p_vaddr = 0x3000, .p_memsz = 0x800 },
 };
 
-static const ElfW(Phdr) * find(ElfW(Word) flags, uintptr_t address)
+static const Elf64_Phdr *find(Elf64_Word flags, uintptr_t address)
 {
 	return pa_phdr_find(headers, PA_COUNT(headers), BIAS, flags, BIAS + address);
 }
