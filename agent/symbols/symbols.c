@@ -11,19 +11,12 @@
 #include "../base/thread_slot.h"
 #include "symbols_answers.h"
 #include "symbols_jit.h"
-#include "symbols_resolve.h"
 #include "symbols_load.h"
 #include "symbols_names.h"
+#include "symbols_query.h"
+#include "symbols_resolve.h"
 #include "symbols_twins.h"
 
-/*
- * CPU time that one request may spend on debug information; after that it gets names without lines.
- * CPU time, because wall time would allow hardly any work on a busy machine. A request older than
- * OLD_NS gets less, because clients time out.
- */
-#define DEBUG_BUDGET_NS (2 * PA_NS_PER_S)
-#define OLD_NS (10 * PA_NS_PER_S)
-#define OLD_BUDGET_NS PA_NS_PER_S
 /* Symbol tables and indexes of units kept between requests. */
 #define TABLES_KEPT_BYTES ((size_t)12 << 20)
 #define UNITS_KEPT_BYTES ((size_t)12 << 20)
@@ -35,16 +28,20 @@ struct wanted {
 	uint32_t unit; /* that contains its code; 0: unknown */
 };
 
+/* Locations of one module, by address, while its units are being indexed. */
+struct pass {
+	struct wanted *wanted;
+	uint32_t count;
+	uintptr_t bias;
+	uint32_t first, limit; /* of those in the last unit; others may be between them */
+};
+
 static struct {
-	enum pa_env_symbols mode;
-	uint32_t request;              /* number of the current request */
-	int64_t begun_ns;              /* when it began */
-	int64_t spent_ns;              /* CPU time spent on debug information in it */
 	struct pa_module *last_module; /* cache of pa_symbols_at */
 	struct wanted *wanted;         /* of pa_symbols_prepare */
 	size_t wanted_bytes;
 	PA_ATOMIC(bool) busy; /* relaxed: read by a forked child only */
-} state = { .request = 1 };
+} state;
 
 static struct pa_function pseudo_functions[PA_PSEUDO_LIMIT] = {
 #define PSEUDO(text)                                              \
@@ -63,135 +60,7 @@ static struct pa_function pseudo_functions[PA_PSEUDO_LIMIT] = {
 
 PA_AGENT void pa_symbols_init(enum pa_env_symbols mode)
 {
-	state.mode = mode;
-}
-
-static void begin_request(void)
-{
-	pa_symbols_jit_begin_request();
-	state.spent_ns = 0;
-	state.begun_ns = pa_clock_mono_ns();
-	state.request++;
-	state.request += state.request == 0;
-}
-
-/* ---------------------------------------------------------------- computing results */
-
-static struct pa_symbols *symbols_of(struct pa_module *module)
-{
-	if (!module->symbols)
-		module->symbols = pa_symbols_names_alloc(sizeof(*module->symbols));
-	if (module->symbols)
-		pa_symbols_load_table(module, module->symbols);
-	return module->symbols;
-}
-
-/* CPU time left for debug information in this request. */
-static int64_t debug_left_ns(void)
-{
-	bool old = pa_clock_mono_ns() - state.begun_ns > OLD_NS;
-
-	return (old ? OLD_BUDGET_NS : DEBUG_BUDGET_NS) - state.spent_ns;
-}
-
-/* Finds the functions at pc in the debug information. *cut: no time or no memory for it. */
-static uint32_t scopes_at(const struct pa_module *module, struct pa_symbols *symbols, uintptr_t pc,
-	struct pa_symbols_scope *scopes, bool *cut)
-{
-	int64_t now_ns = pa_clock_thread_cpu_ns(), deadline_ns = now_ns + debug_left_ns();
-	uint32_t count = 0;
-
-	if (!pa_symbols_load_debug(module, symbols)) {
-		*cut = symbols->debug == PA_SYMBOLS_DEBUG_CLOSED;
-		return 0;
-	}
-	*cut = true;
-	if (now_ns >= deadline_ns)
-		return 0;
-	if (pa_symbols_dwarf_list(symbols->dwarf, deadline_ns, cut))
-		count = pa_symbols_dwarf_find(symbols->dwarf, pc - symbols->bias, scopes,
-			PA_SYMBOLS_INLINE_MAX, deadline_ns, cut);
-	state.spent_ns += pa_clock_thread_cpu_ns() - now_ns;
-	return count;
-}
-
-/* Fills in at most PA_SYMBOLS_INLINE_MAX frames. */
-static uint32_t find_frames(struct pa_module *module, uintptr_t pc, struct pa_frame *frames,
-	bool *cut)
-{
-	struct pa_symbols_scope scopes[PA_SYMBOLS_INLINE_MAX];
-	struct pa_symbols *symbols = symbols_of(module);
-	uint32_t count = 0;
-
-	*cut = false;
-	if (!symbols)
-		return 0;
-	if (state.mode == PA_ENV_SYMBOLS_LINES && module->is_elf)
-		count = scopes_at(module, symbols, pc, scopes, cut);
-	if (count)
-		count = pa_symbols_resolve_scopes(symbols, pc, scopes, count, frames);
-	if (count)
-		return count;
-	frames->function = pa_symbols_resolve_at(module, symbols, pc);
-	frames->line = 0;
-	return frames->function != NULL;
-}
-
-/* The answer about the same code when it was loaded before. */
-static const struct pa_symbols_answer *recall_twin(const struct pa_loc *loc)
-{
-	const struct pa_module *twin =
-		pa_load_relaxed(&loc->module->dead) ? pa_symbols_twins_of(loc->module) : NULL;
-	struct pa_loc place = *loc;
-	const struct pa_symbols_answer *answer;
-
-	if (!twin)
-		return NULL;
-	place.module = (struct pa_module *)twin;
-	answer = pa_symbols_answers_find(&place, 0);
-	if (answer)
-		pa_symbols_answers_put(loc, answer->frames, answer->count, 0);
-	return answer;
-}
-
-static const struct pa_symbols_answer *recall_answer(const struct pa_loc *loc)
-{
-	const struct pa_symbols_answer *answer = pa_symbols_answers_find(loc, state.request);
-
-	return answer ? answer : recall_twin(loc);
-}
-
-/* True when an unloaded module's file cannot be read any more. */
-static bool is_lost(const struct pa_module *module)
-{
-	return pa_load_relaxed(&module->dead) &&
-		(!module->symbols ||
-			(module->symbols->table.count == 0 &&
-				module->symbols->debug != PA_SYMBOLS_DEBUG_OPEN));
-}
-
-static uint32_t lookup_location(const struct pa_loc *loc, struct pa_frame *frames)
-{
-	const struct pa_symbols_answer *answer = recall_answer(loc);
-	uint32_t count;
-	bool cut;
-
-	if (answer) {
-		memcpy(frames, answer->frames, answer->count * sizeof(*frames));
-		return answer->count;
-	}
-	if (pa_maps_is_loose(loc->module))
-		return 0; /* by pa_symbols_jit_prepare alone: a look-up reads a whole file */
-	count = find_frames(loc->module, loc->pc, frames, &cut);
-	/* What was found earlier without lines is better than nothing. */
-	answer = is_lost(loc->module) ? pa_symbols_answers_earlier(loc) : NULL;
-	if (answer) {
-		count = answer->count;
-		memcpy(frames, answer->frames, count * sizeof(*frames));
-		cut = false;
-	}
-	pa_symbols_answers_put(loc, frames, count, cut ? state.request : 0);
-	return count;
+	pa_symbols_query_init(mode);
 }
 
 PA_AGENT uint32_t pa_symbols_lookup(const struct pa_loc *loc, struct pa_frame *frames, uint32_t max)
@@ -210,9 +79,9 @@ PA_AGENT uint32_t pa_symbols_lookup(const struct pa_loc *loc, struct pa_frame *f
 	}
 	if (!loc->module)
 		return 0;
-	if (state.mode != PA_ENV_SYMBOLS_NONE) {
+	if (pa_symbols_query_mode() != PA_ENV_SYMBOLS_NONE) {
 		pa_store_relaxed(&state.busy, true);
-		count = lookup_location(loc, found);
+		count = pa_symbols_query_location(loc, found);
 		pa_store_relaxed(&state.busy, false);
 	}
 	/* Too many frames: the innermost are dropped, since the outermost function contains the
@@ -256,36 +125,114 @@ static bool collect_wanted(const uint32_t *loc_ids, uint32_t count, uint32_t *wa
 		const struct pa_loc *loc = pa_stack_table_loc(loc_ids[i]);
 
 		if (loc->pc >= PA_PSEUDO_LIMIT && loc->module && !pa_maps_is_loose(loc->module) &&
-			!recall_answer(loc))
+			!pa_symbols_query_recall(loc))
 			state.wanted[(*wanted_count)++] =
 				(struct wanted){ loc, module_rank(loc->module), 0 };
 	}
 	return state.wanted != NULL;
 }
 
-/* Sorts the locations of the first one's module by unit, so that each unit is opened once. Returns
- * their number. */
-static uint32_t sort_by_unit(struct wanted *wanted, uint32_t count)
+/* Of struct pa_symbols_wants. */
+static bool is_range_wanted(void *arg, uint64_t low, uint64_t high)
+{
+	struct pass *pass = arg;
+	uint32_t first = 0, limit = pass->count;
+
+	while (first < limit) {
+		uint32_t middle = first + (limit - first) / 2;
+
+		if (pass->wanted[middle].loc->pc - pass->bias < low)
+			first = middle + 1;
+		else
+			limit = middle;
+	}
+	while (limit < pass->count && pass->wanted[limit].loc->pc - pass->bias < high)
+		limit++;
+	if (first == limit)
+		return false;
+	pass->first = first < pass->first ? first : pass->first;
+	pass->limit = limit > pass->limit ? limit : pass->limit;
+	return true;
+}
+
+/* Looks up those of the last unit. */
+static void look_up_last_unit(const struct pass *pass)
+{
+	for (uint32_t i = pass->first; i < pass->limit; i++)
+		pa_symbols_query_last_unit(pass->wanted[i].loc);
+}
+
+/* Between two locations nothing is half done. */
+static bool may_go_on(bool (*go_on)(void *arg), void *arg)
+{
+	pa_store_relaxed(&state.busy, false);
+	pa_thread_slot_checkpoint();
+	if (go_on && !go_on(arg))
+		return false;
+	pa_store_relaxed(&state.busy, true);
+	return true;
+}
+
+/*
+ * Indexes the units of a module whose debug information is open, and looks up the locations of each
+ * unit (ordered by address) at once: compressed sections are decompressed in one pass. False: go_on
+ * says stop.
+ */
+static bool look_up_in_pass(struct pa_symbols *symbols, struct wanted *wanted, uint32_t count,
+	bool (*go_on)(void *arg), void *arg)
+{
+	struct pass pass = { .wanted = wanted, .count = count, .bias = symbols->bias };
+	const struct pa_symbols_wants wants = { is_range_wanted, &pass };
+	bool more = true;
+
+	while (more && pa_symbols_query_left_ns() > 0) {
+		if (!may_go_on(go_on, arg))
+			return false;
+		int64_t now_ns = pa_clock_thread_cpu_ns();
+
+		pass.first = count;
+		pass.limit = 0;
+		more = pa_symbols_dwarf_list_to_wanted(symbols->dwarf, &wants,
+			now_ns + pa_symbols_query_left_ns());
+		pa_symbols_query_spend(pa_clock_thread_cpu_ns() - now_ns);
+		if (more)
+			look_up_last_unit(&pass);
+	}
+	return true;
+}
+
+/* Number of locations of the first one's module. */
+static uint32_t count_same(const struct wanted *wanted, uint32_t count)
+{
+	uint32_t same = 1;
+
+	while (same < count && wanted[same].loc->module == wanted->loc->module)
+		same++;
+	return same;
+}
+
+/* Sorts locations of one module by unit, so that each unit is opened once. With an incomplete index
+ * most are looked up while it is completed. */
+static void order_by_unit(struct wanted *wanted, uint32_t count, bool (*go_on)(void *arg),
+	void *arg)
 {
 	struct pa_module *module = wanted->loc->module;
-	struct pa_symbols *symbols = symbols_of(module);
-	int64_t now_ns = pa_clock_thread_cpu_ns();
-	uint32_t same = 1;
+	struct pa_symbols *symbols = pa_symbols_query_module(module);
 	bool late;
 
-	while (same < count && wanted[same].loc->module == module)
-		same++;
-	if (!symbols || state.mode != PA_ENV_SYMBOLS_LINES || !module->is_elf ||
-		debug_left_ns() <= 0 || !pa_symbols_load_debug(module, symbols))
-		return same;
-	if (pa_symbols_dwarf_list(symbols->dwarf, now_ns + debug_left_ns(), &late)) {
-		for (uint32_t i = 0; i < same; i++)
+	if (!symbols || pa_symbols_query_mode() != PA_ENV_SYMBOLS_LINES || !module->is_elf ||
+		pa_symbols_query_left_ns() <= 0 || !pa_symbols_load_debug(module, symbols))
+		return;
+	if (!look_up_in_pass(symbols, wanted, count, go_on, arg))
+		return;
+	int64_t now_ns = pa_clock_thread_cpu_ns();
+	if (pa_symbols_dwarf_list(symbols->dwarf, now_ns + pa_symbols_query_left_ns(), &late)) {
+		for (uint32_t i = 0; i < count; i++)
 			wanted[i].unit = pa_symbols_dwarf_unit(symbols->dwarf,
 				wanted[i].loc->pc - symbols->bias);
-		qsort(wanted, same, sizeof(*wanted), by_place);
+		qsort(wanted, count, sizeof(*wanted), by_place);
 	}
-	state.spent_ns += pa_clock_thread_cpu_ns() - now_ns;
-	return same;
+	pa_symbols_query_spend(pa_clock_thread_cpu_ns() - now_ns);
 }
 
 static void look_up_wanted(uint32_t count, bool (*go_on)(void *arg), void *arg)
@@ -295,14 +242,12 @@ static void look_up_wanted(uint32_t count, bool (*go_on)(void *arg), void *arg)
 
 	qsort(state.wanted, count, sizeof(*state.wanted), by_place);
 	for (uint32_t first = 0; first < count; first += same) {
-		same = sort_by_unit(&state.wanted[first], count - first);
+		same = count_same(&state.wanted[first], count - first);
+		order_by_unit(&state.wanted[first], same, go_on, arg);
 		for (uint32_t i = first; i < first + same; i++) {
-			pa_store_relaxed(&state.busy, false);
-			pa_thread_slot_checkpoint();
-			if (go_on && !go_on(arg))
+			if (!may_go_on(go_on, arg))
 				return;
-			pa_store_relaxed(&state.busy, true);
-			lookup_location(state.wanted[i].loc, unused);
+			pa_symbols_query_location(state.wanted[i].loc, unused);
 		}
 		/* Frees memory for the next module. */
 		if (first + same < count && state.wanted[first].loc->module->symbols)
@@ -315,17 +260,18 @@ PA_AGENT uint32_t pa_symbols_prepare(const uint32_t *loc_ids, uint32_t count,
 {
 	uint32_t wanted, lacking = 0;
 
-	if (state.mode == PA_ENV_SYMBOLS_NONE || count == 0)
+	if (pa_symbols_query_mode() == PA_ENV_SYMBOLS_NONE || count == 0)
 		return 0;
 	pa_store_relaxed(&state.busy, true);
-	begin_request();
+	pa_symbols_query_begin();
 	pa_symbols_jit_prepare(loc_ids, count);
 	if (collect_wanted(loc_ids, count, &wanted))
 		look_up_wanted(wanted, go_on, arg);
 	for (uint32_t i = 0; i < count; i++) {
 		const struct pa_loc *loc = pa_stack_table_loc(loc_ids[i]);
-		const struct pa_symbols_answer *answer =
-			loc->pc >= PA_PSEUDO_LIMIT && loc->module ? recall_answer(loc) : NULL;
+		const struct pa_symbols_answer *answer = loc->pc >= PA_PSEUDO_LIMIT && loc->module ?
+			pa_symbols_query_recall(loc) :
+			NULL;
 
 		lacking += answer && answer->cut_in;
 	}
@@ -365,14 +311,15 @@ static struct pa_module *module_at(uintptr_t address)
 
 PA_AGENT struct pa_function *pa_symbols_at(uintptr_t address)
 {
-	struct pa_module *module = state.mode == PA_ENV_SYMBOLS_NONE ? NULL : module_at(address);
+	struct pa_module *module =
+		pa_symbols_query_mode() == PA_ENV_SYMBOLS_NONE ? NULL : module_at(address);
 	struct pa_function *function = NULL;
 	struct pa_symbols *symbols;
 
 	if (!module)
 		return NULL;
 	pa_store_relaxed(&state.busy, true);
-	symbols = pa_maps_is_loose(module) ? NULL : symbols_of(module);
+	symbols = pa_maps_is_loose(module) ? NULL : pa_symbols_query_module(module);
 	if (symbols)
 		function = pa_symbols_resolve_at(module, symbols, address);
 	else if (pa_maps_is_loose(module))
@@ -409,14 +356,12 @@ PA_AGENT void pa_symbols_end_request(void)
 	if (state.wanted)
 		pa_unmap(state.wanted, state.wanted_bytes);
 	state.wanted = NULL;
-	begin_request();
+	pa_symbols_query_begin();
 	pa_store_relaxed(&state.busy, false);
 }
 
 PA_BOOT void pa_symbols_reset(void)
 {
-	enum pa_env_symbols mode = state.mode;
-
 	state.last_module = NULL;
 	if (!pa_load_relaxed(&state.busy))
 		return;
@@ -431,7 +376,6 @@ PA_BOOT void pa_symbols_reset(void)
 	pa_symbols_names_reset();
 	pa_symbols_answers_reset();
 	pa_symbols_twins_reset();
+	pa_symbols_query_reset();
 	memset(&state, 0, sizeof(state));
-	state.mode = mode;
-	state.request = 1;
 }

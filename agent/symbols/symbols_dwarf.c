@@ -100,26 +100,43 @@ PA_AGENT void pa_symbols_dwarf_close(struct pa_symbols_dwarf *dwarf)
 	pa_unmap(dwarf, sizeof(*dwarf));
 }
 
+struct listing {
+	struct pa_symbols_dwarf *dwarf;
+	const struct pa_symbols_wants *wants;
+	bool wanted;
+};
+
 static void list_units(void *arg)
 {
-	struct pa_symbols_dwarf *dwarf = arg;
+	struct listing *listing = arg;
+	struct pa_symbols_dwarf *dwarf = listing->dwarf;
 
+	if (!dwarf->own.units->complete)
+		pa_symbols_split_close(&dwarf->own);
 	if (dwarf->own.shared)
-		pa_symbols_unit_list(&dwarf->shared, false);
+		pa_symbols_unit_list(&dwarf->shared, false, NULL);
 	if (!dwarf->clock.late)
-		pa_symbols_unit_list(&dwarf->own, true);
+		listing->wanted = pa_symbols_unit_list(&dwarf->own, true, listing->wants);
 }
 
 PA_AGENT bool pa_symbols_dwarf_list(struct pa_symbols_dwarf *dwarf, int64_t deadline_ns, bool *late)
 {
-	*late = false;
+	pa_symbols_dwarf_list_to_wanted(dwarf, NULL, deadline_ns);
+	*late = !dwarf->lost && dwarf->clock.late;
+	return !dwarf->lost && dwarf->own.units->complete;
+}
+
+PA_AGENT bool pa_symbols_dwarf_list_to_wanted(struct pa_symbols_dwarf *dwarf,
+	const struct pa_symbols_wants *wants, int64_t deadline_ns)
+{
+	struct listing listing = { .dwarf = dwarf, .wants = wants };
+
 	if (dwarf->lost)
 		return false;
 	dwarf->clock = (struct pa_symbols_clock){ .deadline_ns = deadline_ns };
-	if (!pa_symbols_guard(list_units, dwarf))
+	if (!pa_symbols_guard(list_units, &listing))
 		dwarf->lost = true;
-	*late = !dwarf->lost && dwarf->clock.late;
-	return !dwarf->lost && dwarf->own.units->complete;
+	return !dwarf->lost && listing.wanted;
 }
 
 PA_AGENT uint32_t pa_symbols_dwarf_unit(const struct pa_symbols_dwarf *dwarf, uint64_t address)
@@ -165,6 +182,9 @@ static bool go_to(struct place *place, struct pa_symbols_debug *file, uint64_t o
 {
 	struct pa_symbols_listed *listed =
 		file ? pa_symbols_units_around(file->units, offset) : NULL;
+
+	if (!listed && file && !file->units->complete)
+		place->unit->file->clock->late = true;
 	struct pa_symbols_unit *unit = listed ? pa_symbols_unit_open(file, listed, keep) : NULL;
 
 	if (!unit || !dwarf_offdie(unit->dwarf, offset - listed->at, &place->die))
@@ -418,7 +438,7 @@ static void answer_query(void *arg)
 
 	int64_t left_ns = dwarf->clock.deadline_ns - pa_clock_thread_cpu_ns();
 
-	dwarf->clock.late = left_ns <= 0;
+	dwarf->clock.late = left_ns <= 0 || (!listed && !dwarf->own.units->complete);
 	if (!listed || listed->tries == MAX_TRIES || dwarf->clock.late)
 		return;
 	dwarf->clock.deadline_ns += left_ns * ((1 << listed->tries) - 1);
@@ -461,7 +481,7 @@ PA_AGENT uint32_t pa_symbols_dwarf_find(struct pa_symbols_dwarf *dwarf, uint64_t
 	int64_t given_ns = deadline_ns - pa_clock_thread_cpu_ns();
 
 	*late = false;
-	if (dwarf->lost || !dwarf->own.units->complete)
+	if (dwarf->lost)
 		return 0;
 	dwarf->clock = (struct pa_symbols_clock){ .deadline_ns = deadline_ns };
 	dwarf->text_used = 0;

@@ -50,13 +50,21 @@ PA_AGENT struct pa_symbols_dwarf *pa_symbols_dwarf_open(struct pa_symbols_elf *f
 PA_AGENT bool pa_symbols_dwarf_list(struct pa_symbols_dwarf *dwarf, int64_t deadline_ns,
 	bool *late);
 
+/*
+ * The same, but stops after each unit with code that wants wants, whose bytes have just been
+ * decompressed: true, and pa_symbols_dwarf_find answers for its code until the next call. False:
+ * all are indexed, or the deadline was reached.
+ */
+PA_AGENT bool pa_symbols_dwarf_list_to_wanted(struct pa_symbols_dwarf *dwarf,
+	const struct pa_symbols_wants *wants, int64_t deadline_ns);
+
 /* Number of the unit that contains an ELF virtual address, in file order; 0: none. */
 PA_AGENT uint32_t pa_symbols_dwarf_unit(const struct pa_symbols_dwarf *dwarf, uint64_t address);
 
 /*
  * Fills in the functions at an ELF virtual address, innermost first, at most max (>= 2); if there
  * are more, some before the last are left out. Returns their number; 0: nothing is known, or
- * (*late) not before the deadline.
+ * (*late) not before the deadline, or not before all units are indexed.
  */
 PA_AGENT uint32_t pa_symbols_dwarf_find(struct pa_symbols_dwarf *dwarf, uint64_t address,
 	struct pa_symbols_scope *scopes, uint32_t max, int64_t deadline_ns, bool *late);

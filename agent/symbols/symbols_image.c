@@ -208,6 +208,22 @@ static uint64_t piece_bytes(const struct pa_symbols_loaded *part, uint64_t piece
 	return left < PIECE_BYTES ? left : PIECE_BYTES;
 }
 
+static bool stays_unpacked(const struct pa_symbols_image *image,
+	const struct pa_symbols_loaded *part)
+{
+	return part == &image->parts[PA_SYMBOLS_PART_STR] && part->packed_at &&
+		part->source.bytes <= PA_SYMBOLS_IMAGE_KEPT_BYTES;
+}
+
+static bool is_evictable(const struct pa_symbols_image *image, const struct pa_symbols_loaded *part)
+{
+	for (size_t i = 0; i < PA_COUNT(large); i++) {
+		if (part == &image->parts[large[i]])
+			return !stays_unpacked(image, part);
+	}
+	return false;
+}
+
 /* Loads the pieces [first, last). */
 static bool load_pieces(struct pa_symbols_image *image, struct pa_symbols_loaded *part,
 	uint64_t first, uint64_t last)
@@ -218,7 +234,8 @@ static bool load_pieces(struct pa_symbols_image *image, struct pa_symbols_loaded
 		end = part->source.bytes;
 	if (!read_part(image, part, at, end - at))
 		return false;
-	image->used += end - at;
+	if (is_evictable(image, part))
+		image->used += end - at;
 	for (; first < last; first++)
 		part->there[first / 8] |= (uint8_t)(1 << first % 8);
 	return true;
@@ -240,6 +257,8 @@ PA_AGENT bool pa_symbols_image_load(struct pa_symbols_image *image, enum pa_symb
 	if (bytes == 0)
 		return true;
 	uint64_t piece = offset / PIECE_BYTES, last = (offset + bytes - 1) / PIECE_BYTES + 1;
+	while (stays_unpacked(image, part) && piece > 0 && !is_there(part, piece - 1))
+		piece--;
 	while (piece < last) {
 		uint64_t end = piece;
 
@@ -293,7 +312,7 @@ PA_AGENT void pa_symbols_image_evict(struct pa_symbols_image *image)
 		struct pa_symbols_loaded *part = &image->parts[large[i]];
 		uint64_t pieces = part->source.bytes / PIECE_BYTES + 1;
 
-		if (part->source.bytes == 0)
+		if (part->source.bytes == 0 || stays_unpacked(image, part))
 			continue;
 		for (uint64_t piece = 0; piece < pieces; piece++)
 			image->used -= is_there(part, piece) ? piece_bytes(part, piece) : 0;

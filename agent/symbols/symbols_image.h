@@ -44,13 +44,19 @@ struct pa_symbols_loaded {
 	struct pa_symbols_inflate *stream;
 };
 
+/*
+ * Names are spread over .debug_str in any order. Of a compressed one up to this size all that was
+ * decompressed on the way to a name is loaded, and stays.
+ */
+#define PA_SYMBOLS_IMAGE_KEPT_BYTES ((uint64_t)12 << 20)
+
 /* ELF files that exist at the same time. */
 #define PA_SYMBOLS_HEADS 8
 
 struct pa_symbols_image {
 	char *at;
 	size_t bytes; /* address space */
-	size_t used;  /* memory in use */
+	size_t used;  /* memory that pa_symbols_image_evict would free */
 	int64_t deadline_ns;
 	struct pa_symbols_loaded parts[PA_SYMBOLS_PART_COUNT];
 };
@@ -82,7 +88,8 @@ PA_AGENT bool pa_symbols_image_load_all(struct pa_symbols_image *image, enum pa_
 /* Loads from an address in the image up to the next NUL. False: not in the image, or too long. */
 PA_AGENT bool pa_symbols_image_load_text(struct pa_symbols_image *image, const char *text);
 
-/* Frees the loaded pieces of the large parts: .debug_info, .debug_line, .debug_str. */
+/* Frees the loaded pieces of the large parts: .debug_info, .debug_line, .debug_str; but not those
+ * of a compressed .debug_str of at most PA_SYMBOLS_IMAGE_KEPT_BYTES. */
 PA_AGENT void pa_symbols_image_evict(struct pa_symbols_image *image);
 
 /* Makes an ELF file of all parts, with only [from, from + bytes) of .debug_info; *size: its size.

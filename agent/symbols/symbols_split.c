@@ -163,7 +163,7 @@ static uint64_t id_of(struct pa_symbols_unit *unit)
 /* The unit of the open file that has the skeleton's id. */
 static struct pa_symbols_unit *unit_with_id(struct pa_symbols_debug *file, uint64_t id)
 {
-	pa_symbols_unit_list(file, false);
+	pa_symbols_unit_list(file, false, NULL);
 	for (uint32_t i = 0; i < file->units->count; i++) {
 		struct pa_symbols_listed *listed = &file->units->at[i];
 		struct pa_symbols_unit *unit = listed->type == DW_UT_split_compile ?

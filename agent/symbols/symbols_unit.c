@@ -227,39 +227,72 @@ static bool list_one(const struct window *window, uint64_t *offset, bool with_co
 	return true;
 }
 
-/* False: no units are left. */
-static bool list_batch(struct pa_symbols_debug *file, bool with_code)
+/* Some code of the ranges from first on is wanted. */
+static bool are_wanted(const struct pa_symbols_units *units, size_t first,
+	const struct pa_symbols_wants *wants)
+{
+	bool wanted = false;
+
+	for (size_t i = first; wants && i < units->ranges.count; i++) {
+		const struct pa_symbols_range *range = &units->ranges.at[i];
+
+		wanted |= wants->is_wanted(wants->arg, range->low, range->high);
+	}
+	return wanted;
+}
+
+/* False: no units are left, or (*wanted) the last one is wanted. */
+static bool list_batch(struct pa_symbols_debug *file, bool with_code,
+	const struct pa_symbols_wants *wants, bool *wanted)
 {
 	uint64_t all = pa_symbols_image_bytes(&file->image, PA_SYMBOLS_PART_INFO);
 	struct window window = { file, file->units->next, all - file->units->next };
 	uint64_t offset = 0;
 	unsigned count = 0;
+	size_t ranges = file->units->ranges.count;
 
 	file->whole = show_units(file, 0, window.from, window.bytes, &file->whole_elf);
-	while (file->whole && count < LIST_BATCH && offset < window.bytes &&
-		!pa_symbols_unit_is_late(file->clock) && list_one(&window, &offset, with_code))
+	while (file->whole && !*wanted && count < LIST_BATCH && offset < window.bytes &&
+		!pa_symbols_unit_is_late(file->clock) && list_one(&window, &offset, with_code)) {
+		*wanted = are_wanted(file->units, ranges, wants);
+		ranges = file->units->ranges.count;
 		count++;
+	}
 	hide_units(&file->whole, &file->whole_elf);
+	if (*wanted)
+		return false;
 	pa_symbols_unit_tidy(file);
 	return count == LIST_BATCH && offset < window.bytes;
 }
 
-PA_AGENT void pa_symbols_unit_list(struct pa_symbols_debug *file, bool with_code)
+/* False: the clock is late, or (*wanted) the last unit is wanted. */
+static bool complete_list(struct pa_symbols_debug *file, bool with_code,
+	const struct pa_symbols_wants *wants, bool *wanted)
 {
+	if (file->units->complete)
+		return true;
+	close_units(file); /* they point to their places in the index, which grows */
+	if (with_code && !load_whole_parts(file))
+		return false;
+	while (!file->clock->late && list_batch(file, with_code, wants, wanted))
+		;
+	if (*wanted || file->clock->late)
+		return false;
+	pa_symbols_units_finish(file->units);
+	return true;
+}
+
+PA_AGENT bool pa_symbols_unit_list(struct pa_symbols_debug *file, bool with_code,
+	const struct pa_symbols_wants *wants)
+{
+	bool wanted = false;
+
 	file->image.deadline_ns = file->clock->deadline_ns;
-	if (!file->units->complete) {
-		if (with_code && !load_whole_parts(file))
-			return;
-		while (!file->clock->late && list_batch(file, with_code))
-			;
-		if (file->clock->late)
-			return;
-		pa_symbols_units_finish(file->units);
-	}
-	if (!with_code && !file->whole)
+	if (complete_list(file, with_code, wants, &wanted) && !with_code && !file->whole)
 		file->whole = show_units(file, 0, 0,
 			pa_symbols_image_bytes(&file->image, PA_SYMBOLS_PART_INFO),
 			&file->whole_elf);
+	return wanted;
 }
 
 /* ---------------------------------------------------------------- one unit */

@@ -66,8 +66,11 @@ PA_AGENT int pa_symbols_unit_open_file(struct pa_symbols_debug *file,
 	const struct pa_symbols_source sources[PA_SYMBOLS_PART_COUNT]);
 PA_AGENT void pa_symbols_unit_close_file(struct pa_symbols_debug *file);
 
-/* Indexes units until all are done or the clock is late. with_code: including their code ranges. */
-PA_AGENT void pa_symbols_unit_list(struct pa_symbols_debug *file, bool with_code);
+/* Indexes units until all are done or the clock is late. with_code: including their code ranges.
+ * Returns true, earlier, after a unit with code that wants (may be NULL) wants. Closes all open
+ * units unless the index is complete. */
+PA_AGENT bool pa_symbols_unit_list(struct pa_symbols_debug *file, bool with_code,
+	const struct pa_symbols_wants *wants);
 
 /* Frees memory if much is in use; true: open units were closed. Between two look-ups. */
 PA_AGENT bool pa_symbols_unit_tidy(struct pa_symbols_debug *file);

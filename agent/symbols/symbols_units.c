@@ -89,11 +89,27 @@ PA_AGENT struct pa_symbols_listed *pa_symbols_units_around(const struct pa_symbo
 	return &units->at[low - 1];
 }
 
+/* Before ranges are sorted those of the last unit are behind all others. */
+static const struct pa_symbols_range *range_of_last(const struct pa_symbols_units *units,
+	uint64_t address)
+{
+	for (size_t i = units->ranges.count; i-- > 0;) {
+		const struct pa_symbols_range *range = &units->ranges.at[i];
+
+		if (range->what + 1 != units->count)
+			break;
+		if (address >= range->low && address < range->high)
+			return range;
+	}
+	return NULL;
+}
+
 PA_AGENT struct pa_symbols_listed *pa_symbols_units_of_code(const struct pa_symbols_units *units,
 	uint64_t address)
 {
-	const struct pa_symbols_range *range =
-		pa_symbols_ranges_find(units->ranges.at, units->ranges.count, address);
+	const struct pa_symbols_range *range = units->complete ?
+		pa_symbols_ranges_find(units->ranges.at, units->ranges.count, address) :
+		range_of_last(units, address);
 
 	return range && range->what < units->count ? &units->at[range->what] : NULL;
 }

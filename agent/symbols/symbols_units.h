@@ -21,6 +21,12 @@ struct pa_symbols_listed {
 	uint8_t tries; /* requests in which its functions could not be collected in time */
 };
 
+/* Code to be looked up; is_wanted is called once for each range of a unit that has been indexed. */
+struct pa_symbols_wants {
+	bool (*is_wanted)(void *arg, uint64_t low, uint64_t high);
+	void *arg;
+};
+
 /* All zero: empty. */
 struct pa_symbols_units {
 	struct pa_symbols_listed *at; /* in file order */
@@ -47,7 +53,7 @@ PA_AGENT void pa_symbols_units_finish(struct pa_symbols_units *units);
 PA_AGENT struct pa_symbols_listed *pa_symbols_units_around(const struct pa_symbols_units *units,
 	uint64_t place);
 
-/* Unit that contains a code address, or NULL. */
+/* Unit that contains a code address, or NULL. Of an incomplete index: the last unit or none. */
 PA_AGENT struct pa_symbols_listed *pa_symbols_units_of_code(const struct pa_symbols_units *units,
 	uint64_t address);
 
