@@ -6,9 +6,9 @@
 #include "../agent/profile/heap_scale.h"
 
 /* Scales two values of a heap sample: objects and bytes, allocated or in use. */
-static void scale_pair(const struct pa_snapshot *snapshot, int64_t *pair)
+static void scale_pair(const struct pa_snapshot *snapshot, double round_up, int64_t *pair)
 {
-	pa_heap_scale_estimate(pair[0], pair[1], snapshot->period, &pair[0], &pair[1]);
+	pa_heap_scale_estimate(pair[0], pair[1], snapshot->period, round_up, &pair[0], &pair[1]);
 }
 
 PA_AGENT void pa_sample_values_of(const struct pa_snapshot *snapshot,
@@ -16,8 +16,9 @@ PA_AGENT void pa_sample_values_of(const struct pa_snapshot *snapshot,
 {
 	memcpy(values, sample->values, sizeof(sample->values));
 	if (snapshot->kind->scaled) {
-		scale_pair(snapshot, &values[0]);
-		scale_pair(snapshot, &values[2]);
+		double round_up = pa_heap_scale_rounding(sample->stack, sample->bytes_label);
+		scale_pair(snapshot, round_up, &values[0]);
+		scale_pair(snapshot, round_up, &values[2]);
 	}
 }
 

@@ -3,7 +3,7 @@
 
 #include <inttypes.h>
 
-#include "../agent/profile/heap_scale.h"
+#include "sample_values.h"
 
 /* Some versions of pprof treat a header with equal halves as one with the first half only. */
 #define HEADER_NUDGE 1
@@ -71,14 +71,10 @@ static void estimate_total(const struct pa_snapshot *snapshot, int64_t *total)
 	size_t i;
 
 	for (i = 0; i < snapshot->sample_count; i++) {
-		const int64_t *values = snapshot->samples[i].values;
 		int64_t scaled[PA_PROFILE_OPS_VALUES];
 		size_t j;
 
-		pa_heap_scale_estimate(values[ALLOC_OBJECTS], values[ALLOC_BYTES], snapshot->period,
-			&scaled[ALLOC_OBJECTS], &scaled[ALLOC_BYTES]);
-		pa_heap_scale_estimate(values[INUSE_OBJECTS], values[INUSE_BYTES], snapshot->period,
-			&scaled[INUSE_OBJECTS], &scaled[INUSE_BYTES]);
+		pa_sample_values_of(snapshot, &snapshot->samples[i], scaled);
 		for (j = 0; j < PA_PROFILE_OPS_VALUES; j++)
 			total[j] = add_up(total[j], scaled[j]);
 	}

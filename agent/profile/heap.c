@@ -36,7 +36,7 @@ static uint64_t estimate_of(uint64_t size)
 {
 	int64_t count, bytes;
 	pa_heap_scale_estimate(1, (int64_t)size, (int64_t)pa_core_bridge->settings->heap_rate_bytes,
-		&count, &bytes);
+		0, &count, &bytes);
 	return (uint64_t)bytes;
 }
 

@@ -16,11 +16,19 @@
 #include "test/lib/c/wire.h"
 
 /* Not Go's formula, but one that shows which numbers were given to it. */
-PA_AGENT void pa_heap_scale_estimate(int64_t count, int64_t bytes, int64_t rate,
+PA_AGENT void pa_heap_scale_estimate(int64_t count, int64_t bytes, int64_t rate, double round_up,
 	int64_t *scaled_count, int64_t *scaled_bytes)
 {
+	(void)round_up;
 	*scaled_count = count * 2 + rate;
 	*scaled_bytes = bytes * 10 + count;
+}
+
+PA_AGENT double pa_heap_scale_rounding(const struct pa_stack *stack, int64_t size_bytes)
+{
+	(void)stack;
+	(void)size_bytes;
+	return 0;
 }
 
 static struct {

@@ -20,12 +20,20 @@
 static struct pa_memstats memory; /* of all snapshots that are printed */
 
 /* Each sample stands for two: so scaled and unscaled numbers differ. */
-PA_AGENT void pa_heap_scale_estimate(int64_t count, int64_t bytes, int64_t rate,
+PA_AGENT void pa_heap_scale_estimate(int64_t count, int64_t bytes, int64_t rate, double round_up,
 	int64_t *scaled_count, int64_t *scaled_bytes)
 {
+	(void)round_up;
 	(void)rate;
 	*scaled_count = count * 2;
 	*scaled_bytes = bytes * 2;
+}
+
+PA_AGENT double pa_heap_scale_rounding(const struct pa_stack *stack, int64_t size_bytes)
+{
+	(void)stack;
+	(void)size_bytes;
+	return 0;
 }
 
 static struct {

@@ -382,8 +382,8 @@ static void estimate_of_live_bytes_is_scaled_and_goes_with_its_objects(void **un
 	int64_t count, small, large;
 	(void)unused;
 	settings.heap_rate_bytes = 524288;
-	pa_heap_scale_estimate(1, 100, 524288, &count, &small);
-	pa_heap_scale_estimate(1, 1 << 20, 524288, &count, &large);
+	pa_heap_scale_estimate(1, 100, 524288, 0, &count, &small);
+	pa_heap_scale_estimate(1, 1 << 20, 524288, 0, &count, &large);
 	assert_true(small > 500000 && large > 1 << 20);
 	pa_heap_alloc_locked(&stacks[0], 100, 0x1000);
 	pa_heap_alloc_locked(&stacks[1], 1 << 20, 0x2000);

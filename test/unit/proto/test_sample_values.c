@@ -17,11 +17,19 @@ static const struct pa_profile_ops allocs_kind = { .value_count = 2,
 	.default_sample_type = "alloc_objects",
 	.values = { { "alloc_objects", "count" }, { "alloc_space", "bytes" } } };
 
-PA_AGENT void pa_heap_scale_estimate(int64_t count, int64_t bytes, int64_t rate,
+PA_AGENT void pa_heap_scale_estimate(int64_t count, int64_t bytes, int64_t rate, double round_up,
 	int64_t *scaled_count, int64_t *scaled_bytes)
 {
+	(void)round_up;
 	*scaled_count = count + rate;
 	*scaled_bytes = bytes * 10;
+}
+
+PA_AGENT double pa_heap_scale_rounding(const struct pa_stack *stack, int64_t size_bytes)
+{
+	(void)stack;
+	(void)size_bytes;
+	return 0;
 }
 
 static void only_sampled_values_are_scaled(void **unused)

@@ -12,10 +12,12 @@
 
 #include "test/lib/c/text_fixture.h"
 
-static const struct pa_profile_ops heap_kind = { .text = PA_PROFILE_OPS_TEXT_HEAP,
-	.value_count = 4 };
-static const struct pa_profile_ops allocs_kind = { .text = PA_PROFILE_OPS_TEXT_HEAP,
-	.value_count = 4 };
+static const struct pa_profile_ops heap_kind = {
+	.text = PA_PROFILE_OPS_TEXT_HEAP, .scaled = true, .value_count = 4
+};
+static const struct pa_profile_ops allocs_kind = {
+	.text = PA_PROFILE_OPS_TEXT_HEAP, .scaled = true, .value_count = 4
+};
 
 static int print(struct pa_sample *samples, size_t count)
 {
