@@ -8,6 +8,7 @@
 #include "../base/arena.h"
 #include "../base/atomic.h"
 #include "../base/hash_table.h"
+#include "../unwind/unwind_calls.h"
 
 #define LOC_CHUNK 1024
 #define LOC_CHUNKS 1024
@@ -194,6 +195,8 @@ static bool intern_loc(uintptr_t raw_pc, bool leaf, uint32_t *id)
 		pc = PA_PSEUDO_LIMIT; /* no code there, and it must not look like a pseudo pc */
 	/* First: may refresh the maps and retire locations. */
 	struct pa_module *module = pa_modules_find(pc);
+	if (!leaf && !pa_unwind_calls_may_return_to(raw_pc))
+		pc = raw_pc;
 	struct pa_loc *loc = make_table_room(&loc_kind, &state.locs, 0) ?
 		add_location(pc, raw_pc, leaf, module) :
 		NULL;

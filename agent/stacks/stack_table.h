@@ -33,8 +33,9 @@ enum pa_pseudo_pc {
 };
 
 struct pa_loc {
-	uintptr_t pc;             /* address for the profile: return address - 1, or the leaf's pc;
-	                             a pa_pseudo_pc when below PA_PSEUDO_LIMIT */
+	uintptr_t pc;             /* address for the profile: return address - 1, or the pc itself
+	                             where no call returns to it; a pa_pseudo_pc when below
+	                             PA_PSEUDO_LIMIT */
 	uintptr_t raw_pc;         /* as recorded, for the addresses in debug=1 texts */
 	struct pa_module *module; /* NULL: not in any mapped file */
 	/* Of code made at run time (pa_maps_is_loose). Two locations may have the same pc: of older

@@ -22,6 +22,24 @@ bool pa_unwind_calls_is_code(uintptr_t at)
 	return at < PA_ADDRESS_LIMIT && is_mapped(at);
 }
 
+/* Of files only: their code does not change. */
+static const struct pa_code_reader file_code = {
+	.read = pa_maps_read_cached,
+	.read_cached = pa_maps_read_cached,
+	.is_code = is_mapped,
+};
+
+bool pa_unwind_calls_may_return_to(uintptr_t address)
+{
+	struct pa_prologue_call call = { .target = 0 };
+	const struct pa_module *module = pa_maps_find(address);
+	uint8_t code;
+	if (!module || !module->is_elf || !pa_maps_read_cached(&code, address - 1, sizeof(code)))
+		return true;
+	/* The target of a call may be in code that was mapped since. */
+	return pa_prologue_call_before(&file_code, address, &call) || call.target;
+}
+
 /* The word with the target of a PLT entry. */
 static bool read_plt(uintptr_t entry, uintptr_t *word_at)
 {

@@ -15,6 +15,13 @@ extern const struct pa_code_reader pa_unwind_calls_code;
 /* True when the address is in a mapping that is executable. */
 PA_AGENT bool pa_unwind_calls_is_code(uintptr_t at);
 
+/*
+ * False for an address in a file's code that no call is in front of: no call returns there. On a
+ * stack it is an instruction that a signal interrupted, the trampoline that a signal handler
+ * returns to (sigreturn(2)), or a function that a return enters (makecontext(3)).
+ */
+PA_AGENT bool pa_unwind_calls_may_return_to(uintptr_t address);
+
 /* True when the instruction before the return address can call the function at start. */
 PA_AGENT bool pa_unwind_calls_is_of(uintptr_t return_address, uintptr_t start);
 

@@ -3,8 +3,8 @@
 import pytest
 
 from lib.compiled import compiled, move_debug_information
-from lib.harness import until
-from lib.profiles import THREAD_ROOTS, counts, cpu
+from lib.harness import EXACT, until
+from lib.profiles import THREAD_ROOTS, counts, cpu, heap
 
 # No frame pointers; main does not return, so that its instructions do not show its frame.
 LEVELS = r"""
@@ -169,3 +169,68 @@ def test_sleepers_below_large_buffers_are_followed_to_their_start(start, tmp_pat
         outer = name.replace("recv", "outer")
         assert sample.names[at:-1] == [name, outer, "start_thread"], sample
         assert sample.names[-1] in THREAD_ROOTS, sample
+
+
+# Addresses on the stack that no call returns to: the byte in front of them is another function's,
+# or another line's.
+ENTERED = r"""
+#include <setjmp.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <ucontext.h>
+static sigjmp_buf back;
+static ucontext_t from, coroutine;
+void *volatile kept;
+__attribute__((noinline)) static void handler(int signal)
+{
+	kept = malloc(1000);
+	siglongjmp(back, signal);
+}
+__asm__(".text\n.type before, @function\nbefore:\n.cfi_startproc\nnop\nret\n.cfi_endproc\n"
+	".size before, . - before\n"
+	".globl first\n.type first, @function\nfirst:\n.cfi_startproc\nmovl (%rdi), %eax\nret\n"
+	".cfi_endproc\n.size first, . - first\n");
+int first(const int *at);
+__attribute__((noinline)) static int later(const int *at)
+{
+	kept = 0;
+	return *at; /* line 23 */
+}
+__attribute__((noinline)) static void work(void)
+{
+	kept = malloc(2000);
+	swapcontext(&coroutine, &from);
+}
+int main(void)
+{
+	signal(SIGSEGV, handler);
+	if (!sigsetjmp(back, 1))
+		return first(NULL) + 1;
+	if (!sigsetjmp(back, 1))
+		return later(NULL) + 1;
+	getcontext(&coroutine);
+	coroutine.uc_stack.ss_sp = malloc(65536);
+	coroutine.uc_stack.ss_size = 65536;
+	makecontext(&coroutine, work, 0);
+	swapcontext(&from, &coroutine);
+	puts("ready");
+	fflush(stdout);
+	return getchar() == 'x';
+}
+"""
+
+
+def test_addresses_behind_no_call_are_named_by_themselves(start, tmp_path):
+    program = compiled(tmp_path, "gcc", "-O1", "-g", source=ENTERED, name="entered")
+    target = start([program], **EXACT)
+    target.expect("ready")
+    samples = heap(target).samples
+    interrupted = {s.names[2]: s for s in samples if s.names[0] == "handler"}
+    assert interrupted.keys() == {"first", "later"}, samples
+    assert interrupted["later"].lines[2] == 23
+    assert {s.names[3] for s in interrupted.values()} == {"main"}
+    # The start of the function that a coroutine's first one returns to: libc aligns its functions.
+    roots = {s.addresses[-1] for s in samples if s.names[0] == "work"}
+    assert len(roots) == 1, samples
+    assert roots.pop() % 16 == 0, samples

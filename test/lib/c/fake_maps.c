@@ -73,6 +73,21 @@ __attribute__((weak)) int pa_maps_open(const char *path)
 	return -ENOENT;
 }
 
+bool pa_maps_read_cached(void *to, uintptr_t from, size_t bytes)
+{
+	uintptr_t at = from - fake_maps.code_at;
+	if (at >= fake_maps.code_bytes || bytes > fake_maps.code_bytes - at)
+		return false;
+	memcpy(to, fake_maps.code + at, bytes);
+	return true;
+}
+
+/* Weak: a test may have memory. */
+__attribute__((weak)) bool pa_maps_read_memory(void *to, uintptr_t from, size_t bytes)
+{
+	return pa_maps_read_cached(to, from, bytes);
+}
+
 void fake_maps_clear(void)
 {
 	memset(&fake_maps, 0, sizeof(fake_maps));

@@ -21,6 +21,10 @@ struct fake_maps_state {
 	bool fails;
 	int64_t takes_ns, *clock_ns; /* a refresh puts the test's clock on by so much */
 	int refreshes, forgotten_pages, resets;
+	/* The only memory that can be read. */
+	uintptr_t code_at;
+	const uint8_t *code;
+	size_t code_bytes;
 };
 extern struct fake_maps_state fake_maps;
 

@@ -54,6 +54,49 @@ static void return_addresses_are_stepped_back_and_leaves_are_not(void **unused)
 	assert_ptr_equal(loc_of(leaf, 0)->module, text);
 }
 
+/* Of a function that a return enters, a trampoline, an instruction that a signal interrupted: the
+ * byte in front of it may be another function's. */
+static void addresses_behind_no_call_are_those_of_the_profile(void **unused)
+{
+	static const uint8_t code[] = {
+		0x90, 0x90, 0x90, 0x90, 0x90, 0x90, 0x90, 0x90, /* nop */
+		0xe8, 0xf3, 0xff, 0xff, 0xff,                   /* call TEXT */
+		0x90,                                           /* nop */
+		0xff, 0xd0,                                     /* call *%rax */
+	};
+	const uintptr_t pcs[] = { TEXT + 8, TEXT + 0xd, TEXT + 0xe, TEXT + 0x10 };
+	(void)unused;
+	text->is_elf = true;
+	fake_maps.code_at = TEXT;
+	fake_maps.code = code;
+	fake_maps.code_bytes = sizeof(code);
+	const struct pa_stack *stack = pa_stack_table_intern_locked(pcs, 4, false, PA_PSEUDO_NONE);
+	assert_int_equal(loc_of(stack, 0)->pc, TEXT + 8);
+	assert_int_equal(loc_of(stack, 1)->pc, TEXT + 0xc);
+	assert_int_equal(loc_of(stack, 2)->pc, TEXT + 0xe);
+	assert_int_equal(loc_of(stack, 3)->pc, TEXT + 0xf);
+	for (uint32_t i = 0; i < stack->depth; i++)
+		assert_int_equal(loc_of(stack, i)->raw_pc, pcs[i]);
+	assert_ptr_equal(pa_stack_table_intern_locked(pcs, 4, false, PA_PSEUDO_NONE), stack);
+}
+
+/* It may be overwritten, or gone. */
+static void code_that_no_file_has_counts_as_calls(void **unused)
+{
+	static const uint8_t code[0x20] = { 0x90 };
+	const uintptr_t pcs[] = { TEXT + 8, TEXT + 0x100 };
+	(void)unused;
+	fake_maps.code_at = TEXT;
+	fake_maps.code = code;
+	fake_maps.code_bytes = sizeof(code);
+	for (int elf = 0; elf < 2; elf++) {
+		text->is_elf = elf;
+		const struct pa_stack *stack =
+			pa_stack_table_intern_locked(&pcs[elf], 1, false, PA_PSEUDO_NONE);
+		assert_int_equal(loc_of(stack, 0)->pc, pcs[elf] - 1);
+	}
+}
+
 /* The last instruction of a module may be a call: its return address lies behind the module. */
 static void a_return_address_behind_its_module_belongs_to_it(void **unused)
 {
@@ -366,6 +409,8 @@ int main(void)
 		cmocka_unit_test_setup(wild_pcs_never_pass_for_pseudo_locations, fresh),
 		cmocka_unit_test_setup(too_deep_stacks_are_cut, fresh),
 		cmocka_unit_test_setup(every_distinct_stack_keeps_its_own_pointer, fresh),
+		cmocka_unit_test_setup(addresses_behind_no_call_are_those_of_the_profile, fresh),
+		cmocka_unit_test_setup(code_that_no_file_has_counts_as_calls, fresh),
 		cmocka_unit_test_setup(leaf_and_tail_tell_equal_pcs_apart, fresh),
 		cmocka_unit_test_setup(a_forgotten_module_gives_new_locations, fresh),
 		cmocka_unit_test_setup(reloading_a_module_often_stays_cheap_and_right, fresh),
