@@ -7,6 +7,8 @@
 #include <string.h>
 #include <zlib.h>
 
+#include "../agent/base/kept_pages.h"
+
 #define LEVEL 1
 #define GZIP_FORMAT 16 /* on top of the window's bits: gzip's header and trailer, not zlib's */
 /*
@@ -34,14 +36,11 @@ struct pa_gzip {
 
 PA_AGENT struct pa_gzip *pa_gzip_open(const struct pa_sink *to)
 {
-	struct pa_gzip *gzip = malloc(sizeof(*gzip));
+	struct pa_gzip *gzip = pa_kept_pages_map(sizeof(*gzip));
 
 	if (!gzip)
 		return NULL;
 	gzip->to = *to;
-	gzip->error = 0;
-	gzip->begun = false;
-	gzip->count = 0;
 	return gzip;
 }
 
@@ -132,6 +131,6 @@ PA_AGENT int pa_gzip_close(struct pa_gzip *gzip)
 	error = gzip->error;
 	if (gzip->begun)
 		deflateEnd(&gzip->stream);
-	free(gzip);
+	pa_kept_pages_unmap(gzip, sizeof(*gzip));
 	return error;
 }

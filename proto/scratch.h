@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Temporary memory of an encoder: one mapping that grows by doubling. Some of the smallest size are
- * kept for the next encoder: to map and unmap them costs more than to encode a small profile.
+ * Temporary memory of an encoder: one region of kept_pages.h that grows by doubling.
  *
  * Context: PA_AGENT, one thread for each region. No lock. The contents move when it grows: keep
  * offsets, not pointers. New bytes are zero. The owner calls pa_scratch_free.
@@ -20,8 +19,5 @@ struct pa_scratch {
 PA_AGENT bool pa_scratch(struct pa_scratch *region, size_t need);
 
 PA_AGENT void pa_scratch_free(struct pa_scratch *region);
-
-/* Unmaps the regions that are kept for the next encoder: any thread, at any time. */
-PA_AGENT void pa_scratch_trim(void);
 
 #endif

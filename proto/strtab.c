@@ -59,6 +59,7 @@ static const struct pa_hash_table_kind text_kind = {
 	.is_taken = is_text_taken,
 	.has_key = is_wanted_text,
 	.hash = hash_of_text_slot,
+	.passing = true,
 };
 
 static int64_t find_text(const struct pa_strtab *table, struct wanted wanted)

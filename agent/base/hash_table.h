@@ -22,6 +22,7 @@
 #include "arena.h"
 #include "assert.h"
 #include "base.h"
+#include "kept_pages.h"
 
 /* All zero: empty, without slots. */
 struct pa_hash_table {
@@ -40,6 +41,7 @@ struct pa_hash_table_kind {
 	/* For owners that look at a table which another thread was changing; NULL: bytes. */
 	void (*copy)(void *to, const void *from);
 	void (*clear)(void *slot);
+	bool passing; /* its tables live for one request: kept_pages.h */
 };
 
 /* ---- hashes ---- */
@@ -184,19 +186,23 @@ PA_INLINE size_t pa_hash_table_next_bytes(const struct pa_hash_table_kind *kind,
 PA_INLINE void pa_hash_table_free(const struct pa_hash_table_kind *kind,
 	struct pa_hash_table *table)
 {
-	if (table->slots)
-		pa_unmap(table->slots, table->capacity * kind->slot_bytes);
+	const size_t bytes = table->capacity * kind->slot_bytes;
+	if (kind->passing)
+		pa_kept_pages_unmap(table->slots, bytes);
+	else if (table->slots)
+		pa_unmap(table->slots, bytes);
 	*table = (struct pa_hash_table){ 0 };
 }
 
-/* Ensures a slot for one member more, from pa_map. False: no memory, nothing has changed. */
+/* Ensures a slot for one member more, from pa_map or pa_kept_pages_map. False: no memory, nothing
+ * has changed. */
 PA_INLINE bool pa_hash_table_grow(const struct pa_hash_table_kind *kind,
 	struct pa_hash_table *table, uint32_t first)
 {
 	if (pa_likely(!pa_hash_table_is_full(table)))
 		return true;
 	size_t bytes = pa_hash_table_next_bytes(kind, table, first);
-	void *slots = pa_map(bytes);
+	void *slots = kind->passing ? pa_kept_pages_map(bytes) : pa_map(bytes);
 	if (!slots)
 		return false;
 	struct pa_hash_table old = *table;

@@ -127,7 +127,7 @@ static struct pa_snapshot *make_result(const struct pa_snapshot *before,
 	size_t bytes = PA_ALIGN_UP(sizeof(struct pa_snapshot) + samples * sizeof(struct pa_sample) +
 			comment_bytes(after),
 		PA_PAGE_BYTES);
-	struct pa_snapshot *result = pa_map(bytes);
+	struct pa_snapshot *result = pa_snapshot_new(bytes);
 
 	if (!result)
 		return NULL;

@@ -4,7 +4,7 @@
 #include <errno.h>
 
 #include "../arch/arch.h"
-#include "../base/arena.h"
+#include "../base/kept_pages.h"
 #include "../base/clock.h"
 #include "../base/lock.h"
 #include "../record/tasks.h"
@@ -63,7 +63,7 @@ int pa_goroutine_begin_locked(const struct pa_thread_dump *dump,
 	pa_goroutine_end_locked();
 	PA_ASSERT(!state.answers);
 	if (dump->count) {
-		state.answers = pa_map(dump->count * sizeof(*state.answers));
+		state.answers = pa_kept_pages_map(dump->count * sizeof(*state.answers));
 		if (!state.answers)
 			return -ENOMEM;
 	}
@@ -180,7 +180,7 @@ void pa_goroutine_samples_locked(struct pa_sample *out, struct pa_thread_info *i
 
 static void free_answers(void)
 {
-	pa_unmap(state.answers, answers_bytes());
+	pa_kept_pages_unmap(state.answers, answers_bytes());
 	state.answers = NULL;
 	state.dump = (struct pa_thread_dump){ 0 };
 	state.details = NULL;
@@ -216,7 +216,7 @@ static void free_call(void)
 	struct call *call = pa_load_acquire(&state.call);
 	pa_store_release(&state.call, NULL);
 	if (call)
-		pa_unmap(call, call->bytes);
+		pa_kept_pages_unmap(call, call->bytes);
 }
 
 static int ask_collector(enum pa_mailbox_op op, const struct pa_goroutine_dump *told,
@@ -244,7 +244,7 @@ static struct call *new_call(void)
 	if (pa_core_bridge->dump_begin(&dump) != 0)
 		return NULL;
 	size_t bytes = sizeof(struct call) + dump.count * sizeof(struct pa_thread_info);
-	struct call *call = pa_map(bytes);
+	struct call *call = pa_kept_pages_map(bytes);
 	if (!call)
 		return NULL;
 	call->bytes = bytes;

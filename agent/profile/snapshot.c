@@ -2,8 +2,18 @@
 #include "snapshot.h"
 
 #include "../base/assert.h"
-#include "../base/arena.h"
+#include "../base/kept_pages.h"
 #include "../stacks/passing_holders.h"
+
+struct pa_snapshot *pa_snapshot_new(size_t bytes)
+{
+	struct pa_snapshot *snapshot = pa_kept_pages_map(bytes);
+
+	PA_ASSERT(bytes >= sizeof(*snapshot));
+	if (snapshot)
+		snapshot->bytes = bytes;
+	return snapshot;
+}
 
 void pa_snapshot_free(struct pa_snapshot *snapshot)
 {
@@ -12,5 +22,5 @@ void pa_snapshot_free(struct pa_snapshot *snapshot)
 		return;
 	if (snapshot->holds_passing)
 		pa_passing_holders_release();
-	pa_unmap(snapshot, snapshot->bytes);
+	pa_kept_pages_unmap(snapshot, snapshot->bytes);
 }

@@ -49,6 +49,10 @@ struct pa_snapshot {
 	bool holds_passing; /* counted in stacks/passing_holders.h */
 };
 
+/* One mapping for the snapshot and all that it points to; zeros, but for its size. NULL: no memory.
+ * The owner of the new snapshot keeps bytes in it. */
+PA_APP struct pa_snapshot *pa_snapshot_new(size_t bytes);
+
 /* NULL is ignored. */
 PA_APP void pa_snapshot_free(struct pa_snapshot *snapshot);
 

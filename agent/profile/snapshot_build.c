@@ -28,11 +28,10 @@ struct pa_snapshot *pa_snapshot_build_new(const struct pa_profile_ops *kind)
 	size_t bytes = PA_ALIGN_UP(sizeof(struct pa_snapshot) +
 			threads * sizeof(struct pa_thread_info) + samples_bytes + comments_bytes,
 		PA_PAGE_BYTES);
-	struct pa_snapshot *snapshot = pa_map(bytes);
+	struct pa_snapshot *snapshot = pa_snapshot_new(bytes);
 	if (!snapshot)
 		return NULL;
 	snapshot->kind = kind;
-	snapshot->bytes = bytes;
 	snapshot->holds_passing = kind->passing;
 	if (kind->passing)
 		pa_passing_holders_hold();

@@ -185,7 +185,7 @@ static struct pa_snapshot *new_snapshot(void)
 	size_t names_bytes = state.threads.count * sizeof(name_of_thread);
 	size_t bytes = sizeof(struct pa_snapshot) + samples_bytes + names_bytes +
 		comments_of(state.last) * (sizeof(char *) + COMMENT_BYTES);
-	struct pa_snapshot *snapshot = pa_map(bytes);
+	struct pa_snapshot *snapshot = pa_snapshot_new(bytes);
 
 	if (!snapshot)
 		return NULL;

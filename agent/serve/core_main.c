@@ -17,9 +17,9 @@
 #include "../base/own_maps.h"
 #include "../base/log.h"
 #include "../base/newer_libc.h"
+#include "../base/kept_pages.h"
 #include "../profile/restart.h"
 #include "../core/core.h"
-#include "../../proto/scratch.h"
 #include "../profile/allocator_hooks.h"
 #include "../profile/collector.h"
 #include "../modules/held_files.h"
@@ -280,7 +280,7 @@ static void serve_core(void)
 	} while (!pa_idle_timeout_end());
 	pa_store_release(&state.serving, 0);
 	pa_http_stop();
-	pa_scratch_trim();
+	pa_kept_pages_trim();
 	pa_render_buffer_trim();
 }
 

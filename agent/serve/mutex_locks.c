@@ -2,7 +2,7 @@
 #include "mutex_locks.h"
 
 #include "../../proto/futex_kind.h"
-#include "../base/arena.h"
+#include "../base/kept_pages.h"
 #include "../profile/delta.h"
 
 PA_AGENT bool pa_mutex_locks_is_mixed(const struct pa_snapshot *snapshot)
@@ -26,7 +26,7 @@ PA_AGENT struct pa_snapshot *pa_mutex_locks_only(const struct pa_snapshot *snaps
 	struct pa_snapshot kept = *snapshot;
 	struct pa_snapshot *result;
 
-	kept.samples = pa_map(bytes);
+	kept.samples = pa_kept_pages_map(bytes);
 	if (!kept.samples)
 		return NULL;
 	kept.sample_count = 0;
@@ -37,6 +37,6 @@ PA_AGENT struct pa_snapshot *pa_mutex_locks_only(const struct pa_snapshot *snaps
 		kept.samples[kept.sample_count++].waiter = NULL;
 	}
 	result = pa_delta_merge(&kept);
-	pa_unmap(kept.samples, bytes);
+	pa_kept_pages_unmap(kept.samples, bytes);
 	return result;
 }

@@ -5,7 +5,7 @@
 #include <string.h>
 
 #include "../arch/arch.h"
-#include "../base/arena.h"
+#include "../base/kept_pages.h"
 #include "../base/clock.h"
 #include "../base/lock.h"
 #include "../base/wake_word.h"
@@ -81,7 +81,7 @@ static void destroy_job(struct pa_job *job)
 {
 	job->work.drop(job->work.arg);
 	pa_render_buffer_cut(&job->buffer, 0);
-	pa_unmap(job, sizeof(*job));
+	pa_kept_pages_unmap(job, sizeof(*job));
 }
 
 /* Replaces an entry of jobs. False: from is not there. */
@@ -207,7 +207,7 @@ uint32_t pa_render_thread_jobs(void)
 int pa_render_thread_submit(const struct pa_job_work *work, int64_t queue_ns, struct pa_job **out)
 {
 	const char *lacking = pa_mem_headroom_lacks(PA_RENDER_THREAD_ROOM_BYTES);
-	struct pa_job *job = lacking ? NULL : pa_map(sizeof(*job));
+	struct pa_job *job = lacking ? NULL : pa_kept_pages_map(sizeof(*job));
 
 	if (!job) {
 		work->drop(work->arg);

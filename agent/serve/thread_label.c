@@ -5,7 +5,7 @@
 #include <string.h>
 
 #include "../../proto/strtab.h"
-#include "../base/arena.h"
+#include "../base/kept_pages.h"
 #include "../base/assert.h"
 #include "../profile/delta.h"
 #include "../profile/thread_names.h"
@@ -109,7 +109,7 @@ int pa_thread_label_open(struct pa_thread_label_view *view, const struct pa_snap
 				PA_THREAD_NAMES_BYTES,
 			PA_PAGE_BYTES),
 	};
-	view->memory = pa_map(view->bytes);
+	view->memory = pa_kept_pages_map(view->bytes);
 	if (!view->memory)
 		return -ENOMEM;
 	copy.samples = view->memory;
@@ -120,6 +120,6 @@ int pa_thread_label_open(struct pa_thread_label_view *view, const struct pa_snap
 void pa_thread_label_close(struct pa_thread_label_view *view)
 {
 	pa_snapshot_free(view->snapshot);
-	pa_unmap(view->memory, view->bytes);
+	pa_kept_pages_unmap(view->memory, view->bytes);
 	*view = (struct pa_thread_label_view){ 0 };
 }

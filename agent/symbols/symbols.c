@@ -6,7 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "../base/arena.h"
+#include "../base/kept_pages.h"
 #include "../base/clock.h"
 #include "../base/thread_slot.h"
 #include "symbols_answers.h"
@@ -118,9 +118,9 @@ static bool collect_wanted(const uint32_t *loc_ids, uint32_t count, uint32_t *wa
 {
 	*wanted_count = 0;
 	if (state.wanted)
-		pa_unmap(state.wanted, state.wanted_bytes);
+		pa_kept_pages_unmap(state.wanted, state.wanted_bytes);
 	state.wanted_bytes = count * sizeof(*state.wanted);
-	state.wanted = pa_map(state.wanted_bytes);
+	state.wanted = pa_kept_pages_map(state.wanted_bytes);
 	for (uint32_t i = 0; state.wanted && i < count; i++) {
 		const struct pa_loc *loc = pa_stack_table_loc(loc_ids[i]);
 
@@ -354,7 +354,7 @@ PA_AGENT void pa_symbols_end_request(void)
 		}
 	}
 	if (state.wanted)
-		pa_unmap(state.wanted, state.wanted_bytes);
+		pa_kept_pages_unmap(state.wanted, state.wanted_bytes);
 	state.wanted = NULL;
 	pa_symbols_query_begin();
 	pa_store_relaxed(&state.busy, false);

@@ -16,7 +16,7 @@ ALLOWED = re.compile("|".join((
     r"malloc|calloc|realloc|free|explicit_bzero|abort",
     r"__stack_chk_fail|_GLOBAL_OFFSET_TABLE_|__(asan|ubsan|tsan)_\w+",
     r"(de|in)flate\w*|pb_\w+|perftools_profiles_\w+",
-    r"pa_(map|unmap)|pa_(arena|pair_map|utf8)_\w+",
+    r"pa_(map|unmap)|pa_(arena|kept_pages|pair_map|utf8)_\w+",
     r"pa_stack_table_(loc|loc_count)|pa_maps_(count|get)",
     r"pa_symbols_\w+|pa_thread_names_clean|pa_heap_scale_(estimate|rounding)",
 )))

@@ -9,6 +9,7 @@
 #include <stdio.h>
 #include <zlib.h>
 
+#include "agent/base/kept_pages.h"
 #include "proto/encode.h"
 #include "proto/scratch.h"
 #include "agent/profile/heap_scale.h"
@@ -122,7 +123,7 @@ static inline struct wire_span encode(const struct pa_profile_ops *kind, struct 
 		.samples = samples };
 
 	assert_int_equal(pa_encode_profile(&snapshot, &sink), 0);
-	pa_scratch_trim();
+	pa_kept_pages_trim();
 	assert_int_equal(kernel.open, 0);
 	assert_true(gunzip());
 	return (struct wire_span){ out.raw, out.raw + out.bytes };
@@ -131,7 +132,7 @@ static inline struct wire_span encode(const struct pa_profile_ops *kind, struct 
 static inline int reset(void **unused)
 {
 	(void)unused;
-	pa_scratch_trim();
+	pa_kept_pages_trim();
 	memset(&kernel, 0, sizeof(kernel));
 	memset(&out, 0, sizeof(out));
 	look_ups = 0;

@@ -121,6 +121,14 @@ struct pa_snapshot *pa_snapshot_take(const struct pa_profile_ops *kind, bool det
 	return fake_take(kind);
 }
 
+struct pa_snapshot *pa_snapshot_new(size_t bytes)
+{
+	struct pa_snapshot *snapshot = pa_map(bytes);
+	if (snapshot)
+		snapshot->bytes = bytes;
+	return snapshot;
+}
+
 void pa_snapshot_free(struct pa_snapshot *snapshot)
 {
 	if (snapshot)

@@ -9,6 +9,7 @@
 #include <errno.h>
 #include <stdio.h>
 
+#include "agent/base/kept_pages.h"
 #include "proto/scratch.h"
 #include "proto/text.h"
 #include "proto/text_forms.h"
@@ -58,7 +59,7 @@ static const struct pa_sink sink = { .write = write_out };
 static inline int reset(void **unused)
 {
 	(void)unused;
-	pa_scratch_trim();
+	pa_kept_pages_trim();
 	memset(&kernel, 0, sizeof(kernel));
 	memset(&out, 0, sizeof(out));
 	memory = (struct pa_memstats){ 0 };
@@ -91,7 +92,7 @@ static inline int print_snapshot(const struct pa_snapshot *snapshot, int64_t deb
 	with_memory.memory = memory;
 	int result = pa_text_profile(&with_memory, debug, &sink);
 
-	pa_scratch_trim();
+	pa_kept_pages_trim();
 	assert_int_equal(kernel.open, 0);
 	return result;
 }

@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
+#include "agent/base/kept_pages.h"
 #include "test/lib/c/trace_writer.h"
 
 #include "proto/scratch.h"
@@ -26,7 +27,7 @@ int tear_down(void **unused)
 	if (writer)
 		pa_gotrace_free(writer);
 	writer = NULL;
-	pa_scratch_trim();
+	pa_kept_pages_trim();
 	assert_int_equal(pa_map_bytes(), mapped);
 	return 0;
 }

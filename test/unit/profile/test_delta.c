@@ -19,11 +19,6 @@ const struct pa_stack *pa_stack_table_overflow(void)
 	return &overflow;
 }
 
-void pa_snapshot_free(struct pa_snapshot *delta)
-{
-	pa_unmap(delta, delta->bytes);
-}
-
 static struct pa_sample sample(const struct pa_stack *stack, int64_t label, int64_t objects,
 	int64_t in_use)
 {

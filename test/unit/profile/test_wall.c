@@ -83,6 +83,14 @@ struct pa_snapshot *pa_goroutine_take(bool detail)
 	return snapshot;
 }
 
+struct pa_snapshot *pa_snapshot_new(size_t bytes)
+{
+	struct pa_snapshot *snapshot = pa_map(bytes);
+	if (snapshot)
+		snapshot->bytes = bytes;
+	return snapshot;
+}
+
 void pa_snapshot_free(struct pa_snapshot *snapshot)
 {
 	if (!snapshot)

@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
+#include "agent/base/kept_pages.h"
 #include "proto/call_graph.h"
 #include "proto/scratch.h"
 
@@ -22,7 +23,7 @@ static void open_graph(size_t count)
 static void close_graph(void)
 {
 	pa_call_graph_close(&graph);
-	pa_scratch_trim();
+	pa_kept_pages_trim();
 	assert_int_equal(kernel.open, 0);
 }
 

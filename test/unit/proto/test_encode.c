@@ -10,6 +10,7 @@
 #include <cmocka.h>
 #include <errno.h>
 
+#include "agent/base/kept_pages.h"
 #include "test/lib/c/encode_fixture.h"
 #include "proto/scratch.h"
 
@@ -383,7 +384,7 @@ static void client_that_leaves_cancels(void **unused)
 		out.writes = out.gz_bytes = 0;
 		assert_int_equal(pa_encode_profile(&snapshot, &sink), -ECANCELED);
 		assert_int_equal(out.writes, out.stop_at);
-		pa_scratch_trim();
+		pa_kept_pages_trim();
 		assert_int_equal(kernel.open, 0);
 		assert_int_equal(fn_main.mark, 0);
 	}
@@ -402,7 +403,7 @@ static void missing_memory_is_told_and_leaves_no_whole_file(void **unused)
 		reset(NULL);
 		kernel.fail_at = fail_at;
 		result = pa_encode_profile(&snapshot, &sink);
-		pa_scratch_trim();
+		pa_kept_pages_trim();
 		assert_int_equal(kernel.open, 0);
 		assert_int_equal(fn_main.mark | fn_in.mark | fn_two.mark, 0);
 		assert_int_equal(gunzip(), result == 0);

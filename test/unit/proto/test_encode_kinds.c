@@ -10,6 +10,7 @@
 #include <cmocka.h>
 #include <errno.h>
 
+#include "agent/base/kept_pages.h"
 #include "test/lib/c/encode_fixture.h"
 #include "proto/scratch.h"
 
@@ -45,7 +46,7 @@ static struct wire_span encode_each(const struct pa_profile_ops *kind, struct pa
 
 	reset(NULL);
 	assert_int_equal(pa_encode_profile(&snapshot, &sink), 0);
-	pa_scratch_trim();
+	pa_kept_pages_trim();
 	assert_int_equal(kernel.open, 0);
 	assert_true(gunzip());
 	return (struct wire_span){ out.raw, out.raw + out.bytes };

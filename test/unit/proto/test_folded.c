@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
+#include "agent/base/kept_pages.h"
 #include "proto/folded.h"
 #include "proto/scratch.h"
 
@@ -25,7 +26,7 @@ static void value_gives(uint32_t value, size_t count, const char *text)
 	reset(NULL);
 	assert_int_equal(pa_folded_write(&snapshot, value, &sink), 0);
 	assert_string_equal(out.text, text);
-	pa_scratch_trim();
+	pa_kept_pages_trim();
 	assert_int_equal(kernel.open, 0);
 }
 
@@ -133,7 +134,7 @@ static void errors_are_told(void **unused)
 		kernel.fail_at = failures + 1;
 		result = pa_folded_write(&snapshot, 1, &sink);
 		assert_true(result == 0 || result == -ENOMEM);
-		pa_scratch_trim();
+		pa_kept_pages_trim();
 		assert_int_equal(kernel.open, 0);
 	}
 	assert_true(failures > 1);

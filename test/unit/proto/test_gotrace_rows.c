@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include <stdio.h>
 
+#include "agent/base/kept_pages.h"
 #include "test/lib/c/trace_fixture.h"
 
 #include "proto/gotrace_rows.h"
@@ -27,7 +28,7 @@ static int end(void **unused)
 {
 	(void)unused;
 	pa_gotrace_rows_free(&rows);
-	pa_scratch_trim();
+	pa_kept_pages_trim();
 	assert_int_equal(pa_map_bytes(), mapped);
 	return 0;
 }

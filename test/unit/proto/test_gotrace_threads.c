@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
+#include "agent/base/kept_pages.h"
 #include "test/lib/c/trace_fixture.h"
 
 #include "proto/gotrace_threads.h"
@@ -40,7 +41,7 @@ static int end(void **unused)
 	trace_free(&trace);
 	pa_gotrace_threads_free(&threads);
 	pa_gotrace_tables_free(&tables);
-	pa_scratch_trim();
+	pa_kept_pages_trim();
 	assert_int_equal(pa_map_bytes(), mapped);
 	return 0;
 }

@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
+#include "agent/base/kept_pages.h"
 #include "proto/id_table.h"
 #include "proto/scratch.h"
 
@@ -17,7 +18,7 @@ static union {
 static int setup(void **unused)
 {
 	(void)unused;
-	pa_scratch_trim();
+	pa_kept_pages_trim();
 	memset(&kernel, 0, sizeof(kernel));
 	memset(&big, 0, sizeof(big));
 	assert_int_equal(pa_id_table_init(&numbering), 0);
@@ -28,7 +29,7 @@ static int teardown(void **unused)
 {
 	(void)unused;
 	pa_id_table_free(&numbering);
-	pa_scratch_trim();
+	pa_kept_pages_trim();
 	assert_int_equal(kernel.open, 0);
 	return 0;
 }

@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
+#include "agent/base/kept_pages.h"
 #include "proto/mappings.h"
 #include "proto/scratch.h"
 
@@ -11,7 +12,7 @@ static struct pa_mappings mappings;
 static int setup(void **unused)
 {
 	(void)unused;
-	pa_scratch_trim();
+	pa_kept_pages_trim();
 	memset(&kernel, 0, sizeof(kernel));
 	assert_int_equal(pa_mappings_init(&mappings), 0);
 	return 0;
@@ -21,7 +22,7 @@ static int teardown(void **unused)
 {
 	(void)unused;
 	pa_mappings_free(&mappings);
-	pa_scratch_trim();
+	pa_kept_pages_trim();
 	assert_int_equal(kernel.open, 0);
 	return 0;
 }

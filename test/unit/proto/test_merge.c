@@ -8,6 +8,7 @@
 
 #include <cmocka.h>
 
+#include "agent/base/kept_pages.h"
 #include "test/lib/c/merge_fixture.h"
 #include "proto/scratch.h"
 
@@ -113,7 +114,7 @@ static void hundred_parts_take_no_more_memory(void **unused)
 		assert_int_equal(kernel.open, before);
 	}
 	struct wire_span p = close_merge(merge);
-	pa_scratch_trim();
+	pa_kept_pages_trim();
 	assert_int_equal(kernel.open, 0);
 	assert_int_equal(wire_count(p, SAMPLE), 200);
 	ids_are_in_order(p);
@@ -220,7 +221,7 @@ static void without_memory_there_is_none(void **unused)
 	kernel.calls = 0;
 	kernel.fail_at = 1;
 	assert_null(pa_merge_open(&sink));
-	pa_scratch_trim();
+	pa_kept_pages_trim();
 	assert_int_equal(kernel.open, 0);
 }
 

@@ -9,6 +9,7 @@
 #include <cmocka.h>
 
 #include "agent/base/arena.h"
+#include "agent/base/kept_pages.h"
 #include "proto/scratch.h"
 
 static void contents_move_and_new_bytes_are_zero(void **unused)
@@ -58,48 +59,7 @@ static void impossible_size_leaves_the_region_whole(void **unused)
 	assert_int_equal(*((unsigned char *)region.at + region.bytes - 1), 0xCD);
 	assert_int_equal(pa_map_bytes(), mapped);
 	pa_scratch_free(&region);
-	pa_scratch_trim();
-	assert_int_equal(pa_map_bytes(), 0);
-}
-
-static void the_smallest_regions_are_kept_and_are_zero_again(void **unused)
-{
-	struct pa_scratch first = { 0 }, second = { 0 };
-
-	(void)unused;
-	assert_true(pa_scratch(&first, 1));
-	void *at = first.at;
-	size_t mapped = pa_map_bytes();
-	memset(first.at, 0xCD, first.bytes);
-	pa_scratch_free(&first);
-	assert_int_equal(pa_map_bytes(), mapped);
-	assert_true(pa_scratch(&first, 1));
-	assert_ptr_equal(first.at, at);
-	for (size_t i = 0; i < first.bytes; i++)
-		assert_int_equal(((unsigned char *)first.at)[i], 0);
-	assert_true(pa_scratch(&second, 1));
-	assert_ptr_not_equal(second.at, at);
-	assert_true(pa_scratch(&second, second.bytes + 1));
-	assert_int_equal(pa_map_bytes(), 2 * mapped + second.bytes);
-	pa_scratch_free(&first);
-	pa_scratch_free(&second);
-	assert_int_equal(pa_map_bytes(), 2 * mapped);
-	pa_scratch_trim();
-	assert_int_equal(pa_map_bytes(), 0);
-}
-
-static void no_more_are_kept_than_an_encoder_needs(void **unused)
-{
-	struct pa_scratch regions[20] = { 0 };
-
-	(void)unused;
-	for (size_t i = 0; i < 20; i++)
-		assert_true(pa_scratch(&regions[i], 1));
-	size_t mapped = pa_map_bytes();
-	for (size_t i = 0; i < 20; i++)
-		pa_scratch_free(&regions[i]);
-	assert_true(pa_map_bytes() <= mapped / 2);
-	pa_scratch_trim();
+	pa_kept_pages_trim();
 	assert_int_equal(pa_map_bytes(), 0);
 }
 
@@ -109,8 +69,6 @@ int main(void)
 		cmocka_unit_test(contents_move_and_new_bytes_are_zero),
 		cmocka_unit_test(region_that_suffices_stays),
 		cmocka_unit_test(impossible_size_leaves_the_region_whole),
-		cmocka_unit_test(the_smallest_regions_are_kept_and_are_zero_again),
-		cmocka_unit_test(no_more_are_kept_than_an_encoder_needs),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

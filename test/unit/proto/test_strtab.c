@@ -11,6 +11,7 @@
 #include <errno.h>
 
 #include "agent/base/arena.h"
+#include "agent/base/kept_pages.h"
 #include "proto/scratch.h"
 #include "proto/strtab.h"
 
@@ -38,7 +39,7 @@ PA_APP void pa_unmap(void *memory, size_t bytes)
 static int reset(void **unused)
 {
 	(void)unused;
-	pa_scratch_trim();
+	pa_kept_pages_trim();
 	memset(&kernel, 0, sizeof(kernel));
 	return 0;
 }
@@ -55,7 +56,7 @@ static void empty_text_is_number_zero(void **unused)
 	assert_int_equal(pa_strtab_index(&table, NULL), 0);
 	assert_int_equal(table.count, 1);
 	pa_strtab_free(&table);
-	pa_scratch_trim();
+	pa_kept_pages_trim();
 	assert_int_equal(kernel.open, 0);
 }
 
@@ -90,7 +91,7 @@ static void many_texts_keep_their_numbers(void **unused)
 	}
 	assert_int_equal(table.count, MANY + 1);
 	pa_strtab_free(&table);
-	pa_scratch_trim();
+	pa_kept_pages_trim();
 	assert_int_equal(kernel.open, 0);
 }
 
@@ -113,7 +114,7 @@ static void text_is_found_without_being_added(void **unused)
 	}
 	assert_int_equal(table.count, 101);
 	pa_strtab_free(&table);
-	pa_scratch_trim();
+	pa_kept_pages_trim();
 	assert_int_equal(kernel.open, 0);
 }
 
@@ -139,7 +140,7 @@ static void table_without_memory_says_so_and_stays_whole(void **unused)
 	kernel.fail_at = 0;
 	assert_int_equal(pa_strtab_index(&table, texts[count]), count + 1);
 	pa_strtab_free(&table);
-	pa_scratch_trim();
+	pa_kept_pages_trim();
 	assert_int_equal(kernel.open, 0);
 }
 

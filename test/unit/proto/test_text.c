@@ -10,6 +10,7 @@
 #include <cmocka.h>
 #include <errno.h>
 
+#include "agent/base/kept_pages.h"
 #include "test/lib/c/text_fixture.h"
 #include "proto/scratch.h"
 
@@ -102,7 +103,7 @@ static void order_is_that_of_the_comparison(void **unused)
 	pa_text_open(&text, &empty, &sink);
 	assert_non_null(pa_text_order(&text, backwards));
 	assert_int_equal(pa_text_close(&text), 0);
-	pa_scratch_trim();
+	pa_kept_pages_trim();
 	assert_int_equal(kernel.open, 0);
 }
 

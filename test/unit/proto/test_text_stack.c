@@ -10,6 +10,7 @@
 #include <cmocka.h>
 #include <errno.h>
 
+#include "agent/base/kept_pages.h"
 #include "test/lib/c/text_fixture.h"
 #include "proto/scratch.h"
 
@@ -23,7 +24,7 @@ static void print_stack(const struct pa_stack *stack)
 	pa_text_writer_flush(&writer);
 	pa_text_stack_free(&stacks);
 	assert_int_equal(writer.error, 0);
-	pa_scratch_trim();
+	pa_kept_pages_trim();
 	assert_int_equal(kernel.open, 0);
 }
 

@@ -12,6 +12,7 @@
 
 #include <sys/syscall.h>
 
+#include "agent/base/kept_pages.h"
 #include "test/lib/c/text_fixture.h"
 #include "proto/scratch.h"
 
@@ -308,7 +309,7 @@ static void text_is_cut_at_the_end_of_a_thread(void **unused)
 		pa_text_open(&text, &snapshot, &sink);
 		pa_text_threads(&text, limit);
 		assert_int_equal(pa_text_close(&text), 0);
-		pa_scratch_trim();
+		pa_kept_pages_trim();
 		assert_int_equal(kernel.open, 0);
 		/* The third would fit where the second does not, and would be out of place. */
 		assert_int_equal(out.bytes,

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* The texts are those of go tool pprof -top for the same samples (test/e2e/test_formats.py compares
  * whole profiles). */
+#include "agent/base/kept_pages.h"
 #include "proto/scratch.h"
 #include "proto/top.h"
 
@@ -27,7 +28,7 @@ static void gives(uint32_t value, uint32_t rows, const char *text)
 	reset(NULL);
 	assert_int_equal(pa_top_write(&snapshot, value, rows, &sink), 0);
 	assert_string_equal(out.text, text);
-	pa_scratch_trim();
+	pa_kept_pages_trim();
 	assert_int_equal(kernel.open, 0);
 }
 
@@ -137,7 +138,7 @@ static void failures_are_told(void **unused)
 		kernel.fail_at = failures + 1;
 		result = pa_top_write(&snapshot, 1, 0, &sink);
 		assert_true(result == 0 || (result == -ENOMEM && !out.bytes));
-		pa_scratch_trim();
+		pa_kept_pages_trim();
 		assert_int_equal(kernel.open, 0);
 	}
 	assert_true(failures > 7); /* each table, and the names of files */
