@@ -9,7 +9,7 @@
 #define SMALL_BYTES ((size_t)16 << 10)
 #define LARGE_BYTES PA_KEPT_PAGES_LARGEST_BYTES
 /* As many as a request has at once: its job, its snapshot, symbols, tables of an encoder. */
-#define SMALL_KEPT 10
+#define SMALL_KEPT 12
 #define LARGE_KEPT 2
 
 /* Zeroed regions, or NULL; acq_rel by swap and CAS. */

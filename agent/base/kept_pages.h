@@ -6,7 +6,7 @@
  * region takes a page fault.
  *
  * Context: PA_APP, any thread. No lock: regions are taken and kept by swap and CAS, so that a
- * forked child has each one whole. Kept regions count in pa_map_bytes. Capacity: 10 of 16 KiB and 2
+ * forked child has each one whole. Kept regions count in pa_map_bytes. Capacity: 12 of 16 KiB and 2
  * of 32 KiB, of which only pages that were written to have memory; others are unmapped.
  */
 #ifndef PA_KEPT_PAGES_H

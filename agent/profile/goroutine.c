@@ -219,10 +219,17 @@ static void free_call(void)
 		pa_kept_pages_unmap(call, call->bytes);
 }
 
-static int ask_collector(enum pa_mailbox_op op, const struct pa_goroutine_dump *told,
-	struct pa_snapshot **snapshot)
+static int ask_collector(enum pa_mailbox_op op, const struct pa_goroutine_dump *told)
 {
 	const struct pa_mailbox_request request = { op, &pa_goroutine_profile, { .dump = told } };
+	return pa_mailbox_ask(&request, NULL);
+}
+
+/* After 0 the collector has finished with the dump. */
+static int copy_and_end(struct pa_snapshot **snapshot)
+{
+	const struct pa_mailbox_request request = { PA_MAILBOX_COPY_AND_END, &pa_goroutine_profile,
+		{ .end_ns = pa_clock_mono_ns() } };
 	return pa_mailbox_ask(&request, snapshot);
 }
 
@@ -230,7 +237,7 @@ static int ask_collector(enum pa_mailbox_op op, const struct pa_goroutine_dump *
 static bool end_call(void)
 {
 	PA_ASSERT_HELD(PA_LOCK_DUMP);
-	if (pa_load_relaxed(&state.call) && ask_collector(PA_MAILBOX_END, NULL, NULL) != 0)
+	if (pa_load_relaxed(&state.call) && ask_collector(PA_MAILBOX_END, NULL) != 0)
 		return false;
 	free_call();
 	return true;
@@ -289,13 +296,14 @@ static struct pa_snapshot *take_call(struct call *call, bool detail)
 	/* Before the signal: afterwards the threads are in our handler. */
 	if (detail)
 		read_all_threads(call);
-	if (ask_collector(PA_MAILBOX_BEGIN, &call->told, NULL) != 0)
+	if (ask_collector(PA_MAILBOX_BEGIN, &call->told) != 0)
 		return NULL;
 	/* On an error, for example when the program uses our signal, no thread answers. */
 	(void)pa_core_bridge->dump_call(&call->told.dump);
 	read_silent(call, detail);
-	if (ask_collector(PA_MAILBOX_COPY, NULL, &snapshot) != 0)
+	if (copy_and_end(&snapshot) != 0)
 		return NULL;
+	free_call();
 	return snapshot;
 }
 

@@ -81,7 +81,7 @@ bool pa_thread_info_read(int32_t tid, struct pa_thread_info *info)
 
 /* ---- stand-ins: the collector ---- */
 
-static int errors[PA_MAILBOX_END + 1];       /* of the next requests, by op */
+static int errors[PA_MAILBOX_SYNC + 1];      /* of the next requests, by op */
 static const struct pa_goroutine_dump *told; /* what the collector knows of */
 static int32_t copied[COUNT];                /* syscall in the details, at the copy */
 static uint32_t copied_state[COUNT];
@@ -99,7 +99,7 @@ static void copy(struct pa_snapshot **snapshot)
 int pa_mailbox_ask(const struct pa_mailbox_request *request, struct pa_snapshot **snapshot)
 {
 	static const char *const names[] = {
-		[PA_MAILBOX_COPY] = "copy",
+		[PA_MAILBOX_COPY_AND_END] = "copy-and-end",
 		[PA_MAILBOX_BEGIN] = "begin",
 		[PA_MAILBOX_END] = "end",
 	};
@@ -107,10 +107,9 @@ int pa_mailbox_ask(const struct pa_mailbox_request *request, struct pa_snapshot 
 	note(names[request->op]);
 	if (errors[request->op])
 		return errors[request->op];
-	if (request->op == PA_MAILBOX_COPY)
+	if (request->op == PA_MAILBOX_COPY_AND_END)
 		copy(snapshot);
-	else
-		told = request->op == PA_MAILBOX_BEGIN ? request->argument.dump : NULL;
+	told = request->op == PA_MAILBOX_BEGIN ? request->argument.dump : NULL;
 	return 0;
 }
 
@@ -165,7 +164,7 @@ static void threads_that_answer_are_not_looked_up(void **unused)
 	(void)unused;
 	while_calling = answer_all;
 	take(false, true);
-	assert_story("list begin call copy end");
+	assert_story("list begin call copy-and-end");
 	assert_int_equal(copied[0], -1);
 }
 
@@ -174,7 +173,7 @@ static void details_are_read_before_anyone_is_asked(void **unused)
 	(void)unused;
 	while_calling = answer_all;
 	take(true, true);
-	assert_story("list read-10 read-11 read-12 begin call copy end");
+	assert_story("list read-10 read-11 read-12 begin call copy-and-end");
 	assert_int_equal(copied[2], 12);
 }
 
@@ -183,7 +182,7 @@ static void of_silent_threads_the_kernel_is_asked(void **unused)
 	(void)unused;
 	while_calling = answer_some;
 	take(false, true);
-	assert_story("list begin call read-11 copy end");
+	assert_story("list begin call read-11 copy-and-end");
 	assert_int_equal(copied[0], -1);
 	assert_int_equal(copied[1], 11);
 }
@@ -220,7 +219,7 @@ static void without_our_signal_no_thread_answers(void **unused)
 	(void)unused;
 	call_error = -EADDRINUSE;
 	take(false, true);
-	assert_story("list begin call read-10 read-11 read-12 copy end");
+	assert_story("list begin call read-10 read-11 read-12 copy-and-end");
 	for (int i = 0; i < COUNT; i++)
 		assert_int_equal(copied[i], 10 + i);
 }
@@ -243,11 +242,11 @@ static void every_error_ends_the_thread_dump(void **unused)
 	take(false, false);
 	assert_story("list begin end");
 	errors[PA_MAILBOX_BEGIN] = 0;
-	errors[PA_MAILBOX_COPY] = -ENOMEM;
+	errors[PA_MAILBOX_COPY_AND_END] = -ENOMEM;
 	while_calling = answer_all;
 	take(false, false);
-	assert_story("list begin call copy end");
-	errors[PA_MAILBOX_COPY] = 0;
+	assert_story("list begin call copy-and-end end");
+	errors[PA_MAILBOX_COPY_AND_END] = 0;
 	take(false, true);
 }
 
@@ -258,9 +257,9 @@ static void memory_stays_until_the_collector_has_let_go(void **unused)
 	const struct pa_goroutine_dump *first;
 	(void)unused;
 	while_calling = answer_all;
-	errors[PA_MAILBOX_COPY] = errors[PA_MAILBOX_END] = -ETIMEDOUT;
+	errors[PA_MAILBOX_COPY_AND_END] = errors[PA_MAILBOX_END] = -ETIMEDOUT;
 	assert_null(pa_goroutine_take(false));
-	assert_story("list begin call copy end");
+	assert_story("list begin call copy-and-end end");
 	first = told;
 	assert_true(mapped_bytes() > before);
 
@@ -270,7 +269,7 @@ static void memory_stays_until_the_collector_has_let_go(void **unused)
 
 	memset(errors, 0, sizeof(errors));
 	free(pa_goroutine_take(false));
-	assert_story("end list begin call copy end");
+	assert_story("end list begin call copy-and-end");
 	assert_int_equal(mapped_bytes(), before);
 }
 
@@ -278,7 +277,7 @@ static void a_forked_child_keeps_nothing_of_a_thread_dump(void **unused)
 {
 	size_t before = mapped_bytes();
 	(void)unused;
-	errors[PA_MAILBOX_COPY] = errors[PA_MAILBOX_END] = -ETIMEDOUT;
+	errors[PA_MAILBOX_COPY_AND_END] = errors[PA_MAILBOX_END] = -ETIMEDOUT;
 	assert_null(pa_goroutine_take(false));
 	pa_goroutine_profile.atfork_child(&pa_goroutine_profile, true);
 	assert_int_equal(mapped_bytes(), before);
@@ -286,7 +285,7 @@ static void a_forked_child_keeps_nothing_of_a_thread_dump(void **unused)
 	story[0] = '\0';
 	while_calling = answer_all;
 	take(false, true);
-	assert_story("list begin call copy end");
+	assert_story("list begin call copy-and-end");
 }
 
 int main(void)
