@@ -40,6 +40,7 @@
 #include "record/sample.h"
 #include "record/sandbox.h"
 #include "record/signal.h"
+#include "record/tasks.h"
 #include "record/thread.h"
 #include "record/tick.h"
 #include "record/trace_events.h"
@@ -270,6 +271,7 @@ static PA_ENTRY PA_BOOT void after_fork_child(void)
 	pa_thread_dump_atfork_child();
 	pa_labels_atfork_child();
 	pa_registry_atfork_child();
+	pa_tasks_atfork_child();
 	pa_last_walk_atfork_child();
 	pa_own_memory_atfork_child();
 	pa_trace_events_atfork_child();

@@ -26,3 +26,19 @@ ssize_t pa_small_file_text(int fd, char *text, size_t size)
 	text[length] = '\0';
 	return length ? (ssize_t)length : error;
 }
+
+ssize_t pa_small_file_record(int fd, char *text, size_t size)
+{
+	ssize_t got = fd;
+
+	if (fd >= 0) {
+		/* Ends: not with EINTR twice in a row, unless signals come without end. */
+		while ((got = read(fd, text, size - 1)) < 0 && errno == EINTR)
+			;
+		if (got < 0)
+			got = -errno;
+		close(fd);
+	}
+	text[got > 0 ? got : 0] = '\0';
+	return got;
+}

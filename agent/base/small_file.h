@@ -18,4 +18,8 @@
  */
 PA_APP ssize_t pa_small_file_text(int fd, char *text, size_t size);
 
+/* As above with one read: of files that the kernel gives whole (single_open in fs/seq_file.c), as
+ * those of one thread in /proc. */
+PA_APP ssize_t pa_small_file_record(int fd, char *text, size_t size);
+
 #endif

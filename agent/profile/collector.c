@@ -17,6 +17,7 @@
 #include "last_thread.h"
 #include "../modules/held_files.h"
 #include "../modules/modules.h"
+#include "../record/tasks.h"
 #include "mailbox.h"
 #include "profile_list.h"
 #include "recording.h"
@@ -403,6 +404,7 @@ static PA_BOOT void atfork_child(bool held)
 	pa_unwind_reset();
 	pa_jit_code_atfork_child();
 	pa_maps_reset();
+	pa_tasks_atfork_child();
 	for (size_t i = 0; pa_profile_list[i]; i++)
 		if (pa_profile_list[i]->atfork_child)
 			pa_profile_list[i]->atfork_child(pa_profile_list[i], held);

@@ -11,7 +11,8 @@
 
 #define PA_PROC_FILES_PATH_BYTES 1024
 
-/* Reads the beginning of a file as text. False: unreadable or empty (text is ""). */
+/* Reads the beginning of a file as text, with one read: see pa_small_file_record. False: unreadable
+ * or empty (text is ""). */
 PA_API bool pa_proc_files_text(const char *path, char *text, size_t size);
 
 /* As above, for bytes that may contain NULs: adds a NUL, returns the number of bytes before it. */

@@ -45,14 +45,16 @@ bool pa_registry_copy(int32_t tid, struct pa_thread *copy)
 	return copy->registered && copy->tid == tid;
 }
 
-bool pa_registry_refuses_signal(int32_t tid)
+struct pa_registry_view pa_registry_look(int32_t tid)
 {
 	struct pa_thread copy;
-	uint32_t needs = PA_CALLS_TIMER | PA_CALLS_RETURN;
-	return pa_load_relaxed(&pa_sandbox_all) & needs ||
-		(pa_registry_copy(tid, &copy) &&
+	const uint32_t needs = PA_CALLS_TIMER | PA_CALLS_RETURN;
+	struct pa_registry_view view = { .is_known = pa_registry_copy(tid, &copy) };
+	view.refuses_signal = pa_load_relaxed(&pa_sandbox_all) & needs ||
+		(view.is_known &&
 			(pa_load_relaxed(&copy.small_altstack) ||
 				pa_load_relaxed(&copy.denied) & needs));
+	return view;
 }
 
 static int32_t own_tid(void)

@@ -24,8 +24,12 @@ PA_SIGNAL void pa_registry_add(struct pa_thread *thread);
  */
 PA_AGENT bool pa_registry_copy(int32_t tid, struct pa_thread *copy);
 
-/* True when the thread's state says that it must not get the agent's signal. */
-PA_AGENT bool pa_registry_refuses_signal(int32_t tid);
+/* What the state of a thread says about signals to it. */
+struct pa_registry_view {
+	bool is_known;       /* as pa_registry_copy: it runs code of the program */
+	bool refuses_signal; /* it must not get the agent's signal */
+};
+PA_AGENT struct pa_registry_view pa_registry_look(int32_t tid);
 
 /* The thread's id; registers it if needed. */
 PA_INLINE int32_t pa_registry_tid(struct pa_thread *thread)

@@ -9,6 +9,7 @@
 #include <unistd.h>
 
 #include "../base/atomic.h"
+#include "../base/clock.h"
 #include "../base/decimal.h"
 #include "../base/small_file.h"
 
@@ -46,6 +47,7 @@ static int each_number(const char *path, void (*visit)(void *arg, int32_t number
 }
 
 #define PATH_BYTES 64
+#define STATUS_BYTES 4096
 
 static char *append_text(char *at, const char *text)
 {
@@ -75,7 +77,7 @@ static char *task_path(char path[PATH_BYTES], int32_t tid, const char *file)
 
 static bool read_path(const char *path, char *text, size_t size)
 {
-	return pa_small_file_text(open(path, O_RDONLY | O_CLOEXEC), text, size) > 0;
+	return pa_small_file_record(open(path, O_RDONLY | O_CLOEXEC), text, size) > 0;
 }
 
 /* ---- /proc of another pid namespace ---- */
@@ -84,19 +86,44 @@ static bool read_path(const char *path, char *text, size_t size)
  * A process in a new pid namespace may still see the outer /proc, which shows other ids. The last
  * number of NSpid in status is the id in this namespace (proc(5)).
  */
-static bool is_foreign(void)
+static bool shows_another_id(int32_t tid)
 {
 	char link[PATH_BYTES];
 	ssize_t length = readlink("/proc/thread-self", link, sizeof(link) - 1);
 	link[length > 0 ? length : 0] = '\0';
 	const char *task = strstr(link, "/task/");
-	return task && atoi(task + strlen("/task/")) != (int)syscall(SYS_gettid);
+	return task && atoi(task + strlen("/task/")) != tid;
+}
+
+/* The last answer holds for its thread until the end of this time: a look at all threads reads some
+ * files of each. Then the program may have mounted another /proc. */
+#define LOOK_NS (10 * PA_NS_PER_MS)
+#define LOOK_BITS 40
+#define FOREIGN ((uint64_t)1)
+static PA_ATOMIC(uint64_t) last_look; /* tid, time in LOOK_NS, FOREIGN; relaxed: one word */
+
+static bool is_foreign(void)
+{
+	int32_t tid = (int32_t)syscall(SYS_gettid);
+	uint64_t time = (uint64_t)(pa_clock_mono_ns() / LOOK_NS) & (((uint64_t)1 << LOOK_BITS) - 1);
+	uint64_t look = ((uint64_t)(uint32_t)tid << LOOK_BITS | time) << 1;
+	uint64_t last = pa_load_relaxed(&last_look);
+	if ((last & ~FOREIGN) != look) {
+		last = look | shows_another_id(tid);
+		pa_store_relaxed(&last_look, last);
+	}
+	return last & FOREIGN;
+}
+
+void pa_tasks_atfork_child(void)
+{
+	pa_reset(&last_look, 0);
 }
 
 /* 0: the thread has ended. */
 static int32_t number_in_own_namespace(int32_t shown)
 {
-	char path[PATH_BYTES], text[4096];
+	char path[PATH_BYTES], text[STATUS_BYTES];
 	shown_path(path, shown, "status");
 	const char *line = read_path(path, text, sizeof(text)) ? strstr(text, "\nNSpid:") : NULL;
 	if (!line)
@@ -198,18 +225,33 @@ static int32_t status_field(const char *text, const char *name, int32_t otherwis
 	return at ? atoi(at + strlen(name)) : otherwise;
 }
 
-int32_t pa_tasks_signal_room(void)
+static int32_t signal_room(const char *status)
 {
-	char text[4096], *end;
-	if (!pa_tasks_read((int32_t)syscall(SYS_gettid), "status", text, sizeof(text)))
-		return INT32_MAX;
-	const char *at = strstr(text, "\nSigQ:");
+	const char *at = strstr(status, "\nSigQ:");
+	char *end;
 	if (!at)
 		return INT32_MAX;
 	unsigned long used = strtoul(at + strlen("\nSigQ:"), &end, 10);
 	unsigned long limit = *end == '/' ? strtoul(end + 1, NULL, 10) : INT32_MAX;
 	unsigned long room = limit > used ? limit - used : 0;
 	return room < INT32_MAX ? (int32_t)room : INT32_MAX;
+}
+
+static int32_t filters_in(const char *status)
+{
+	enum { STRICT = 1 };
+	int32_t mode = status_field(status, "\nSeccomp:", 0);
+	if (mode == STRICT)
+		return INT32_MAX;
+	return status_field(status, "\nSeccomp_filters:", mode != 0);
+}
+
+struct pa_tasks_own pa_tasks_own(void)
+{
+	char text[STATUS_BYTES];
+	if (!pa_tasks_read((int32_t)syscall(SYS_gettid), "status", text, sizeof(text)))
+		return (struct pa_tasks_own){ INT32_MAX, INT32_MAX };
+	return (struct pa_tasks_own){ signal_room(text), filters_in(text) };
 }
 
 /* No descriptor is needed: they may have run out. */
@@ -222,12 +264,8 @@ static bool has_ended(int32_t tid)
 
 int32_t pa_tasks_filters(int32_t tid)
 {
-	enum { STRICT = 1 };
-	char text[4096];
-	if (!pa_tasks_read(tid ? tid : (int32_t)syscall(SYS_gettid), "status", text, sizeof(text)))
-		return tid && has_ended(tid) ? PA_TASKS_ENDED : INT32_MAX;
-	int32_t mode = status_field(text, "\nSeccomp:", 0);
-	if (mode == STRICT)
-		return INT32_MAX;
-	return status_field(text, "\nSeccomp_filters:", mode != 0);
+	char text[STATUS_BYTES];
+	if (!pa_tasks_read(tid, "status", text, sizeof(text)))
+		return has_ended(tid) ? PA_TASKS_ENDED : INT32_MAX;
+	return filters_in(text);
 }

@@ -182,11 +182,9 @@ static bool send_dump_signal(struct pa_thread_dump_entry *entry, uint64_t word)
 	return false;
 }
 
-/* Registered threads run the program's code. */
 static bool is_of_kernel(int32_t tid)
 {
-	struct pa_thread copy;
-	return !pa_registry_copy(tid, &copy) && pa_tasks_is_of_kernel(tid);
+	return !pa_registry_look(tid).is_known && pa_tasks_is_of_kernel(tid);
 }
 
 /* True when an answer will arrive. */
@@ -216,7 +214,7 @@ static bool signal_one(const struct pa_thread_dump *dump, uint32_t index)
 	pa_fence_full();
 	/* In a sandbox of its own, rt_sigreturn may be what kills the thread. */
 	if (pa_tasks_filters(entry->tid) > state.filters ||
-		pa_registry_refuses_signal(entry->tid)) {
+		pa_registry_look(entry->tid).refuses_signal) {
 		pa_store_release(&entry->state, PA_THREAD_DUMP_SILENT);
 		return false;
 	}
@@ -289,7 +287,7 @@ int pa_thread_dump_call(struct pa_thread_dump *dump)
 	bool may = pa_sandbox_may(&pa_thread_self, PA_CALLS_DUMP | PA_CALLS_RETURN);
 	int error = may ? pa_signal_take() : -EPERM;
 	if (!error) {
-		state.filters = pa_tasks_filters(0);
+		state.filters = pa_tasks_own().filters;
 		pa_store_release(&state.generation, dump->generation);
 		signal_threads(dump, PA_THREAD_DUMP_LISTED);
 		for (int turn = 0; turn < ROUNDS_MAX && count_full(dump); turn++) {

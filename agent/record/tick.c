@@ -198,7 +198,9 @@ static PA_AGENT void arm_existing(void *unused, int32_t tid)
 	bool sandboxed = filters > state.filters;
 	if (sandboxed)
 		pa_store_relaxed(&state.confined, 1);
-	if (sandboxed || pa_registry_refuses_signal(tid) || pa_tasks_is_of_kernel(tid)) {
+	struct pa_registry_view thread = pa_registry_look(tid);
+	if (sandboxed || thread.refuses_signal ||
+		(!thread.is_known && pa_tasks_is_of_kernel(tid))) {
 		PA_COUNT_EVENT(timers_failed);
 		return;
 	}
@@ -208,7 +210,7 @@ static PA_AGENT void arm_existing(void *unused, int32_t tid)
 	if (!arm_timer(tid, cpu_ns))
 		PA_COUNT_EVENT(timers_failed);
 	/* The thread's state changed meanwhile, before the timer existed. */
-	if (pa_registry_refuses_signal(tid))
+	if (pa_registry_look(tid).refuses_signal)
 		pa_tick_timers_delete(tid);
 }
 
@@ -279,12 +281,13 @@ int pa_tick_start(unsigned rate_hz)
 		goto out;
 	state.period_ns = PA_NS_PER_S / rate_hz;
 	state.seed = pa_thread_random(&pa_thread_self);
-	pa_tick_timers_begin(pa_tasks_signal_room() / 2);
+	struct pa_tasks_own own = pa_tasks_own();
+	pa_tick_timers_begin(own.signal_room / 2);
 	error = pa_signal_take();
 	if (error)
 		goto out;
 	state.running = true;
-	state.filters = pa_tasks_filters(0);
+	state.filters = own.filters;
 	pa_store_release(&pa_switches->cpu, 1);
 	if (pa_tasks_each(arm_existing, NULL) != 0) {
 		error = -ENOENT;

@@ -51,6 +51,31 @@ static void long_file_is_cut_before_the_nul(void **unused)
 	assert_false(is_open(fd));
 }
 
+static void a_record_is_one_read_and_the_file_is_closed(void **unused)
+{
+	int ends[2];
+	(void)unused;
+	assert_int_equal(pipe2(ends, O_DIRECT), 0);
+	assert_int_equal(write(ends[1], "one\n", 4), 4);
+	assert_int_equal(write(ends[1], "two\n", 4), 4);
+	close(ends[1]);
+	assert_int_equal(pa_small_file_record(ends[0], text, sizeof(text)), 4);
+	assert_string_equal(text, "one\n");
+	assert_false(is_open(ends[0]));
+	assert_int_equal(pa_small_file_record(-ENOENT, text, sizeof(text)), -ENOENT);
+	assert_string_equal(text, "");
+	int fd = pipe_with("0123456789", 10);
+	assert_int_equal(pa_small_file_record(fd, text, 5), 4);
+	assert_string_equal(text, "0123");
+	fd = pipe_with("", 0);
+	assert_int_equal(pa_small_file_record(fd, text, sizeof(text)), 0);
+	assert_string_equal(text, "");
+	fd = open("/", O_RDONLY);
+	assert_int_equal(pa_small_file_record(fd, text, sizeof(text)), -EISDIR);
+	assert_string_equal(text, "");
+	assert_false(is_open(fd));
+}
+
 /* A packet a read, as /proc gives its records. */
 static void file_that_comes_in_parts_is_read_to_its_end(void **unused)
 {
@@ -90,6 +115,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(whole_file_is_read_and_closed),
 		cmocka_unit_test(long_file_is_cut_before_the_nul),
+		cmocka_unit_test(a_record_is_one_read_and_the_file_is_closed),
 		cmocka_unit_test(file_that_comes_in_parts_is_read_to_its_end),
 		cmocka_unit_test(empty_file_has_no_length),
 		cmocka_unit_test(errors_of_open_and_read_are_returned),

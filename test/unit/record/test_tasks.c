@@ -73,10 +73,10 @@ static void room_for_signals_is_what_the_limit_leaves(void **unused)
 	struct rlimit before, none;
 	(void)unused;
 	assert_int_equal(getrlimit(RLIMIT_SIGPENDING, &before), 0);
-	assert_true(pa_tasks_signal_room() > 0);
+	assert_true(pa_tasks_own().signal_room > 0);
 	none = (struct rlimit){ 0, before.rlim_max };
 	assert_int_equal(setrlimit(RLIMIT_SIGPENDING, &none), 0);
-	assert_int_equal(pa_tasks_signal_room(), 0);
+	assert_int_equal(pa_tasks_own().signal_room, 0);
 	assert_int_equal(setrlimit(RLIMIT_SIGPENDING, &before), 0);
 }
 
@@ -108,7 +108,7 @@ static void files_are_visited_and_sockets_are_known(void **unused)
 static void threads_of_the_test_have_the_same_filters(void **unused)
 {
 	(void)unused;
-	assert_int_equal(pa_tasks_filters((int32_t)syscall(SYS_gettid)), pa_tasks_filters(0));
+	assert_int_equal(pa_tasks_filters((int32_t)syscall(SYS_gettid)), pa_tasks_own().filters);
 	assert_int_equal(pa_tasks_filters(0x7ffffff0), PA_TASKS_ENDED);
 }
 
