@@ -3,7 +3,8 @@
  * How long malloc and fork take at most, in two threads beside each other.
  *
  *   b_waits        prints "ready"; begins with a line of input, ends when input ends, and prints
- *                  "malloc ", the longest malloc in ns, "fork " and the longest fork
+ *                  for malloc and for fork a line: the longest call in ns, the number of calls, and
+ *                  of those above LONG_NS
  */
 #include <pthread.h>
 #include <stdatomic.h>
@@ -17,6 +18,12 @@
 #define KEPT 4096
 #define PAUSE_US 1000
 #define FORK_PAUSE_US 2000
+#define LONG_NS 5000000
+
+struct calls {
+	const char *name;
+	int64_t longest_ns, count, long_count;
+};
 
 static atomic_int over;
 
@@ -28,15 +35,23 @@ static int64_t now_ns(void)
 	return t.tv_sec * 1000000000LL + t.tv_nsec;
 }
 
-static void note(int64_t *longest, int64_t begun)
+static void note(struct calls *calls, int64_t begun_ns)
 {
-	int64_t took = now_ns() - begun;
+	int64_t took_ns = now_ns() - begun_ns;
 
-	if (took > *longest)
-		*longest = took;
+	if (took_ns > calls->longest_ns)
+		calls->longest_ns = took_ns;
+	calls->count++;
+	calls->long_count += took_ns > LONG_NS;
 }
 
-static void *allocate(void *longest)
+static void print(const struct calls *calls)
+{
+	printf("%s %lld %lld %lld\n", calls->name, (long long)calls->longest_ns,
+		(long long)calls->count, (long long)calls->long_count);
+}
+
+static void *allocate(void *calls)
 {
 	static void *kept[KEPT];
 
@@ -44,7 +59,7 @@ static void *allocate(void *longest)
 		int64_t begun = now_ns();
 		void *block = malloc(64 + i % 1000);
 
-		note(longest, begun);
+		note(calls, begun);
 		free(kept[i * 7 % KEPT]);
 		kept[i * 7 % KEPT] = block;
 		if (i % 64 == 0)
@@ -53,7 +68,7 @@ static void *allocate(void *longest)
 	return NULL;
 }
 
-static void *make_children(void *longest)
+static void *make_children(void *calls)
 {
 	while (!atomic_load(&over)) {
 		int64_t begun = now_ns();
@@ -61,7 +76,7 @@ static void *make_children(void *longest)
 
 		if (child == 0)
 			_exit(0);
-		note(longest, begun);
+		note(calls, begun);
 		waitpid(child, NULL, 0);
 		usleep(FORK_PAUSE_US);
 	}
@@ -70,20 +85,21 @@ static void *make_children(void *longest)
 
 int main(void)
 {
-	int64_t longest_malloc = 0, longest_fork = 0;
+	struct calls mallocs = { .name = "malloc" }, forks = { .name = "fork" };
 	pthread_t allocating, forking;
 
 	puts("ready");
 	fflush(stdout);
 	if (getchar() == EOF)
 		return 1;
-	pthread_create(&allocating, NULL, allocate, &longest_malloc);
-	pthread_create(&forking, NULL, make_children, &longest_fork);
+	pthread_create(&allocating, NULL, allocate, &mallocs);
+	pthread_create(&forking, NULL, make_children, &forks);
 	while (getchar() != EOF)
 		;
 	atomic_store(&over, 1);
 	pthread_join(allocating, NULL);
 	pthread_join(forking, NULL);
-	printf("malloc %lld fork %lld\n", (long long)longest_malloc, (long long)longest_fork);
+	print(&mallocs);
+	print(&forks);
 	return 0;
 }
