@@ -30,6 +30,7 @@ struct walk {
 	bool leaf;
 	bool bp_known; /* cursor.bp is valid */
 	bool chained;  /* cursor.pc came from a frame of code without CFI: to be verified */
+	bool ended;    /* the last step found the outermost frame */
 	/* The rule of the inner frame, from its code; cached once pc is verified. */
 	struct pa_rule by_code;
 	uintptr_t by_code_pc;
@@ -316,18 +317,23 @@ static bool step_by_assembly(struct walk *walk)
 
 /*
  * A frame of a file's code that no table describes. Where its code does not say enough (it does not
- * return, or jumps by a table) walkers leave each such frame to the collector.
+ * return, or jumps by a table) walkers leave each such frame to the collector. If no call is in
+ * front of it either, it has no caller: a coroutine's first function would return there.
  */
 static bool step_in_file(struct walk *walk, struct pa_frame_cache *frames, bool is_new)
 {
-	const struct pa_rule complex = { .kind = PA_RULE_COMPLEX };
+	const uintptr_t pc = walk->cursor.pc;
+	const bool leaf = walk->leaf;
 	struct pa_rule by_code;
 	PA_ASSERT(walk->by_code.kind == PA_RULE_NONE);
-	if (is_new && find_by_code(walk->cursor.pc, walk->leaf, &by_code))
+	if (is_new && find_by_code(pc, leaf, &by_code))
 		return step_by_code(walk, &by_code);
+	bool stepped = step_by_assembly(walk) || step_framed(walk);
+	walk->ended = !stepped && !leaf && !pa_unwind_calls_may_return_to(pc);
+	const struct pa_rule rule = { .kind = walk->ended ? PA_RULE_END : PA_RULE_COMPLEX };
 	if (is_new && frames)
-		pa_frame_cache_insert(frames, walk->cursor.pc, walk->leaf, &complex, walk->epoch);
-	return step_by_assembly(walk) || step_framed(walk);
+		pa_frame_cache_insert(frames, pc, leaf, &rule, walk->epoch);
+	return stepped;
 }
 
 static bool step_by_rule(struct walk *walk, struct pa_frame_cache *frames,
@@ -386,7 +392,9 @@ static void run_walk(struct walk *walk, struct pa_frame_cache *frames, uintptr_t
 		result->late = rule.kind == PA_RULE_NONE;
 		if (result->complete || result->late)
 			return;
-		if (!step_by_rule(walk, frames, &rule, is_new))
+		bool stepped = step_by_rule(walk, frames, &rule, is_new);
+		result->complete = walk->ended;
+		if (!stepped)
 			return;
 	}
 }
