@@ -7,12 +7,14 @@
  * frame information defines the CFA by bp, this module derives bp: it follows the function's code
  * from its first instruction along every jump and adds up the effect of each instruction on sp.
  * Assumptions: calls preserve sp and bp; vector and BMI instructions do not write them; code
- * reached only by an indirect jump or an exception starts with no call arguments pushed.
+ * reached only by an indirect jump or an exception starts with no call arguments pushed; parts of
+ * the function that are elsewhere (.text.unlikely) leave sp as it is. The caller checks the return
+ * address above the frame.
  *
  * False is always a safe result, and the result for: code that cannot be read or decoded, sp set
  * from a register (alloca, realigned frames), sp that depends on the path (the stack probe loop of
- * a large frame), returns that leave something on the stack, jumps out of the function with its
- * frame in place (to a .text.unlikely part), and functions above PA_PROLOGUE_BYTES.
+ * a large frame), returns that leave something on the stack, jumps out of the function with
+ * registers saved and no frame pointer, and functions above PA_PROLOGUE_BYTES.
  *
  * Context: PA_AGENT, the collector thread only, so no lock. Reads code through a pa_code_reader.
  */

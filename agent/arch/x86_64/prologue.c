@@ -121,17 +121,21 @@ static bool reach_offset(uint64_t offset, uint32_t cfa, bool jumped)
 	return true;
 }
 
-/* True: the frame is gone. Code outside of the function could return with another stack. */
-static bool is_frame_over(uint32_t cfa)
+/*
+ * A tail call, or with a frame pointer a jump to the part of the function in .text.unlikely, which
+ * is elsewhere. That part may come back with another sp only if it has alloca.
+ */
+static bool may_jump_out(uint32_t cfa)
 {
-	return depth_of(cfa) == 0 && !(cfa & CFA_BP);
+	uint32_t bp = cfa & CFA_BP;
+	return bp == CFA_FRAMED || (depth_of(cfa) == 0 && !bp);
 }
 
 /* offset: of the instruction behind the jump. */
 static bool jump_to_target(const struct pa_insn *insn, uint64_t offset, uint32_t cfa)
 {
 	uint64_t target = offset + (uint64_t)insn->immediate;
-	return target < state.size ? reach_offset(target, cfa, true) : is_frame_over(cfa);
+	return target < state.size ? reach_offset(target, cfa, true) : may_jump_out(cfa);
 }
 
 static void note_body(uint32_t cfa)
