@@ -69,7 +69,7 @@ OBJ_UI    := $(B)/ui/ui_files.o
 OBJ_AGENT := $(call obj,$(SRC_HOOKS) $(SRC_BASE) $(SRC_RECORD) $(SRC_BOOT))
 # Stateless code for memory that both objects share.
 SRC_MEET  := agent/record/ring.c agent/record/frame_cache.c agent/record/tasks.c \
-	agent/record/copy_size.c agent/record/unwind_tables.c
+	agent/record/copy_size.c agent/record/unwind_tables.c agent/record/alloc_counts.c
 OBJ_CORE  := $(call core,$(SRC_BASE) $(SRC_ARCH) $(SRC_MEET) $(SRC_PROFILE) $(SRC_PROTO) \
 	$(SRC_SERVE)) $(OBJ_PB) $(OBJ_UI)
 OBJ_UNITS := $(call obj,$(SRC_BASE) $(SRC_RECORD)) \

@@ -27,6 +27,7 @@
 #include "base/log.h"
 #include "base/newer_libc.h"
 #include "record/lock_waits.h"
+#include "record/alloc.h"
 #include "record/custom_set.h"
 #include "record/inner_alloc.h"
 #include "record/labels.h"
@@ -277,6 +278,8 @@ static PA_ENTRY PA_BOOT void after_fork_child(void)
 	pa_trace_events_atfork_child();
 	pa_custom_set_atfork_child();
 	pa_child_core_atfork_child(forking.load_held, forking.tables_held);
+	if (state.bridge.atfork.child && !state.bridge.core_locked)
+		pa_alloc_abandon_counts();
 	state.bridge.forked = true;
 	state.bridge.cpu_from_start = pa_exit_files_want_cpu();
 	/* A call into the loader was interrupted by the fork: never use the loader in this
@@ -325,6 +328,8 @@ static bool set_up_record(void)
 	pa_record.frames = pa_frame_cache_create();
 	pa_last_walk_boot();
 	pa_record.heap_rate_bytes = settings->heap_rate_bytes;
+	if (settings->heap_rate_bytes == 1)
+		pa_record.alloc_counts = pa_alloc_counts_create();
 	pa_record.stack_depth = settings->stack_depth;
 	pa_record.signal = settings->signal;
 	pa_record.pid = getpid();
@@ -349,6 +354,7 @@ static void fill_bridge(void)
 	bridge->settings = &state.settings;
 	bridge->ring = pa_record.ring;
 	bridge->frames = pa_record.frames;
+	bridge->alloc_counts = pa_record.alloc_counts;
 	bridge->copy_sizes = &pa_record.copy_sizes;
 	bridge->unwind_tables = &pa_record.unwind_tables;
 	bridge->counters = &pa_record.counters;

@@ -169,11 +169,12 @@ static PA_SLOW void *realloc_slow(void *old, size_t bytes, bool skip)
 	bool due = !skip && pa_alloc_due(&pa_thread_self, bytes);
 	if (pa_real_is_bootstrap(old))
 		return leave_bootstrap(old, bytes);
-	bool was_sampled =
-		old && pa_alloc_maybe_sampled(old) && pa_alloc_forget(&pa_thread_self, old);
+	struct pa_alloc_forgotten forgotten = { .was_sampled = false };
+	if (old && pa_alloc_maybe_sampled(old))
+		forgotten = pa_alloc_forget(&pa_thread_self, old);
 	void *pointer = pa_real.realloc(old, bytes);
-	if (was_sampled && !pointer && bytes)
-		pa_alloc_revive(&pa_thread_self, old);
+	if (forgotten.was_sampled && !pointer && bytes)
+		pa_alloc_revive(&pa_thread_self, old, forgotten);
 	if (due)
 		pa_alloc_record(&pa_thread_self, pointer, bytes, caller);
 	return pointer;

@@ -21,6 +21,7 @@
 #include "../base/env.h"
 #include "../base/own_maps.h"
 #include "../base/thread_slot.h"
+#include "../record/alloc_counts.h"
 #include "../record/calls.h"
 #include "../record/copy_size.h"
 #include "../record/counters.h"
@@ -34,7 +35,7 @@
 #include "../record/unwind_tables.h"
 
 /* Incremented when struct pa_bridge changes: the core rejects another version. */
-#define PA_BRIDGE_VERSION 15
+#define PA_BRIDGE_VERSION 16
 
 #define PA_BRIDGE_ANCESTORS 4
 
@@ -59,7 +60,8 @@ struct pa_bridge {
 	uint32_t version; /* PA_BRIDGE_VERSION */
 	const struct pa_settings *settings;
 	struct pa_ring *ring;
-	struct pa_frame_cache *frames; /* may be NULL: no memory for a cache */
+	struct pa_frame_cache *frames;        /* may be NULL: no memory for a cache */
+	struct pa_alloc_counts *alloc_counts; /* NULL unless the heap rate is 1 */
 	struct pa_counters *counters;
 	struct pa_copy_size_pair *copy_sizes;
 	PA_ATOMIC(uint32_t) *held_files; /* files that the core keeps open; see switches.h */

@@ -335,6 +335,14 @@ static bool is_batch_over(int number, uint32_t locs, int64_t end_ns)
 	return urgent || (is_clock_due(number, locs) && pa_clock_mono_ns() >= end_ns);
 }
 
+/* Events still in the ring are older than now, and must come first: at the end of the ring. The
+ * time first, because events that come while the statistics are made are later. */
+static void trace_heap(void)
+{
+	int64_t now_ns = pa_clock_mono_ns();
+	pa_trace_queue_heap(now_ns, pa_heap_stats_locked().live_estimate_bytes);
+}
+
 /* False: the end of the ring was reached. */
 static bool drain_batch(void)
 {
@@ -352,9 +360,8 @@ static bool drain_batch(void)
 	}
 	if (!more)
 		pa_modules_batch();
-	/* Events still in the ring are older than now, and must come first. */
 	if (!more && pa_trace_queue_is_on())
-		pa_trace_queue_heap(pa_clock_mono_ns(), pa_heap_stats().live_estimate_bytes);
+		trace_heap();
 	pa_tables_unlock();
 	pa_ring_done(pa_core_bridge->ring);
 	return more;
@@ -416,6 +423,22 @@ static PA_BOOT void atfork_child(bool held)
 		abandon_tables();
 }
 
+static void module_forgotten(const struct pa_module *module)
+{
+	pa_stack_table_listener.forgotten(module);
+	pa_heap_module_forgotten();
+}
+
+static void modules_added(void)
+{
+	pa_stack_table_listener.added();
+}
+
+static const struct pa_modules_listener modules_listener = {
+	.forgotten = module_forgotten,
+	.added = modules_added,
+};
+
 int pa_collector_init(void)
 {
 	pa_core_bridge->atfork.prepare = pa_tables_lock_timed;
@@ -432,7 +455,7 @@ int pa_collector_init(void)
 		return 0;
 	int error = pa_stack_table_init(STACK_TABLE_BYTES);
 	if (!error)
-		pa_modules_init(&pa_stack_table_listener);
+		pa_modules_init(&modules_listener);
 	state.ready = !error;
 	return error;
 }

@@ -32,6 +32,17 @@ static struct {
 	struct pa_heap_stats stats;
 } state = { .buckets.max = PA_HEAP_BUCKETS };
 
+/* In alloc_counts.h, of a bucket. */
+static bool has_bucket_number(uint32_t bucket)
+{
+	return bucket < PA_ALLOC_COUNTS_NUMBERS;
+}
+
+static uint32_t bucket_number(uint32_t bucket)
+{
+	return bucket + 1;
+}
+
 static uint64_t estimate_of(uint64_t size)
 {
 	int64_t count, bytes;
@@ -45,6 +56,7 @@ static void enter_use(uint32_t index)
 	PA_ASSERT(index < state.buckets.count);
 	struct pa_bucket *bucket = pa_bucket_table_at(&state.buckets, index);
 	bucket->in_use++;
+	state.stats.live_objects++;
 	state.stats.live_bytes += bucket->key;
 	state.stats.live_estimate_bytes += estimate_of(bucket->key);
 }
@@ -54,6 +66,7 @@ static void leave_use(uint32_t index)
 	struct pa_bucket *bucket = pa_bucket_table_at(&state.buckets, index);
 	PA_ASSERT(bucket->in_use && state.stats.live_bytes >= bucket->key);
 	bucket->in_use--;
+	state.stats.live_objects--;
 	state.stats.live_bytes -= bucket->key;
 	state.stats.live_estimate_bytes -= estimate_of(bucket->key);
 }
@@ -91,7 +104,7 @@ static bool has_frees(uintptr_t object)
 	return object || pa_core_bridge->settings->heap_rate_bytes <= 1;
 }
 
-void pa_heap_alloc_locked(const struct pa_stack *stack, uint64_t size, uintptr_t object)
+uint32_t pa_heap_alloc_locked(const struct pa_stack *stack, uint64_t size, uintptr_t object)
 {
 	PA_ASSERT_HELD(PA_LOCK_TABLES);
 	uint32_t bucket = pa_bucket_table_index(&state.buckets, stack, size);
@@ -109,12 +122,13 @@ void pa_heap_alloc_locked(const struct pa_stack *stack, uint64_t size, uintptr_t
 		/* One that a hook reported while it was being taken out is not freed visibly. */
 		if (state.hooked || !(object & PA_INNER_ALLOC_MARK))
 			keep_live(object, bucket);
-		return;
+		return bucket;
 	}
 	if (has_frees(object))
 		count_unkept(size);
 	if (object && pa_live_objects_take_locked(object, &old))
 		miss_free(old);
+	return bucket;
 }
 
 void pa_heap_free_locked(uintptr_t object)
@@ -132,6 +146,42 @@ void pa_heap_free_locked(uintptr_t object)
 	 * address. */
 	state.pending[state.pending_next++ % PENDING_REALLOCS] =
 		(struct pending_realloc){ object, bucket };
+}
+
+/*
+ * What the hooks counted of one bucket. A forked child may have a free without its allocation: the
+ * pages of the copy are of different times.
+ */
+static void add_counts(struct pa_bucket *bucket, struct pa_alloc_counts_taken taken)
+{
+	int64_t more = taken.made - taken.freed;
+	if (more < -(int64_t)bucket->in_use) {
+		state.stats.frees_unknown += (uint64_t)(-(int64_t)bucket->in_use - more);
+		more = -(int64_t)bucket->in_use;
+	}
+	bucket->count += (uint64_t)taken.made;
+	bucket->in_use += (uint32_t)more;
+	state.stats.objects += (uint64_t)taken.made;
+	state.stats.bytes += (uint64_t)taken.made * bucket->key;
+	state.stats.live_objects += (uint64_t)more;
+	state.stats.live_bytes += (uint64_t)more * bucket->key;
+	state.stats.live_estimate_bytes += (uint64_t)more * estimate_of(bucket->key);
+	pa_add_relaxed(&pa_core_bridge->counters->alloc_events, (uint64_t)taken.made);
+	pa_add_relaxed(&pa_core_bridge->counters->free_events, (uint64_t)taken.freed);
+}
+
+static void take_counts_locked(void)
+{
+	struct pa_alloc_counts *counts = pa_core_bridge->alloc_counts;
+	if (!counts)
+		return;
+	PA_ASSERT_HELD(PA_LOCK_TABLES);
+	for (uint32_t i = 0; i < state.buckets.count && has_bucket_number(i); i++) {
+		struct pa_alloc_counts_taken taken = pa_alloc_counts_take(counts, bucket_number(i));
+		if (taken.made || taken.freed)
+			add_counts(pa_bucket_table_at(&state.buckets, i), taken);
+	}
+	state.stats.frees_missed += pa_alloc_counts_take_missed(counts);
 }
 
 static struct pending_realloc *find_pending_realloc(uintptr_t object)
@@ -194,8 +244,10 @@ size_t pa_heap_samples(struct pa_sample *out)
 	return written;
 }
 
-struct pa_heap_stats pa_heap_stats(void)
+struct pa_heap_stats pa_heap_stats_locked(void)
 {
+	PA_ASSERT_HELD(PA_LOCK_TABLES);
+	take_counts_locked();
 	struct pa_heap_stats stats = state.stats;
 	stats.table_bytes = state.buckets.bytes + pa_live_objects_stats().bytes;
 	return stats;
@@ -211,13 +263,47 @@ void pa_heap_abandon(void)
 
 /* ---- the kinds ---- */
 
+/* Interned again the same pcs give this stack, unless a module is forgotten: all of them are in
+ * files. A cut stack ends in a pseudo location. */
+static bool is_of_files(const struct pa_stack *stack, bool cut)
+{
+	for (uint32_t i = 0; i + cut < stack->depth; i++) {
+		const struct pa_module *module = pa_stack_table_loc(stack->locs[i])->module;
+		if (!module || pa_maps_is_loose(module))
+			return false;
+	}
+	return true;
+}
+
+/* Further allocations of this stack and size are counted by the hooks. */
+static void publish_bucket(const struct pa_event *event, const struct pa_stack *stack,
+	uint32_t bucket)
+{
+	struct pa_alloc_counts *counts = pa_core_bridge->alloc_counts;
+	bool cut = event->flags & PA_EVENT_CUT;
+	if (!counts || event->flags & ~PA_EVENT_CUT || event->object & PA_INNER_ALLOC_MARK ||
+		event->depth > PA_ALLOC_COUNTS_DEPTH || !has_bucket_number(bucket) ||
+		!is_of_files(stack, cut))
+		return;
+	struct pa_alloc_counts_key key = pa_alloc_counts_key(counts, pa_event_pcs(event),
+		event->depth, cut, event->value[0], (uint32_t)event->value[1]);
+	pa_alloc_counts_publish(counts, key, bucket_number(bucket));
+}
+
+void pa_heap_module_forgotten(void)
+{
+	if (pa_core_bridge->alloc_counts)
+		pa_alloc_counts_forget_keys(pa_core_bridge->alloc_counts);
+}
+
 static void add_heap_event_locked(const struct pa_profile_ops *kind, const struct pa_event *event,
 	const struct pa_stack *stack)
 {
 	PA_ASSERT_HELD(PA_LOCK_TABLES);
 	(void)kind;
 	if (event->kind == PA_EVENT_ALLOC)
-		pa_heap_alloc_locked(stack, event->value[0], event->object);
+		publish_bucket(event, stack,
+			pa_heap_alloc_locked(stack, event->value[0], event->object));
 	else if (event->kind == PA_EVENT_FREE)
 		pa_heap_free_locked(event->object);
 	else
@@ -244,6 +330,9 @@ static size_t copy_buckets(const struct pa_profile_ops *kind, struct pa_sample *
 {
 	(void)kind;
 	(void)threads;
+	pa_tables_lock();
+	take_counts_locked();
+	pa_tables_unlock();
 	return pa_heap_samples(out);
 }
 

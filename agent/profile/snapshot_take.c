@@ -7,7 +7,6 @@
 #include "cpu.h"
 #include "goroutine.h"
 #include "heap.h"
-#include "live_objects.h"
 #include "mailbox.h"
 #include "../stacks/passing_stacks.h"
 #include "tables_lock.h"
@@ -42,7 +41,7 @@ size_t pa_snapshot_count(const struct pa_profile_ops *kind)
 struct pa_profile_stats pa_profile_stats(void)
 {
 	pa_tables_lock();
-	struct pa_heap_stats heap = pa_heap_stats();
+	struct pa_heap_stats heap = pa_heap_stats_locked();
 	struct pa_cpu_totals cpu = pa_cpu_totals();
 	struct pa_contention_stats block = pa_contention_stats(&pa_block_profile);
 	struct pa_contention_stats mutex = pa_contention_stats(&pa_mutex_profile);
@@ -55,7 +54,7 @@ struct pa_profile_stats pa_profile_stats(void)
 		.frees_unknown = heap.frees_unknown,
 		.frees_missed = heap.frees_missed,
 		.revives_unknown = heap.revives_unknown,
-		.live_objects = pa_live_objects_stats().objects,
+		.live_objects = heap.live_objects,
 		.live_bytes = heap.live_bytes,
 		.live_dropped = heap.live_dropped,
 		.allocs_dropped = heap.dropped_objects,

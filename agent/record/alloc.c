@@ -4,45 +4,20 @@
 #include <errno.h>
 
 #include "../arch/arch.h"
-#include "../base/arena.h"
 #include "../base/clock.h"
+#include "alloc_set.h"
+#include "inner_alloc.h"
 #include "switches.h"
 #include "registry.h"
 #include "sample.h"
 #include "sandbox.h"
+#include "stack.h"
 
 #include "../base/banned.h"
 
 PA_LARGE PA_ATOMIC(uint8_t) pa_alloc_filter[PA_ALLOC_FILTER_BYTES];
 
 #define STICKY 255 /* a saturated count is never decremented: frees of that page stay slow */
-
-/*
- * The exact set: levels of doubling size, each of buckets of one cache line. An address belongs to
- * one bucket per level; insertion takes the first level with a free place, lookup looks at one line
- * per level that exists. No tombstones, no rehash, no lock. Level 0 has 4 KiB, those from level 10
- * on have 4 MiB: 14 levels have 2.6 M places in 20 MiB; of 2.3 M objects fewer than 1 in 100 have
- * none.
- *
- * Samples are few: they take the small levels first. Of all objects most would be behind several
- * full levels, each one cache miss: at rate 1 the widest levels come first.
- */
-#define LEVELS 14
-#define WIDEST_LEVEL 10
-#define LEVEL0_BUCKETS ((size_t)64)
-#define PLACES 8
-#define REGION_SHIFT 8 /* PLACES of the smallest blocks of malloc(), which take 32 bytes */
-typedef PA_ATOMIC(uintptr_t) place; /* 0 = free; acq_rel by CAS and swap */
-
-/* In a place, above the address: the collector knows nothing of the object. */
-#define UNSEEN ((uintptr_t)1 << (sizeof(uintptr_t) * 8 - 1))
-
-enum finding { ABSENT, SEEN, FOUND_UNSEEN };
-
-static struct {
-	PA_ATOMIC(place *) levels[LEVELS]; /* release in level_at, acquire everywhere */
-	PA_ATOMIC(uint32_t) level_count;   /* number of levels; statistics and a hint for lookup */
-} state;
 
 static void filter_add(const void *pointer)
 {
@@ -82,131 +57,32 @@ void pa_alloc_mark_range(const void *begin, size_t bytes)
 		pa_store_relaxed(pa_alloc_filter_of((const void *)page), STICKY);
 }
 
-PA_INLINE size_t level_buckets(int level)
-{
-	return LEVEL0_BUCKETS << (level < WIDEST_LEVEL ? level : WIDEST_LEVEL);
-}
-
-PA_INLINE size_t level_bytes(int level)
-{
-	return level_buckets(level) * PLACES * sizeof(place);
-}
-
-/* NULL: no memory. */
-static place *map_level(int level)
-{
-	PA_ASSERT(level >= 0 && level < LEVELS);
-	place *places = NULL;
-	size_t bytes = level_bytes(level);
-	place *fresh = pa_map_table(bytes);
-	if (!fresh)
-		return NULL;
-	if (pa_cas_acq_rel(&state.levels[level], &places, fresh)) {
-		pa_add_relaxed(&state.level_count, 1);
-		return fresh;
-	}
-	pa_unmap_table(fresh, bytes);
-	return places;
-}
-
-static PA_COLD place *create_level(int level)
-{
-	if (!pa_sandbox_begin(&pa_thread_self, PA_CALLS_MAP))
-		return NULL;
-	place *places = map_level(level);
-	pa_sandbox_end();
-	return places;
-}
-
-/* The level's memory; created when create is set. NULL: does not exist, or no memory. */
-PA_INLINE place *level_at(int level, bool create)
-{
-	PA_ASSERT(level >= 0 && level < LEVELS);
-	place *places = pa_load_acquire(&state.levels[level]);
-	return pa_likely(places) || !create ? places : create_level(level);
-}
-
-PA_INLINE place *bucket_of(place *places, int level, uintptr_t address)
-{
-	PA_ASSERT(places);
-	/* Neighbours in memory, which live and end together, share a bucket: one cache miss for
-	 * several. Levels of one size take other bits: what shares a full bucket in one does not in
-	 * the next. */
-	int other = level > WIDEST_LEVEL ? 9 * (level - WIDEST_LEVEL) : 0;
-	uint64_t hash = (address >> REGION_SHIFT) * 0x9e3779b97f4a7c15u >> (20 + other);
-	return places + (hash & (level_buckets(level) - 1)) * PLACES;
-}
-
-static bool is_every_object_sampled(void)
-{
-	return pa_record.heap_rate_bytes <= 1;
-}
-
-/* Levels in the order of use: each exists only if the one before it does. */
-PA_INLINE int nth_level(int n, bool widest_first)
-{
-	if (!widest_first)
-		return n;
-	return n < LEVELS - WIDEST_LEVEL ? WIDEST_LEVEL + n : LEVELS - 1 - n;
-}
-
-/* mark: UNSEEN or 0. */
-static bool set_insert(uintptr_t address, uintptr_t mark)
-{
-	PA_ASSERT(address && !(address & UNSEEN));
-	bool widest_first = is_every_object_sampled();
-	for (int n = 0; n < LEVELS; n++) {
-		int level = nth_level(n, widest_first);
-		place *places = level_at(level, true);
-		if (!places)
-			return false;
-		place *bucket = bucket_of(places, level, address);
-		for (int i = 0; i < PLACES; i++) {
-			uintptr_t none = pa_load_relaxed(&bucket[i]);
-			if (!none && pa_cas_acq_rel(&bucket[i], &none, address | mark))
-				return true;
-		}
-	}
-	return false;
-}
-
-/* Removes the address if it is in the set. */
-static enum finding set_remove(uintptr_t address)
-{
-	PA_ASSERT(address);
-	bool widest_first = is_every_object_sampled();
-	for (int n = 0; n < LEVELS; n++) {
-		int level = nth_level(n, widest_first);
-		place *places = level_at(level, false);
-		if (!places)
-			return ABSENT;
-		place *bucket = bucket_of(places, level, address);
-		for (int i = 0; i < PLACES; i++) {
-			uintptr_t found = pa_load_acquire(&bucket[i]);
-			if ((found & ~UNSEEN) == address && pa_cas_acq_rel(&bucket[i], &found, 0))
-				return found & UNSEEN ? FOUND_UNSEEN : SEEN;
-		}
-	}
-	return ABSENT;
-}
-
 /* A free bypassed the hook (a plugin opened with RTLD_DEEPBIND calls libc's free), and the address
- * comes again: a second insertion would take one more place each time. Else enters the filter. */
-static void enter_filter(void *pointer)
+ * comes again: a second insertion would take one more place each time. Else enters the filter.
+ * False: the collector has an object of this address, and must learn of the new one. */
+static bool enter_filter(void *pointer)
 {
-	enum finding stale =
-		pa_alloc_maybe_sampled(pointer) ? set_remove((uintptr_t)pointer) : ABSENT;
-	if (stale == ABSENT)
+	int32_t stale = PA_ALLOC_SET_ABSENT;
+	if (pa_alloc_maybe_sampled(pointer))
+		stale = pa_alloc_set_remove((uintptr_t)pointer);
+	if (pa_likely(stale == PA_ALLOC_SET_ABSENT)) {
 		filter_add(pointer);
-	if (stale == FOUND_UNSEEN)
+		return true;
+	}
+	if (stale == PA_ALLOC_SET_EVENT)
+		return false;
+	if (stale == PA_ALLOC_SET_UNSEEN)
 		PA_COUNT_EVENT(frees_of_lost);
+	else
+		pa_alloc_counts_missed(pa_record.alloc_counts, (uint32_t)stale);
+	return true;
 }
 
 /* The set has no room. At rate 1 the filter keeps the page, so that the free comes here. */
 static void count_without_place(void *pointer)
 {
 	PA_COUNT_EVENT(lost_alloc_live);
-	if (!is_every_object_sampled())
+	if (!pa_alloc_set_has_all())
 		filter_sub(pointer);
 }
 
@@ -215,8 +91,9 @@ static void count_unseen(void *pointer, size_t bytes)
 {
 	PA_COUNT_EVENT(lost_alloc_ring);
 	pa_add_relaxed(&pa_record.counters.bytes_of_lost_allocs, bytes);
-	if (set_remove((uintptr_t)pointer) != ABSENT && !set_insert((uintptr_t)pointer, UNSEEN) &&
-		!is_every_object_sampled())
+	if (pa_alloc_set_remove((uintptr_t)pointer) != PA_ALLOC_SET_ABSENT &&
+		!pa_alloc_set_insert((uintptr_t)pointer, PA_ALLOC_SET_UNSEEN) &&
+		!pa_alloc_set_has_all())
 		filter_sub(pointer);
 }
 
@@ -226,37 +103,27 @@ static bool is_of_unkept(void)
 {
 	const struct pa_counters *counters = &pa_record.counters;
 	uint64_t unkept = pa_load_relaxed(&counters->lost_alloc_live);
-	return unkept && is_every_object_sampled() &&
+	return unkept && pa_alloc_set_has_all() &&
 		pa_load_relaxed(&counters->frees_of_lost) <
 		unkept + pa_load_relaxed(&counters->lost_alloc_ring);
 }
 
-static void forget_marked_of(place *places, size_t count)
+static PA_APP void leave_filter(uintptr_t address)
 {
-	PA_ASSERT(places);
-	for (size_t i = 0; i < count; i++) {
-		uintptr_t address = pa_load_acquire(&places[i]);
-		if (address & 1 && pa_cas_acq_rel(&places[i], &address, 0))
-			filter_sub((const void *)address);
-	}
+	filter_sub((const void *)address);
 }
 
 void pa_alloc_forget_marked(void)
 {
-	for (int level = 0; level < LEVELS; level++) {
-		place *places = level_at(level, false);
-		if (places)
-			forget_marked_of(places, level_bytes(level) / sizeof(place));
-	}
+	pa_alloc_set_drop_odd(leave_filter);
 }
 
-size_t pa_alloc_set_bytes(void)
+void pa_alloc_abandon_counts(void)
 {
-	size_t bytes = 0;
-	for (int level = 0; level < LEVELS; level++)
-		if (pa_load_acquire(&state.levels[level]))
-			bytes += level_bytes(level);
-	return bytes;
+	if (!pa_record.alloc_counts)
+		return;
+	pa_alloc_set_forget_numbers();
+	pa_alloc_counts_abandon(pa_record.alloc_counts);
 }
 
 /* First call on a thread, whose countdown was never drawn: true when this allocation is a
@@ -327,6 +194,83 @@ PA_INLINE struct pa_event alloc_event_of(enum pa_event_kind kind, const struct p
 	};
 }
 
+/* The walk of an allocation whose stack may be known. */
+struct walked {
+	uintptr_t pcs[PA_ALLOC_COUNTS_DEPTH];
+	uint32_t depth, epoch;
+	enum pa_walk_end end;
+};
+
+/* False: the stack is not the thread's own, or has no key. */
+PA_INLINE bool walk_for_key(struct walked *walked, const struct pa_thread *thread,
+	struct pa_cursor from)
+{
+	struct pa_walk walk = pa_walk_start(thread, from, false);
+	if (!pa_walk_is_own(&walk) || !pa_record.frames)
+		return false;
+	uint32_t max = pa_record.stack_depth;
+	walked->epoch = pa_frame_cache_epoch(pa_record.frames);
+	walked->end = pa_walk_run_by_last(&walk, pa_record.frames, walked->pcs,
+		max < PA_ALLOC_COUNTS_DEPTH ? max : PA_ALLOC_COUNTS_DEPTH, &walked->depth);
+	return walked->end == PA_WALK_COMPLETE ||
+		(walked->end == PA_WALK_CUT && walked->depth == max);
+}
+
+/* Counts the object if the collector has published its stack and size. */
+static bool count_known(const struct walked *walked, void *pointer, size_t bytes)
+{
+	struct pa_alloc_counts *counts = pa_record.alloc_counts;
+	bool cut = walked->end == PA_WALK_CUT;
+	uint32_t number = pa_alloc_counts_find(counts,
+		pa_alloc_counts_key(counts, walked->pcs, walked->depth, cut, bytes, walked->epoch));
+	if (!number || !pa_alloc_set_insert((uintptr_t)pointer, number))
+		return false;
+	pa_alloc_counts_made(counts, number);
+	if (pa_unlikely(cut))
+		PA_COUNT_EVENT(cut_stacks);
+	return true;
+}
+
+/* walked: NULL: the stack is still to be walked. False: the ring is full. */
+static bool send_alloc(struct pa_event *event, const struct walked *walked,
+	struct pa_thread *thread, struct pa_cursor from)
+{
+	if (!walked)
+		return pa_sample_stack(event, thread, from, NULL, true) ||
+			(pa_sample_wait_room() &&
+				pa_sample_stack(event, thread, from, NULL, false));
+	event->value[1] = walked->epoch;
+	event->flags = walked->end == PA_WALK_CUT ? PA_EVENT_CUT : 0;
+	return pa_sample_plain(event, walked->pcs, walked->depth) ||
+		(pa_sample_wait_room() && pa_sample_plain(event, walked->pcs, walked->depth));
+}
+
+static void record_by_event(struct pa_thread *thread, void *pointer, size_t bytes,
+	struct pa_cursor from, const struct walked *walked)
+{
+	bool kept = pa_alloc_set_insert((uintptr_t)pointer, PA_ALLOC_SET_EVENT);
+	struct pa_event event = alloc_event_of(PA_EVENT_ALLOC, thread, kept ? pointer : NULL, bytes,
+		pa_clock_mono_ns());
+	if (send_alloc(&event, walked, thread, from))
+		PA_COUNT_EVENT(alloc_events);
+	else
+		count_unseen(pointer, bytes);
+	if (!kept)
+		count_without_place(pointer);
+}
+
+/* Out of line: other calls need no room for the pcs. */
+static PA_NOINLINE void record_or_count(struct pa_thread *thread, void *pointer, size_t bytes,
+	struct pa_cursor from)
+{
+	struct walked walked;
+	pa_alloc_set_prefetch((uintptr_t)pointer);
+	bool usable = walk_for_key(&walked, thread, from);
+	bool fresh = enter_filter(pointer);
+	if (!usable || !fresh || !count_known(&walked, pointer, bytes))
+		record_by_event(thread, pointer, bytes, from, usable ? &walked : NULL);
+}
+
 void pa_alloc_record(struct pa_thread *thread, void *pointer, size_t bytes, struct pa_cursor from)
 {
 	PA_ASSERT(thread->role != PA_ROLE_AGENT);
@@ -334,17 +278,12 @@ void pa_alloc_record(struct pa_thread *thread, void *pointer, size_t bytes, stru
 		return;
 	int saved_errno = errno;
 	thread->depth++;
-	enter_filter(pointer);
-	bool kept = set_insert((uintptr_t)pointer, 0);
-	struct pa_event event = alloc_event_of(PA_EVENT_ALLOC, thread, kept ? pointer : NULL, bytes,
-		pa_clock_mono_ns());
-	if (pa_sample_stack(&event, thread, from, NULL, true) ||
-		(pa_sample_wait_room() && pa_sample_stack(&event, thread, from, NULL, false)))
-		PA_COUNT_EVENT(alloc_events);
-	else
-		count_unseen(pointer, bytes);
-	if (!kept)
-		count_without_place(pointer);
+	if (pa_record.alloc_counts && !((uintptr_t)pointer & PA_INNER_ALLOC_MARK)) {
+		record_or_count(thread, pointer, bytes, from);
+	} else {
+		enter_filter(pointer);
+		record_by_event(thread, pointer, bytes, from, NULL);
+	}
 	thread->depth--;
 	errno = saved_errno;
 }
@@ -364,23 +303,10 @@ static bool record_alloc_plain(enum pa_event_kind kind, const struct pa_thread *
 	return true;
 }
 
-bool pa_alloc_forget(struct pa_thread *thread, void *pointer)
+static void record_free(struct pa_thread *thread, void *pointer)
 {
-	/* NULL may share its byte of the filter with a page that has samples, and is no address of
-	 * the set, where 0 is a free place. */
-	if (!pointer || !pa_load_relaxed(&pa_switches->booted))
-		return false;
-	enum finding found = set_remove((uintptr_t)pointer);
-	if (found != SEEN) {
-		if (found == FOUND_UNSEEN)
-			filter_sub(pointer);
-		if (found == FOUND_UNSEEN || is_of_unkept())
-			PA_COUNT_EVENT(frees_of_lost);
-		return false;
-	}
 	int saved_errno = errno;
 	thread->depth++;
-	filter_sub(pointer);
 	if (pa_unlikely(!thread->registered))
 		pa_registry_add(thread);
 	if (record_alloc_plain(PA_EVENT_FREE, thread, pointer))
@@ -389,17 +315,44 @@ bool pa_alloc_forget(struct pa_thread *thread, void *pointer)
 		PA_COUNT_EVENT(lost_free_ring);
 	thread->depth--;
 	errno = saved_errno;
-	return true;
 }
 
-void pa_alloc_revive(struct pa_thread *thread, void *pointer)
+struct pa_alloc_forgotten pa_alloc_forget(struct pa_thread *thread, void *pointer)
 {
-	PA_ASSERT(pointer);
+	const struct pa_alloc_forgotten nothing = { .was_sampled = false };
+	/* NULL may share its byte of the filter with a page that has samples, and is no address of
+	 * the set, where 0 is a free place. */
+	if (!pointer || !pa_load_relaxed(&pa_switches->booted))
+		return nothing;
+	if (pa_alloc_set_has_all()) {
+		pa_alloc_set_prefetch((uintptr_t)pointer);
+		__builtin_prefetch((char *)pointer - sizeof(size_t), 1); /* for the real free */
+	}
+	int32_t number = pa_alloc_set_remove((uintptr_t)pointer);
+	if (number != PA_ALLOC_SET_ABSENT)
+		filter_sub(pointer);
+	if (number == PA_ALLOC_SET_ABSENT || number == PA_ALLOC_SET_UNSEEN) {
+		if (number == PA_ALLOC_SET_UNSEEN || is_of_unkept())
+			PA_COUNT_EVENT(frees_of_lost);
+		return nothing;
+	}
+	if (number == PA_ALLOC_SET_EVENT)
+		record_free(thread, pointer);
+	else
+		pa_alloc_counts_freed(pa_record.alloc_counts, (uint32_t)number);
+	return (struct pa_alloc_forgotten){ .was_sampled = true, .number = (uint16_t)number };
+}
+
+void pa_alloc_revive(struct pa_thread *thread, void *pointer, struct pa_alloc_forgotten forgotten)
+{
+	PA_ASSERT(pointer && forgotten.was_sampled);
 	int saved_errno = errno;
 	thread->depth++;
 	filter_add(pointer);
-	if (!set_insert((uintptr_t)pointer, 0) ||
-		!record_alloc_plain(PA_EVENT_REVIVE, thread, pointer))
+	bool kept = pa_alloc_set_insert((uintptr_t)pointer, forgotten.number);
+	if (kept && forgotten.number != PA_ALLOC_SET_EVENT)
+		pa_alloc_counts_revived(pa_record.alloc_counts, forgotten.number);
+	else if (!kept || !record_alloc_plain(PA_EVENT_REVIVE, thread, pointer))
 		PA_COUNT_EVENT(lost_alloc_ring);
 	thread->depth--;
 	errno = saved_errno;

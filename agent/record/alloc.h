@@ -6,7 +6,7 @@
  * No lock.
  *
  * A counting filter, one byte per page of addresses (addr >> 12, folded), answers "not a sampled
- * object" for nearly all frees with one load; behind it is the exact set of sampled addresses. Both
+ * object" for nearly all frees with one load; behind it is the exact set (alloc_set.h). Both
  * grow only with the number of sampled objects. Insertion follows the real allocation and precedes
  * the return to the program; removal precedes the real free. An address that is in the set when it
  * is allocated again (its free bypassed the hook) is removed first: no address is in the set twice.
@@ -15,6 +15,9 @@
  * the set is full (14 levels, or no memory), the event has no object. At rate 1 a free that is not
  * in the set is one of those then, and counted; at other rates it may be of any object that was
  * not sampled.
+ *
+ * At rate 1 an allocation is counted at once if the collector knows its stack and size
+ * (alloc_counts.h), and its free as well: neither has an event.
  */
 #ifndef PA_ALLOC_H
 #define PA_ALLOC_H
@@ -64,15 +67,21 @@ PA_APP void pa_alloc_resume(struct pa_thread *thread, uint64_t left);
  */
 PA_APP bool pa_alloc_due(struct pa_thread *thread, size_t bytes);
 
-/* The allocation returned pointer to the caller at from. NULL is ignored. errno kept. */
+/* The allocation returned pointer to the caller at from. NULL is ignored. errno kept. < 2 KiB of
+ * stack at rate 1. */
 PA_APP void pa_alloc_record(struct pa_thread *thread, void *pointer, size_t bytes,
 	struct pa_cursor from);
 
+struct pa_alloc_forgotten {
+	bool was_sampled; /* and recorded */
+	uint16_t number;  /* for pa_alloc_revive */
+};
+
 /*
- * Before pointer is freed or reallocated: true when it was a sampled object with an event; removes
- * it and records the free. errno kept.
+ * Before pointer is freed or reallocated: removes it if it was a recorded object, and records the
+ * free. errno kept.
  */
-PA_APP bool pa_alloc_forget(struct pa_thread *thread, void *pointer);
+PA_APP struct pa_alloc_forgotten pa_alloc_forget(struct pa_thread *thread, void *pointer);
 
 /*
  * Forgets all objects whose address has bit 0 set (inner_alloc.h): their frees are not seen any
@@ -81,8 +90,13 @@ PA_APP bool pa_alloc_forget(struct pa_thread *thread, void *pointer);
  */
 PA_APP void pa_alloc_forget_marked(void);
 
-/* Undoes pa_alloc_forget after a failed realloc. */
-PA_APP void pa_alloc_revive(struct pa_thread *thread, void *pointer);
+/* Undoes pa_alloc_forget, which returned forgotten, after a failed realloc. */
+PA_APP void pa_alloc_revive(struct pa_thread *thread, void *pointer,
+	struct pa_alloc_forgotten forgotten);
+
+/* In a forked child whose collector has lost its buckets: the frees of all objects so far are
+ * events. */
+PA_BOOT void pa_alloc_abandon_counts(void);
 
 /* Marks a range permanently: frees of it take the slow path. At boot, with or without other
  * threads. */
@@ -94,8 +108,5 @@ PA_APP void pa_alloc_mark_range(const void *begin, size_t bytes);
  */
 PA_APP void pa_alloc_mark(const void *begin, size_t bytes);
 PA_APP void pa_alloc_unmark(const void *begin, size_t bytes);
-
-/* Bytes mapped for the exact set. Statistics only. */
-PA_SIGNAL size_t pa_alloc_set_bytes(void);
 
 #endif

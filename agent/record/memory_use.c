@@ -3,6 +3,7 @@
 
 #include "../base/arena.h"
 #include "alloc.h"
+#include "alloc_set.h"
 #include "frame_cache.h"
 #include "last_walk.h"
 #include "switches.h"
@@ -14,5 +15,6 @@ size_t pa_memory_use_bytes(void)
 {
 	return pa_ring_stats(pa_record.ring).size_bytes +
 		(pa_record.frames ? PA_FRAME_CACHE_BYTES : 0) + pa_last_walk_bytes() +
-		PA_ALLOC_FILTER_BYTES + pa_alloc_set_bytes() + pa_map_bytes();
+		(pa_record.alloc_counts ? pa_alloc_counts_bytes() : 0) + PA_ALLOC_FILTER_BYTES +
+		pa_alloc_set_bytes() + pa_map_bytes();
 }

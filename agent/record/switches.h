@@ -14,6 +14,7 @@
 #define PA_SWITCHES_H
 
 #include "../base/atomic.h"
+#include "alloc_counts.h"
 #include "copy_size.h"
 #include "counters.h"
 #include "destructors.h"
@@ -47,8 +48,9 @@ struct pa_record {
 					 * soon; written by the core, relaxed */
 	struct pa_unwind_tables unwind_tables; /* of the program; see its file */
 	uint64_t heap_rate_bytes;
-	uint32_t stack_depth; /* maximum number of pcs per event */
-	int signal;           /* number of the agent's signal */
+	struct pa_alloc_counts *alloc_counts; /* NULL: not every allocation is recorded */
+	uint32_t stack_depth;                 /* maximum number of pcs per event */
+	int signal;                           /* number of the agent's signal */
 	int pid;
 	/* The main thread's, as in struct pa_thread. */
 	uintptr_t main_stack_least, main_stack_lo, main_stack_hi;

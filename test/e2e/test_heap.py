@@ -119,6 +119,27 @@ def test_freed_blocks_leave_the_heap(start):
     assert target.finish() == 0
 
 
+def test_known_stacks_are_counted_to_the_byte_without_events(start):
+    target = start([victim("v_blocks"), "8"], **EXACT)
+    target.expect("ready")
+    target.ask("churn", "churned")
+    heap(target)  # the collector has learnt the stacks by now
+    before = json.loads(target.get("/agent?format=json").text)
+    for _ in range(3):
+        target.ask("churn", "churned")
+    profile = heap(target)
+    assert profile.total("alloc_space", "churn_blocks") == 5 * (8 << 20)
+    assert profile.total("inuse_space", "churn_blocks") == 0
+    assert profile.total("inuse_space", "keep_blocks") == 8 << 20
+    after = json.loads(target.get("/agent?format=json").text)
+    counted = after["events"]["alloc_events"] - before["events"]["alloc_events"]
+    assert counted >= 3 * (8 << 10)
+    assert after["events"]["events_read"] - before["events"]["events_read"] < counted / 10
+    target.ask("drop", "dropped")
+    assert heap(target).total("inuse_space", "keep_blocks") == 0
+    assert target.finish() == 0
+
+
 def test_realloc_moves_a_block_to_its_new_caller(start):
     target = start([victim("v_blocks"), "8"], **EXACT)
     target.expect("ready")

@@ -83,7 +83,7 @@ static void a_free_takes_the_object_out_of_its_own_bucket(void **unused)
 	assert_sample(&stacks[0], 100, 2, 1);
 	assert_sample(&stacks[0], 200, 1, 1);
 	assert_sample(&stacks[1], 100, 1, 1);
-	assert_int_equal(pa_heap_stats().live_bytes, 400);
+	assert_int_equal(pa_heap_stats_locked().live_bytes, 400);
 	assert_int_equal(pa_live_objects_stats().objects, 3);
 }
 
@@ -110,7 +110,7 @@ static void unknown_frees_are_counted_and_change_nothing(void **unused)
 	pa_heap_free_locked(0x9000);
 	pa_heap_free_locked(0x1000);
 	pa_heap_free_locked(0x1000);
-	assert_int_equal(pa_heap_stats().frees_unknown, 2);
+	assert_int_equal(pa_heap_stats_locked().frees_unknown, 2);
 	assert_sample(&stacks[0], 100, 1, 0);
 }
 
@@ -119,12 +119,12 @@ static void an_address_allocated_again_ends_the_old_object(void **unused)
 	(void)unused;
 	pa_heap_alloc_locked(&stacks[0], 100, 0x1000);
 	pa_heap_alloc_locked(&stacks[1], 300, 0x1000);
-	assert_int_equal(pa_heap_stats().frees_missed, 1);
+	assert_int_equal(pa_heap_stats_locked().frees_missed, 1);
 	assert_sample(&stacks[0], 100, 1, 0);
 	assert_sample(&stacks[1], 300, 1, 1);
 	pa_heap_free_locked(0x1000);
 	assert_sample(&stacks[1], 300, 1, 0);
-	assert_int_equal(pa_heap_stats().live_bytes, 0);
+	assert_int_equal(pa_heap_stats_locked().live_bytes, 0);
 }
 
 static void a_revived_object_is_in_use_again(void **unused)
@@ -136,7 +136,7 @@ static void a_revived_object_is_in_use_again(void **unused)
 		pa_heap_free_locked(0x100000 * i);
 	pa_heap_revive_locked(0x1000);
 	assert_sample(&stacks[0], 100, 1, 1);
-	assert_int_equal(pa_heap_stats().revives_unknown, 0);
+	assert_int_equal(pa_heap_stats_locked().revives_unknown, 0);
 	pa_heap_free_locked(0x1000);
 	assert_sample(&stacks[0], 100, 1, 0);
 }
@@ -161,7 +161,7 @@ static void a_revival_after_an_unknown_free_brings_nothing_back(void **unused)
 	pa_heap_free_locked(0x1000); /* of an object whose allocation was dropped */
 	pa_heap_revive_locked(0x1000);
 	assert_sample(&stacks[0], 100, 1, 0);
-	assert_int_equal(pa_heap_stats().revives_unknown, 1);
+	assert_int_equal(pa_heap_stats_locked().revives_unknown, 1);
 }
 
 static void a_revival_whose_free_was_lost_changes_nothing(void **unused)
@@ -173,7 +173,7 @@ static void a_revival_whose_free_was_lost_changes_nothing(void **unused)
 	pa_heap_revive_locked(0x1000);
 	assert_sample(&stacks[0], 100, 1, 0);
 	assert_sample(&stacks[1], 200, 1, 1);
-	assert_int_equal(pa_heap_stats().live_bytes, 200);
+	assert_int_equal(pa_heap_stats_locked().live_bytes, 200);
 }
 
 static void a_revival_is_forgotten_after_64_frees(void **unused)
@@ -184,7 +184,7 @@ static void a_revival_is_forgotten_after_64_frees(void **unused)
 	for (uintptr_t i = 1; i <= 64; i++)
 		pa_heap_free_locked(0x100000 * i);
 	pa_heap_revive_locked(0x1000);
-	assert_int_equal(pa_heap_stats().revives_unknown, 1);
+	assert_int_equal(pa_heap_stats_locked().revives_unknown, 1);
 	assert_sample(&stacks[0], 100, 1, 0);
 }
 
@@ -248,9 +248,9 @@ static void assert_model(void)
 		bytes += model.in_use[i] * size;
 	}
 	assert_int_equal(pa_live_objects_stats().objects, objects);
-	assert_int_equal(pa_heap_stats().live_bytes, bytes);
-	assert_int_equal(pa_heap_stats().frees_missed, model.missed);
-	assert_int_equal(pa_heap_stats().frees_unknown, model.unknown);
+	assert_int_equal(pa_heap_stats_locked().live_bytes, bytes);
+	assert_int_equal(pa_heap_stats_locked().frees_missed, model.missed);
+	assert_int_equal(pa_heap_stats_locked().frees_unknown, model.unknown);
 }
 
 static void random_alloc_free_realloc_conserves_every_object(void **unused)
@@ -286,52 +286,52 @@ static void a_full_bucket_table_counts_objects_and_bytes(void **unused)
 	for (uint64_t size = 1; size < PA_HEAP_BUCKETS; size++)
 		pa_heap_alloc_locked(&stacks[0], size, 0x10000 + size * 16);
 	assert_int_equal(pa_heap_count(), PA_HEAP_BUCKETS);
-	assert_int_equal(pa_heap_stats().dropped_objects, 0);
+	assert_int_equal(pa_heap_stats_locked().dropped_objects, 0);
 	for (uint64_t i = 0; i < MORE; i++) {
 		pa_heap_alloc_locked(&stacks[0], PA_HEAP_BUCKETS + i, 0x70000000 + i * 16);
 		bytes += PA_HEAP_BUCKETS + i;
 	}
 	assert_int_equal(pa_heap_count(), PA_HEAP_BUCKETS);
-	assert_int_equal(pa_heap_stats().dropped_objects, MORE);
-	assert_int_equal(pa_heap_stats().dropped_bytes, bytes);
-	assert_int_equal(pa_heap_stats().objects, PA_HEAP_BUCKETS + MORE);
+	assert_int_equal(pa_heap_stats_locked().dropped_objects, MORE);
+	assert_int_equal(pa_heap_stats_locked().dropped_bytes, bytes);
+	assert_int_equal(pa_heap_stats_locked().objects, PA_HEAP_BUCKETS + MORE);
 	assert_lost(MORE, bytes, MORE, bytes);
 	for (uint64_t i = 0; i < MORE; i++)
 		pa_heap_free_locked(0x70000000 + i * 16);
 	assert_lost(MORE, bytes, 0, 0);
-	assert_int_equal(pa_heap_stats().frees_unknown, 0);
+	assert_int_equal(pa_heap_stats_locked().frees_unknown, 0);
 	/* An address that was in use is not any more, though its new object has no bucket. */
 	pa_heap_alloc_locked(&stacks[1], PA_HEAP_BUCKETS + 1, 0x1000);
 	assert_sample(&stacks[1], 5, 1, 0);
-	assert_int_equal(pa_heap_stats().frees_missed, 1);
-	assert_true(pa_heap_stats().table_bytes <= (size_t)28 << 20);
+	assert_int_equal(pa_heap_stats_locked().frees_missed, 1);
+	assert_true(pa_heap_stats_locked().table_bytes <= (size_t)28 << 20);
 }
 
 static void a_full_live_table_still_counts_allocations(void **unused)
 {
 	int64_t count = 0;
 	(void)unused;
-	while (!pa_heap_stats().live_dropped) {
+	while (!pa_heap_stats_locked().live_dropped) {
 		pa_heap_alloc_locked(&stacks[0], 64, 0x100000 + (uintptr_t)count * 64);
 		count++;
 	}
 	assert_true(count > 2000000);
 	assert_sample(&stacks[0], 64, count, count - 1);
 	assert_int_equal(pa_live_objects_stats().objects, count - 1);
-	assert_true(pa_heap_stats().table_bytes <= (size_t)28 << 20);
+	assert_true(pa_heap_stats_locked().table_bytes <= (size_t)28 << 20);
 	assert_lost(0, 0, 1, 64);
 	/* The free of the one that was not kept is its own, and no other object pays for it; the
 	 * next one is unknown. */
 	uintptr_t unkept = 0x100000 + (uintptr_t)(count - 1) * 64;
 	pa_heap_free_locked(unkept);
 	assert_lost(0, 0, 0, 0);
-	assert_int_equal(pa_heap_stats().frees_unknown, 0);
+	assert_int_equal(pa_heap_stats_locked().frees_unknown, 0);
 	pa_heap_revive_locked(unkept);
 	assert_lost(0, 0, 1, 64);
 	pa_heap_free_locked(unkept);
 	pa_heap_free_locked(unkept);
 	assert_lost(0, 0, 0, 0);
-	assert_int_equal(pa_heap_stats().frees_unknown, 1);
+	assert_int_equal(pa_heap_stats_locked().frees_unknown, 1);
 	assert_sample(&stacks[0], 64, count, count - 1);
 }
 
@@ -387,11 +387,11 @@ static void estimate_of_live_bytes_is_scaled_and_goes_with_its_objects(void **un
 	assert_true(small > 500000 && large > 1 << 20);
 	pa_heap_alloc_locked(&stacks[0], 100, 0x1000);
 	pa_heap_alloc_locked(&stacks[1], 1 << 20, 0x2000);
-	assert_int_equal(pa_heap_stats().live_estimate_bytes, small + large);
+	assert_int_equal(pa_heap_stats_locked().live_estimate_bytes, small + large);
 	pa_heap_free_locked(0x1000);
-	assert_int_equal(pa_heap_stats().live_estimate_bytes, large);
+	assert_int_equal(pa_heap_stats_locked().live_estimate_bytes, large);
 	pa_heap_free_locked(0x2000);
-	assert_int_equal(pa_heap_stats().live_estimate_bytes, 0);
+	assert_int_equal(pa_heap_stats_locked().live_estimate_bytes, 0);
 }
 
 int main(void)

@@ -13,6 +13,7 @@
 #include "agent/profile/cpu.h"
 #include "agent/profile/heap.h"
 #include "agent/profile/snapshot_take.h"
+#include "agent/profile/tables_lock.h"
 #include "test/lib/c/collector.h"
 
 static struct pa_snapshot *take(const struct pa_profile_ops *kind)
@@ -425,7 +426,9 @@ static void allocations_without_a_bucket_stay_in_the_totals(void **unused)
 	PA_COUNTERS(X)
 #undef X
 	pa_snapshot_free(take(&pa_heap_profile));
-	before = pa_heap_stats();
+	pa_tables_lock();
+	before = pa_heap_stats_locked();
+	pa_tables_unlock();
 	before_objects = (int64_t)before.objects;
 	before_bytes = (int64_t)before.bytes;
 	for (int64_t i = 1; i <= SENT; i++) {

@@ -9,6 +9,7 @@
 #include <stdlib.h>
 
 #include "agent/record/alloc.h"
+#include "agent/record/alloc_set.h"
 #include "agent/record/sample.h"
 #include "test/lib/c/record_fixture.h"
 
@@ -44,15 +45,20 @@ static void record(void *pointer, size_t bytes)
 	pa_alloc_record(self(), pointer, bytes, known);
 }
 
+static bool forget(void *pointer)
+{
+	return pa_alloc_forget(self(), pointer).was_sampled;
+}
+
 static void only_recorded_objects_are_forgotten_and_once(void **unused)
 {
 	(void)unused;
 	boot(1 << 20, 1);
 	record(fake(1), 10);
 	assert_true(pa_alloc_maybe_sampled(fake(1)));
-	assert_false(pa_alloc_forget(self(), fake(2)));
-	assert_true(pa_alloc_forget(self(), fake(1)));
-	assert_false(pa_alloc_forget(self(), fake(1)));
+	assert_false(forget(fake(2)));
+	assert_true(forget(fake(1)));
+	assert_false(forget(fake(1)));
 	assert_false(pa_alloc_maybe_sampled(fake(1)));
 }
 
@@ -64,9 +70,9 @@ static void null_is_no_sampled_object(void **unused)
 	struct fixture_event *event = malloc(sizeof(*event));
 	record(fake(1), 10);
 	assert_true(fixture_next(event));
-	assert_false(pa_alloc_forget(self(), NULL));
+	assert_false(forget(NULL));
 	assert_false(fixture_next(event));
-	assert_true(pa_alloc_forget(self(), fake(1)));
+	assert_true(forget(fake(1)));
 	free(event);
 }
 
@@ -76,7 +82,7 @@ static void allocation_and_free_are_in_the_ring_in_order(void **unused)
 	boot(1 << 20, 1);
 	struct fixture_event *event = malloc(sizeof(*event));
 	record(fake(1), 10);
-	pa_alloc_forget(self(), fake(1));
+	forget(fake(1));
 	record(fake(1), 20);
 	const struct {
 		int kind;
@@ -90,7 +96,7 @@ static void allocation_and_free_are_in_the_ring_in_order(void **unused)
 		assert_int_equal(event->head.time_ns != 0, want[i].kind == PA_EVENT_ALLOC);
 	}
 	assert_false(fixture_next(event));
-	pa_alloc_forget(self(), fake(1));
+	forget(fake(1));
 	free(event);
 }
 
@@ -99,10 +105,11 @@ static void revived_object_can_be_freed_again(void **unused)
 	(void)unused;
 	boot(1 << 20, 1);
 	record(fake(3), 10);
-	assert_true(pa_alloc_forget(self(), fake(3)));
-	pa_alloc_revive(self(), fake(3));
+	struct pa_alloc_forgotten forgotten = pa_alloc_forget(self(), fake(3));
+	assert_true(forgotten.was_sampled);
+	pa_alloc_revive(self(), fake(3), forgotten);
 	assert_true(pa_alloc_maybe_sampled(fake(3)));
-	assert_true(pa_alloc_forget(self(), fake(3)));
+	assert_true(forget(fake(3)));
 }
 
 static void address_that_comes_again_without_a_free_takes_one_place(void **unused)
@@ -115,8 +122,8 @@ static void address_that_comes_again_without_a_free_takes_one_place(void **unuse
 		assert_true(fixture_next(event));
 		assert_int_equal(event->head.kind, PA_EVENT_ALLOC);
 	}
-	assert_true(pa_alloc_forget(self(), fake(7)));
-	assert_false(pa_alloc_forget(self(), fake(7)));
+	assert_true(forget(fake(7)));
+	assert_false(forget(fake(7)));
 	assert_false(pa_alloc_maybe_sampled(fake(7)));
 	free(event);
 }
@@ -133,12 +140,12 @@ static void allocation_that_found_no_room_is_counted_until_its_free(void **unuse
 	assert_int_equal(fixture_count(&pa_record.counters.alloc_events), number - 1);
 	assert_int_equal(fixture_count(&pa_record.counters.bytes_of_lost_allocs), 1);
 	assert_true(pa_alloc_maybe_sampled(fake(number - 1)));
-	assert_false(pa_alloc_forget(self(), fake(number - 1)));
+	assert_false(forget(fake(number - 1)));
 	assert_int_equal(fixture_count(&pa_record.counters.frees_of_lost), 1);
-	assert_false(pa_alloc_forget(self(), fake(number - 1)));
+	assert_false(forget(fake(number - 1)));
 	assert_int_equal(fixture_count(&pa_record.counters.frees_of_lost), 1);
 	for (uintptr_t i = 0; i + 1 < number; i++)
-		assert_true(pa_alloc_forget(self(), fake(i)));
+		assert_true(forget(fake(i)));
 	/* A few frees still fit where an allocation with its stack did not. */
 	uint64_t kept = fixture_count(&pa_record.counters.free_events);
 	uint64_t lost = fixture_count(&pa_record.counters.lost_free_ring);
@@ -156,7 +163,7 @@ static void errno_is_kept(void **unused)
 		assert_int_equal(errno, 1234);
 	}
 	for (uintptr_t i = 0; i < 2000; i++)
-		pa_alloc_forget(self(), fake(i));
+		forget(fake(i));
 	assert_int_equal(errno, 1234);
 }
 
@@ -167,7 +174,7 @@ static void marked_range_stays_marked(void **unused)
 	static char range[3 * 4096] __attribute__((aligned(4096)));
 	pa_alloc_mark_range(range, sizeof(range));
 	record(range, 1);
-	pa_alloc_forget(self(), range);
+	forget(range);
 	for (size_t i = 0; i < sizeof(range); i += 64)
 		assert_true(pa_alloc_maybe_sampled(range + i));
 }
@@ -276,7 +283,7 @@ static void million_live_objects_fit_into_the_set(void **unused)
 	assert_int_equal(fixture_count(&pa_record.counters.lost_alloc_live), 0);
 	assert_true(pa_alloc_set_bytes() <= (32 << 20));
 	while (i--)
-		assert_true(pa_alloc_forget(self(), fake(i)));
+		assert_true(forget(fake(i)));
 }
 
 /* Drops the events, and returns how many of them were allocations without an object. */
@@ -298,7 +305,7 @@ static uintptr_t forget_many(uintptr_t count)
 	struct fixture_event *event = malloc(sizeof(*event));
 	uintptr_t found = 0;
 	for (uintptr_t i = 0; i < count; i++) {
-		found += pa_alloc_forget(self(), fake(i));
+		found += forget(fake(i));
 		while (fixture_next(event))
 			;
 	}
@@ -337,7 +344,7 @@ static void *churn(void *arg)
 		for (uintptr_t i = 0; i < EACH; i++)
 			record(fake(first + i), 1);
 		for (uintptr_t i = 0; i < EACH; i++)
-			if (!pa_alloc_forget(self(), fake(first + i)))
+			if (!forget(fake(first + i)))
 				return (void *)1;
 	}
 	return NULL;

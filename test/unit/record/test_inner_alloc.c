@@ -171,7 +171,7 @@ static void an_object_of_malloc_at_the_same_address_is_another(void **unused)
 	pa_alloc_record(&pa_thread_self, objects[0], 20, nowhere);
 	assert_true(fixture_next(&event));
 	pa_inner_alloc.end();
-	assert_true(pa_alloc_forget(&pa_thread_self, objects[0]));
+	assert_true(pa_alloc_forget(&pa_thread_self, objects[0]).was_sampled);
 	assert_true(fixture_next(&event));
 	assert_int_equal(event.head.object, (uintptr_t)objects[0]);
 }
