@@ -1,0 +1,43 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Flags of the user and of distributions: those that are unfit for the two objects do not reach
+them."""
+import re
+import shutil
+import subprocess
+
+from lib.harness import BUILD, ROOT
+
+# Calls in each function, no unwind tables; one name for both forms of libc's functions.
+CFLAGS = ("-O0 -pg -finstrument-functions -fsanitize=undefined -fprofile-arcs -ftest-coverage "
+          "-fno-asynchronous-unwind-tables -fno-unwind-tables")
+CPPFLAGS = "-D_FILE_OFFSET_BITS=64 -D_TIME_BITS=64"
+
+
+def make(folder, *words):
+    subprocess.run(["make", "-s", "-C", str(ROOT), f"B={folder}", "SETUP_DONE=1", *words],
+                   capture_output=True, text=True, check=True)
+
+
+def names(path, *flags):
+    out = subprocess.run(["nm", *flags, path], capture_output=True, text=True, check=True).stdout
+    return {line.split()[-1] for line in out.splitlines()}
+
+
+def test_objects_have_their_names_and_tables_and_no_foreign_calls(tmp_path):
+    for name, both in (("obj/hooks/hook_memory.o", {"mmap", "mmap64"}),
+                       ("core/agent/base/newer_libc.o", {"stat", "stat64"})):
+        path = tmp_path / name
+        make(tmp_path, path, f"CFLAGS={CFLAGS}", f"CPPFLAGS={CPPFLAGS}")
+        assert both <= names(path, "--defined-only")
+        foreign = re.compile(r"mcount|__fentry__|__cyg_|__(ubsan|asan|gcov)_")
+        assert not [name for name in names(path, "-u") if foreign.match(name)]
+        sections = subprocess.run(["readelf", "-SW", path], capture_output=True, text=True,
+                                  check=True).stdout
+        assert ".eh_frame" in sections
+
+
+def test_link_adds_no_constructor_that_changes_the_floating_point_mode(tmp_path):
+    """gcc before 13 adds crtfastmath.o to shared objects too."""
+    shutil.copytree(BUILD / "obj", tmp_path / "obj")
+    make(tmp_path, tmp_path / "libpprofagent.so", "LDFLAGS=-Ofast -ffast-math -pg")
+    assert names(tmp_path / "libpprofagent.so") == names(BUILD / "libpprofagent.so")
