@@ -69,7 +69,7 @@ RUNS = {name: python_tests(name) for name in (
 @row("R11", "python's own tests", severity=1)
 def test_python(case, module):
     have(PYTHON)
-    pytest.importorskip("test.test_threading", reason="no libpython3.11-testsuite here")
+    pytest.importorskip("test.test_threading", reason="no libpython3-testsuite here")
     case.note(f"{version(PYTHON, '--version')} {module}")
     compare(case, RUNS[module])
 
@@ -178,7 +178,7 @@ public class T {
 }
 """
 
-JVM = "/usr/lib/jvm/java-17-openjdk-amd64/bin/"
+JVM = "/usr/lib/jvm/default-java/bin/"
 
 
 @pytest.fixture(scope="module")
@@ -228,7 +228,7 @@ pcntl_alarm(1); while (true) { usleep(100000); }
 
 @row("R13", "php: children, pipes, signals", severity=1)
 def test_php(case):
-    have("php8.2")
-    case.note(version("php8.2", "--version")[:12])
-    _, under = case.same(["php8.2", "-n", "-r", PHP])
+    have("php")
+    case.note(version("php", "--version")[:12])
+    _, under = case.same(["php", "-n", "-r", PHP])
     assert under.status == 4 and under.out.endswith(b"190\nalarm\n")

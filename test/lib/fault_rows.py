@@ -10,6 +10,7 @@ allocation, wait and contended critical section is recorded. fire: full, and a p
 profile in a loop. naive: an agent built as one would build it at first (naive.c); the row has to
 fail there, or it sees nothing. The table at the end has what each row measured.
 """
+import glob
 import http.client
 import os
 import re
@@ -294,6 +295,14 @@ def have(*commands):
         if not any(os.access(os.path.join(folder, command), os.X_OK)
                    for folder in (*os.get_exec_path(), "/usr/sbin", "/sbin", "/")):
             pytest.skip(f"no {command} here (make deps DEPS=faults)")
+
+
+def newest(pattern):
+    """The path of that form with the highest version, which has a / at its end as the pattern has;
+    the pattern itself where there is none."""
+    def numbers(path):
+        return [int(number) for number in re.findall(r"\d+", path)]
+    return max(glob.glob(pattern), key=numbers, default=pattern)
 
 
 def profiled(case, argv, first="ready", **settings):

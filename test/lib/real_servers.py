@@ -3,10 +3,11 @@
 import http.client
 import re
 
+from lib.fault_rows import newest
 from lib.harness import free_port, until
 from lib.real_programs import cpu_s, family, gone, state_of
 
-PG = "/usr/lib/postgresql/15/bin/"
+PG = newest("/usr/lib/postgresql/*/bin/")
 
 
 class Postgres:
