@@ -86,24 +86,12 @@ WARN := -Wall -Wextra -Wshadow -Wstrict-prototypes -Wmissing-prototypes \
 SAN ?=
 # Debian 13 has the headers of nanopb in a folder of their own.
 NANOPB := $(addprefix -isystem ,$(wildcard /usr/include/nanopb))
-# Not for code that runs in other programs, on their threads and in their signal handlers: calls of a
-# profiler or a sanitizer in each function (SAN= is for tests), stacks that grow, and a constructor
-# that changes the floating-point mode (crtfastmath.o, gcc before 13).
-UNFIT := -p -pg -finstrument-functions% -fsplit-stack -fsanitize% -fprofile-generate% -fprofile-arcs \
-	-fprofile-instr-generate% -fcoverage-mapping -ftest-coverage -coverage --coverage \
-	-Ofast -ffast-math -funsafe-math-optimizations
-override OPT      := $(filter-out $(UNFIT),$(OPT))
-override CPPFLAGS := $(filter-out $(UNFIT),$(CPPFLAGS))
-override CFLAGS   := $(filter-out $(UNFIT),$(CFLAGS))
-override LDFLAGS  := $(filter-out $(UNFIT),$(LDFLAGS))
+include agent/unfit_flags.mk
 # CODE comes last: flags of a distribution (dpkg-buildflags) and of the command line cannot override
 # what the two objects depend on.
 ALL_CFLAGS = -std=gnu11 -D_GNU_SOURCE $(OPT) $(WARN) -I$(B)/proto \
 	$(NANOPB) -isystem $(B)/third_party/include -MMD -MP $(SAN) $(CPPFLAGS) $(CFLAGS) $(CODE)
-# Stacks are walked through both objects by their unwind tables. Both define names of libc in both of
-# their forms, mmap and mmap64: with 64-bit file offsets by macro, headers make one name of the two.
-PIC := -fPIC -fvisibility=hidden -fno-lto -fasynchronous-unwind-tables \
-	-U_FILE_OFFSET_BITS -U_TIME_BITS
+PIC := -fPIC -fvisibility=hidden -fno-lto $(PLAIN)
 
 # The preloaded object. initial-exec: it lives in static TLS, and __tls_get_addr may allocate.
 # No stack protector and no fortified calls: the canary is in TLS, which a thread created by raw

@@ -14,7 +14,7 @@
 
 static int overflow(const char *name)
 {
-	size_t many = 2 * sizeof(bytes) * one;
+	size_t many = sizeof(bytes) + one;
 
 	make_fds();
 	if (strcmp(name, "read") == 0)

@@ -1,0 +1,18 @@
+# SPDX-License-Identifier: Apache-2.0
+# Flags of the user and of distributions that do not fit code in other programs, on their threads
+# and in their signal handlers; included by the Makefile at the top. They are left out: calls of a
+# profiler or a sanitizer in each function (SAN= is for tests), stacks that grow, and a constructor
+# that changes the floating-point mode of the process (crtfastmath.o, gcc before 13).
+
+UNFIT := -p -pg -finstrument-functions% -fsplit-stack -fsanitize% -fprofile-generate% \
+	-fprofile-arcs -fprofile-instr-generate% -fcoverage-mapping -ftest-coverage -coverage \
+	--coverage -Ofast -ffast-math -funsafe-math-optimizations
+override OPT      := $(filter-out $(UNFIT),$(OPT))
+override CPPFLAGS := $(filter-out $(UNFIT),$(CPPFLAGS))
+override CFLAGS   := $(filter-out $(UNFIT),$(CFLAGS))
+override LDFLAGS  := $(filter-out $(UNFIT),$(LDFLAGS))
+
+# Others are taken back. Stacks are walked through both objects by their unwind tables. Both define
+# mmap and mmap64, or stat and stat64: with 64-bit file offsets by macro, headers make one name of
+# the two.
+PLAIN := -fasynchronous-unwind-tables -U_FILE_OFFSET_BITS -U_TIME_BITS
