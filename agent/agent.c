@@ -321,8 +321,7 @@ static bool set_up_record(void)
 	const struct pa_settings *settings = &state.settings;
 	pa_memlock_boot();
 	pa_record.ring = pa_ring_create(settings->buffer_bytes);
-	if (!pa_record.ring || !pa_floor_kernel(settings) || !pa_lock_waits_boot() ||
-		!pa_trace_events_boot())
+	if (!pa_record.ring || !pa_floor_kernel(settings))
 		return false;
 	pa_ring_set_call_hooks(pa_record.ring, pa_sandbox_begin_wake, pa_sandbox_end);
 	pa_record.frames = pa_frame_cache_create();

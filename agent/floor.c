@@ -7,7 +7,7 @@
 #include "base/log.h"
 #include "base/newer_libc.h"
 #include "child_env.h"
-#include "record/switches.h"
+#include "record/wiped_pages.h"
 
 static bool is_first_to_speak(const struct pa_settings *settings)
 {
@@ -28,7 +28,7 @@ bool pa_floor_libc(const struct pa_settings *settings, bool late)
 
 bool pa_floor_kernel(const struct pa_settings *settings)
 {
-	if (pa_switches_boot())
+	if (pa_wiped_pages_boot())
 		return true;
 	if (errno == EINVAL && is_first_to_speak(settings))
 		pa_log("not profiling: the kernel is older than Linux 4.14");

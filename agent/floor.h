@@ -13,7 +13,7 @@
 /* True with glibc 2.28 or newer. late: the environment is not modified any more. */
 PA_BOOT bool pa_floor_libc(const struct pa_settings *settings, bool late);
 
-/* True with a kernel that has MADV_WIPEONFORK, Linux 4.14: pa_switches_boot succeeded. */
+/* True with a kernel that has MADV_WIPEONFORK, Linux 4.14: pa_wiped_pages_boot succeeded. */
 PA_BOOT bool pa_floor_kernel(const struct pa_settings *settings);
 
 #endif

@@ -2,6 +2,7 @@
 #include "object_paths.h"
 
 #include <dlfcn.h>
+#include <link.h>
 #include <string.h>
 #include <unistd.h>
 
@@ -17,23 +18,37 @@ const char *pa_object_paths_program(char *path, size_t size)
 	return slash ? slash + 1 : path;
 }
 
+extern ElfW(Dyn) _DYNAMIC[] PA_HIDDEN; /* of this object: no look-up */
+
+/* The file name of this object, as the loader knows it. dladdr would search all symbols, too. */
+static const char *own_name(void)
+{
+	const struct link_map *map = _r_debug.r_map;
+	while (map && map->l_ld != _DYNAMIC)
+		map = map->l_next;
+	Dl_info self; /* in another name space of the loader than the program: dlmopen(3) */
+	if (!map && dladdr((void *)own_name, &self))
+		return self.dli_fname;
+	return map ? map->l_name : NULL;
+}
+
 bool pa_object_paths_core(char *path, const char *name)
 {
-	Dl_info self;
-	if (!dladdr((void *)pa_object_paths_core, &self) || !self.dli_fname)
+	const char *own = own_name();
+	if (!own)
 		return false;
 	size_t at = 0;
-	if (self.dli_fname[0] != '/') {
+	if (own[0] != '/') {
 		if (!getcwd(path, PA_OBJECT_PATHS_BYTES / 2))
 			return false;
 		at = strlen(path);
 		path[at++] = '/';
 	}
-	const char *slash = strrchr(self.dli_fname, '/');
-	size_t directory = slash ? (size_t)(slash - self.dli_fname) + 1 : 0;
+	const char *slash = strrchr(own, '/');
+	size_t directory = slash ? (size_t)(slash - own) + 1 : 0;
 	if (at + directory + strlen(name) + 1 > PA_OBJECT_PATHS_BYTES)
 		return false;
-	memcpy(path + at, self.dli_fname, directory);
+	memcpy(path + at, own, directory);
 	memcpy(path + at + directory, name, strlen(name) + 1);
 	return true;
 }

@@ -272,11 +272,21 @@ pa_syscall_function *pa_hooks_choose(long number, long a, long b, long c, long d
 	return watched ? watched : PA_REAL(syscall);
 }
 
+/* All numbers for which may_be_watched_number is true: to ask it for each number would be a twelfth
+ * of the instructions of a start. */
+static const uint16_t watched_numbers[] = { SYS_prctl, SYS_seccomp, SYS_clone, PA_SYS_FORK,
+	SYS_clone3, SYS_kill, SYS_tkill, SYS_tgkill, SYS_rt_sigqueueinfo, SYS_rt_tgsigqueueinfo,
+	SYS_unshare, SYS_setns, SYS_capset, SYS_chroot, SYS_landlock_restrict_self, SYS_setuid,
+	SYS_setgid, SYS_setreuid, SYS_setregid, SYS_setresuid, SYS_setresgid };
+
 void pa_hooks_syscall_boot(void)
 {
 	fast_tls = pa_arch_tls_is_fast();
+	for (size_t i = 0; i < PA_COUNT(watched_numbers); i++)
+		pa_reset(&pa_hooks_looked_at[watched_numbers[i]], 1);
 	for (long number = 0; number < PA_GATE_NUMBERS; number++)
-		pa_reset(&pa_hooks_looked_at[number], (uint8_t)may_be_watched_number(number));
+		PA_ASSERT(pa_load_relaxed(&pa_hooks_looked_at[number]) ==
+			may_be_watched_number(number));
 	pa_hooks_syscall_pass = (void (*)(void))PA_REAL(syscall);
 }
 

@@ -61,11 +61,13 @@ static bool read_object(struct object *object, const struct link_map *map)
 	return true;
 }
 
-static uint32_t hash_of_name(const char *name)
+/* *end: the end of the name. */
+static uint32_t hash_of_name(const char *name, const char **end)
 {
 	uint32_t hash = 5381;
 	for (; *name; name++)
 		hash = hash * 33 + (uint8_t)*name;
+	*end = name;
 	return hash;
 }
 
@@ -136,9 +138,12 @@ static void *place_in(const struct object *object, const char *name, uint32_t ha
 static void find_in_object(const struct object *object, const char *names, void **found,
 	size_t count)
 {
-	for (size_t i = 0; i < count; i++, names += strlen(names) + 1)
+	const char *end;
+	for (size_t i = 0; i < count; i++, names = end + 1) {
+		uint32_t hash = hash_of_name(names, &end);
 		if (*names && !found[i])
-			found[i] = place_in(object, names, hash_of_name(names));
+			found[i] = place_in(object, names, hash);
+	}
 }
 
 void pa_next_symbols_find(const char *names, void **found, size_t count)

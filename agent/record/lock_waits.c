@@ -3,7 +3,6 @@
 
 #include <errno.h>
 #include <string.h>
-#include <sys/mman.h>
 
 #include "../arch/arch.h"
 #include "../base/clock.h"
@@ -24,11 +23,6 @@ _Static_assert(sizeof(struct pa_lock_waits_bucket) == 128, "two cache lines");
 
 PA_WIPED struct pa_lock_waits_bucket pa_lock_waits_table[PA_LOCK_WAITS_BUCKETS]
 	__attribute__((aligned(PA_PAGE_BYTES)));
-
-bool pa_lock_waits_boot(void)
-{
-	return madvise(pa_lock_waits_table, sizeof(pa_lock_waits_table), MADV_WIPEONFORK) == 0;
-}
 
 void pa_lock_waits_rates(uint64_t block_rate_ns, uint64_t mutex_fraction)
 {

@@ -47,7 +47,6 @@ enum pa_wait_end {
 };
 
 /* Sets the rates, as contend_rates in bridge.h. */
-PA_BOOT bool pa_lock_waits_boot(void);
 PA_APP void pa_lock_waits_rates(uint64_t block_rate_ns, uint64_t mutex_fraction);
 
 PA_INLINE bool pa_lock_waits_is_on(void)

@@ -13,6 +13,7 @@
 #ifndef PA_SWITCHES_H
 #define PA_SWITCHES_H
 
+#include "../arch/arch.h"
 #include "../base/atomic.h"
 #include "alloc_counts.h"
 #include "copy_size.h"
@@ -57,8 +58,14 @@ struct pa_record {
 };
 extern struct pa_record pa_record PA_HIDDEN;
 
-/* Maps the page. False: no memory, all switches stay off. */
-PA_BOOT bool pa_switches_boot(void);
+/* Until then all switches are off. Called by wiped_pages.c. */
+PA_BOOT void pa_switches_begin(void);
+
+union pa_switches_page {
+	struct pa_switches switches;
+	char page[PA_PAGE_BYTES];
+};
+extern union pa_switches_page pa_switches_page PA_HIDDEN;
 
 #define PA_COUNT_EVENT(name) ((void)pa_add_relaxed(&pa_record.counters.name, 1))
 #define PA_COUNT_EVENTS(name, n) ((void)pa_add_relaxed(&pa_record.counters.name, (n)))

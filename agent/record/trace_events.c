@@ -3,7 +3,6 @@
 
 #include <errno.h>
 #include <string.h>
-#include <sys/mman.h>
 #include <sys/prctl.h>
 
 #include "../arch/arch.h"
@@ -29,12 +28,6 @@ static struct {
 	PA_ATOMIC(uint64_t) serials;  /* of threads; relaxed */
 	PA_ATOMIC(uint64_t) tasks;    /* relaxed */
 } state;
-
-bool pa_trace_events_boot(void)
-{
-	return madvise(pa_trace_events_places, sizeof(pa_trace_events_places), MADV_WIPEONFORK) ==
-		0;
-}
 
 void pa_trace_events_switch(bool on)
 {

@@ -135,8 +135,6 @@ PA_INLINE bool pa_trace_events_is_waited(const void *object)
 	return pa_load_relaxed(&pa_trace_events_place_of(object)->waiters) > 0;
 }
 
-/* False: the kernel does not wipe the table in children (MADV_WIPEONFORK). */
-PA_BOOT bool pa_trace_events_boot(void);
 PA_APP void pa_trace_events_switch(bool on);
 
 /*

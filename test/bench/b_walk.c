@@ -25,6 +25,7 @@
 #include "agent/unwind/unwind.h"
 #include "agent/record/last_walk.h"
 #include "agent/record/switches.h"
+#include "agent/record/wiped_pages.h"
 #include "agent/record/registry.h"
 #include "agent/record/sample.h"
 #include "agent/record/stack.h"
@@ -246,7 +247,7 @@ static int boot(void)
 	bridge.frames = pa_record.frames;
 	pa_core_bridge = &bridge;
 	pa_last_walk_boot();
-	return pa_switches_boot() && !pa_unwind_init() && !pa_maps_refresh();
+	return pa_wiped_pages_boot() && !pa_unwind_init() && !pa_maps_refresh();
 }
 
 int main(void)

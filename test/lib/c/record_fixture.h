@@ -11,6 +11,7 @@
 #include "agent/base/clock.h"
 #include "agent/record/event.h"
 #include "agent/record/switches.h"
+#include "agent/record/wiped_pages.h"
 #include "agent/record/thread.h"
 
 /* A ring of ring_bytes, an empty cache, everything on but CPU; counters at 0. */
@@ -28,7 +29,7 @@ static inline void fixture_boot(size_t ring_bytes, uint64_t heap_rate_bytes)
 	pa_record.main_stack_lo = pa_record.main_stack_hi - (1 << 20);
 	memset(&pa_thread_self, 0, sizeof(pa_thread_self));
 	if (!pa_load_relaxed(&pa_switches->booted))
-		pa_switches_boot();
+		pa_wiped_pages_boot();
 	pa_store_relaxed(&pa_switches->heap, 1);
 	pa_store_relaxed(&pa_switches->cpu, 0);
 	pa_store_release(&pa_switches->booted, 1);
