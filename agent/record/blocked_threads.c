@@ -228,9 +228,18 @@ static void read_entry_name(struct pa_thread_dump_entry *entry)
 	memcpy(entry->name, text, length < sizeof(entry->name) ? length : sizeof(entry->name));
 }
 
+/* How much of the memory from there on may be of the stack: above the thread's own are its
+ * descriptor and other mappings. thread: NULL if it is not known. */
+static size_t bytes_to_copy(const struct pa_thread *thread, uintptr_t from)
+{
+	bool own = thread && thread->stack_least <= from && from < thread->stack_hi;
+	size_t left = own ? thread->stack_hi - from : COPY_BYTES;
+	return left < COPY_BYTES ? left : COPY_BYTES;
+}
+
 /* Fills the event in its slot. 0: the stack is unreadable; else the number of bytes used. */
 static size_t fill_blocked_event(struct pa_event *event, int32_t tid, uint64_t word,
-	const struct position *position)
+	const struct position *position, const struct pa_thread *thread)
 {
 	PA_ASSERT(tid > 0);
 	struct pa_deferred *deferred = (struct pa_deferred *)(event + 1);
@@ -247,8 +256,9 @@ static size_t fill_blocked_event(struct pa_event *event, int32_t tid, uint64_t w
 	deferred->leaf = 1;
 	deferred->few_regs = 1;
 	deferred->stack_at = position->sp & ~(uintptr_t)7;
-	deferred->stack_bytes =
-		(uint32_t)pa_peek(deferred + 1, deferred->stack_at, COPY_BYTES) & ~7u;
+	deferred->stack_bytes = (uint32_t)pa_peek(deferred + 1, deferred->stack_at,
+					bytes_to_copy(thread, deferred->stack_at)) &
+		~7u;
 	return deferred->stack_bytes ? sizeof(*event) + sizeof(*deferred) + deferred->stack_bytes :
 				       0;
 }
@@ -260,10 +270,11 @@ static enum pa_blocked_threads write_blocked_stack(struct pa_thread_dump_entry *
 	struct pa_event *event = pa_ring_reserve(pa_record.ring, most);
 	if (!event)
 		return PA_BLOCKED_THREADS_FULL;
-	size_t bytes = fill_blocked_event(event, entry->tid, word, position);
-	PA_ASSERT(bytes <= most);
 	struct pa_thread thread;
 	bool known = pa_registry_copy(entry->tid, &thread);
+	size_t bytes =
+		fill_blocked_event(event, entry->tid, word, position, known ? &thread : NULL);
+	PA_ASSERT(bytes <= most);
 	if (known)
 		event->labels = pa_labels_id(thread.labels);
 	struct position after;

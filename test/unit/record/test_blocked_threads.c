@@ -23,6 +23,7 @@
 #include "agent/record/labels.h"
 #include "agent/record/registry.h"
 #include "agent/record/sample.h"
+#include "agent/record/stack_bounds.h"
 #include "test/lib/c/blocked_call.h"
 #include "test/lib/c/record_fixture.h"
 
@@ -144,6 +145,39 @@ static void sleeper_is_described_and_not_woken(void **unused)
 	pthread_kill(thread, SIGUSR1);
 	pthread_join(thread, NULL);
 	assert_int_equal(sleeper.woken, 1);
+}
+
+static void *pause_on_a_known_stack(void *limit)
+{
+	uintptr_t sp = (uintptr_t)__builtin_frame_address(0), hi = sp + (uintptr_t)limit;
+	be_there();
+	pa_stack_bounds_set(&pa_thread_self, sp - (64 << 10), sp - (64 << 10), hi);
+	pause();
+	return NULL;
+}
+
+/* Above is the thread's descriptor, and perhaps memory of other owners. */
+static void copy_ends_with_the_stack_of_the_thread(void **unused)
+{
+	struct fixture_event *event = malloc(sizeof(*event));
+	struct pa_thread known;
+	pthread_t thread;
+	(void)unused;
+	pthread_create(&thread, NULL, pause_on_a_known_stack, (void *)512);
+	blocked_call_await(&sleeper.tid, SYS_pause);
+	struct pa_thread_dump_entry entry = entry_of_sleeper();
+	assert_int_equal(pa_blocked_threads_answer(&entry, WORD), PA_BLOCKED_THREADS_WRITTEN);
+	assert_true(fixture_next(event));
+	assert_true(pa_registry_copy(entry.tid, &known));
+	assert_int_equal(event->deferred.stack_at + event->deferred.stack_bytes, known.stack_hi);
+	bool found = false;
+	for (size_t at = 0; at < event->deferred.stack_bytes; at += 8)
+		found |=
+			*(uintptr_t *)(event->stack + at) - (uintptr_t)pause_on_a_known_stack < 256;
+	assert_true(found);
+	free(event);
+	pthread_kill(thread, SIGUSR1);
+	pthread_join(thread, NULL);
 }
 
 static void who_can_be_restarted_is_to_be_asked(void **unused)
@@ -312,6 +346,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		TEST(sleeper_is_described_and_not_woken),
+		TEST(copy_ends_with_the_stack_of_the_thread),
 		TEST(who_can_be_restarted_is_to_be_asked),
 		TEST(who_waits_on_a_socket_is_not_woken),
 		TEST(futex_wait_with_a_limit_is_not_woken_and_one_without_is_asked),
