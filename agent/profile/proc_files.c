@@ -4,6 +4,7 @@
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <inttypes.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/syscall.h>
@@ -54,15 +55,14 @@ static int open_in_root(const char *path)
 size_t pa_proc_files_bytes(const char *path, char *bytes, size_t size)
 {
 	PA_ASSERT(size > 0);
-	ssize_t length = pa_small_file_text(open_in_root(path), bytes, size);
+	ssize_t length = pa_small_file_record(open_in_root(path), bytes, size);
 
 	return length > 0 ? (size_t)length : 0;
 }
 
 bool pa_proc_files_text(const char *path, char *text, size_t size)
 {
-	PA_ASSERT(size > 0);
-	return pa_small_file_record(open_in_root(path), text, size) > 0;
+	return pa_proc_files_bytes(path, text, size) > 0;
 }
 
 bool pa_proc_files_link(const char *path, char *text, size_t size)
@@ -200,20 +200,21 @@ static uint64_t number_of_entry(const char *name)
 }
 
 /* False: visit returned false. */
-static bool visit_listed(const char *listed, long bytes, bool (*visit)(void *arg, uint64_t number),
-	void *arg)
+static bool visit_listed(int folder, const char *listed, long bytes,
+	bool (*visit)(void *arg, const struct pa_proc_files_entry *entry), void *arg)
 {
 	for (long at = 0; at < bytes;) {
-		const struct dirent64 *entry = (const void *)(listed + at);
-		uint64_t number = number_of_entry(entry->d_name);
-		if (number != NO_NUMBER && !visit(arg, number))
+		const struct dirent64 *name = (const void *)(listed + at);
+		const struct pa_proc_files_entry entry = { folder, number_of_entry(name->d_name) };
+		if (entry.number != NO_NUMBER && !visit(arg, &entry))
 			return false;
-		at += entry->d_reclen;
+		at += name->d_reclen;
 	}
 	return true;
 }
 
-void pa_proc_files_entries(const char *folder, bool (*visit)(void *arg, uint64_t number), void *arg)
+void pa_proc_files_entries(const char *folder,
+	bool (*visit)(void *arg, const struct pa_proc_files_entry *entry), void *arg)
 {
 	_Alignas(struct dirent64) char listed[LISTED_BYTES];
 	char whole[PA_PROC_FILES_PATH_BYTES];
@@ -225,8 +226,18 @@ void pa_proc_files_entries(const char *folder, bool (*visit)(void *arg, uint64_t
 	if (fd < 0)
 		return;
 	while ((bytes = syscall(SYS_getdents64, fd, listed, sizeof(listed))) > 0) {
-		if (!visit_listed(listed, bytes, visit, arg))
+		if (!visit_listed(fd, listed, bytes, visit, arg))
 			break;
 	}
 	close(fd);
+}
+
+bool pa_proc_files_text_below(const struct pa_proc_files_entry *entry, const char *file, char *text,
+	size_t size)
+{
+	char path[64];
+
+	snprintf(path, sizeof(path), "%" PRIu64 "/%s", entry->number, file);
+	int fd = openat(entry->folder, path, O_RDONLY | O_CLOEXEC | O_NOCTTY | O_NONBLOCK);
+	return pa_small_file_record(fd < 0 ? -errno : fd, text, size) > 0;
 }

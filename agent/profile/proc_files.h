@@ -45,10 +45,19 @@ PA_API uint64_t pa_proc_files_groups(const char *controller,
 PA_AGENT uint64_t pa_proc_files_group_number(const struct pa_proc_files_group *group,
 	const char *file, uint64_t none);
 
-/* Calls visit with each entry of a folder that is a number (processes, threads, descriptors) until
- * it returns false. */
-PA_AGENT void pa_proc_files_entries(const char *folder, bool (*visit)(void *arg, uint64_t number),
-	void *arg);
+/* An entry of a folder that is a number: a process, thread or descriptor. */
+struct pa_proc_files_entry {
+	int folder; /* open meanwhile */
+	uint64_t number;
+};
+
+/* Calls visit with each until it returns false. */
+PA_AGENT void pa_proc_files_entries(const char *folder,
+	bool (*visit)(void *arg, const struct pa_proc_files_entry *entry), void *arg);
+
+/* As pa_proc_files_text, of a file below an entry: a short way for the kernel. */
+PA_AGENT bool pa_proc_files_text_below(const struct pa_proc_files_entry *entry, const char *file,
+	char *text, size_t size);
 
 /* Prepends this folder to all paths; "": none. For tests. */
 PA_AGENT void pa_proc_files_root(const char *folder);

@@ -75,13 +75,13 @@ static bool is_of_user(const char *status, uint64_t uid)
 	return strstr(status, "\nUid:") && pa_proc_files_number_behind(status, "Uid:") == uid;
 }
 
-static bool count_process(void *arg, uint64_t pid)
+static bool count_process(void *arg, const struct pa_proc_files_entry *process)
 {
 	struct census *census = arg;
-	char path[64], status[TEXT_BYTES];
+	char status[TEXT_BYTES];
 
-	snprintf(path, sizeof(path), "/proc/%llu/status", (unsigned long long)pid);
-	if (pa_proc_files_text(path, status, sizeof(status)) && is_of_user(status, census->uid))
+	if (pa_proc_files_text_below(process, "status", status, sizeof(status)) &&
+		is_of_user(status, census->uid))
 		census->threads += pa_proc_files_number_behind(status, "Threads:");
 	return census->threads < census->limit;
 }

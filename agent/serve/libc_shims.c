@@ -226,7 +226,7 @@ static bool is_listener(int fd)
 
 static int raise_fd(int fd)
 {
-	return pa_listen_raise(fd, !pa_core_bridge || pa_core_bridge->files_private);
+	return pa_listen_raise(fd, pa_core_bridge && pa_core_bridge->files_private);
 }
 
 int socket(int domain, int type, int protocol)
@@ -417,6 +417,11 @@ ssize_t send(int fd, const void *bytes, size_t count, int flags)
 
 /* ---- files ---- */
 
+static int open_high(int folder, const char *path, int flags, unsigned mode)
+{
+	return raise_fd((int)syscall(SYS_openat, folder, path, flags | O_CLOEXEC, mode));
+}
+
 int open(const char *path, int flags, ...)
 {
 	va_list args;
@@ -424,7 +429,17 @@ int open(const char *path, int flags, ...)
 	va_start(args, flags);
 	unsigned mode = __OPEN_NEEDS_MODE(flags) ? va_arg(args, unsigned) : 0;
 	va_end(args);
-	return raise_fd((int)syscall(SYS_openat, AT_FDCWD, path, flags | O_CLOEXEC, mode));
+	return open_high(AT_FDCWD, path, flags, mode);
+}
+
+int openat(int folder, const char *path, int flags, ...)
+{
+	va_list args;
+
+	va_start(args, flags);
+	unsigned mode = __OPEN_NEEDS_MODE(flags) ? va_arg(args, unsigned) : 0;
+	va_end(args);
+	return open_high(folder, path, flags, mode);
 }
 
 int pipe2(int fds[2], int flags)

@@ -18,7 +18,7 @@
  * socket, bind, listen, setsockopt: return the socket that listen.c made, and do not change it.
  * getsockname: of that socket, an IPv4 address, whatever family it has.
  * accept, poll: on that socket, use the connection queue (conn_queue.h).
- * accept4, open, pipe, pipe2: close-on-exec, descriptors >= 100 where possible.
+ * accept4, open, openat, pipe, pipe2: close-on-exec, descriptors >= 100 in the program's table.
  * recv: records the connection of the thread; stops at the end of the header. shutdown: not of a
  *     connection that is kept. send: without SIGPIPE; give_up (below) ends a stalled one.
  * fork, vfork, popen, exec*, posix_spawn, system, kill, waitpid, ptrace, chdir, dup2, setuid,

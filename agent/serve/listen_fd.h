@@ -12,12 +12,14 @@
 #include "../base/base.h"
 
 /*
- * Our descriptors stay above the numbers that programs count on: FD_SETSIZE loops, shells, dup2().
+ * In the program's table our descriptors stay above the numbers that programs count on: FD_SETSIZE
+ * loops, shells, dup2().
  */
 #define PA_LISTEN_FD_MIN 100
 
-/* Returns fd, or a duplicate >= PA_LISTEN_FD_MIN in its place. Returns -1 and closes fd if there is
- * no such number and files_private is false. */
+/* Returns fd, or a duplicate >= PA_LISTEN_FD_MIN in its place: always in the program's table, in a
+ * private one only of the first three numbers. Returns -1 and closes fd if there is no such number
+ * and files_private is false. */
 PA_AGENT int pa_listen_raise(int fd, bool files_private);
 
 /*

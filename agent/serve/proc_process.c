@@ -13,7 +13,7 @@
 #include "unix_table.h"
 
 #define PATH_BYTES 64
-#define LINK_BYTES 64
+#define LINK_BYTES PA_PROC_PROCESS_LINK_BYTES
 /* Fields of stat, and the name with each byte escaped. */
 #define STAT_BYTES 1024
 /* Up to NSpid, which is behind the ids. */
@@ -112,14 +112,20 @@ bool pa_proc_process_is_of_user(pid_t pid, pid_t *inner)
 	return real == getuid() && effective == geteuid();
 }
 
-bool pa_proc_process_shares_network(pid_t pid)
+struct pa_proc_process_network pa_proc_process_own_network(void)
 {
-	char path[PATH_BYTES], theirs[LINK_BYTES], ours[LINK_BYTES];
+	struct pa_proc_process_network network;
+
+	pa_proc_files_link("/proc/thread-self/ns/net", network.link, sizeof(network.link));
+	return network;
+}
+
+bool pa_proc_process_is_in_network(pid_t pid, const struct pa_proc_process_network *network)
+{
+	char path[PATH_BYTES], link[LINK_BYTES];
 
 	path_of_process(path, pid, "ns/net");
-	return pa_proc_files_link(path, theirs, sizeof(theirs)) &&
-		pa_proc_files_link("/proc/thread-self/ns/net", ours, sizeof(ours)) &&
-		strcmp(theirs, ours) == 0;
+	return pa_proc_files_link(path, link, sizeof(link)) && strcmp(link, network->link) == 0;
 }
 
 void pa_proc_process_cmdline(pid_t pid, char *text, size_t size)
@@ -158,25 +164,31 @@ uint64_t pa_proc_process_now_ticks(void)
 
 struct look {
 	pid_t pid;
-	bool any; /* a thread of an agent */
+	uint32_t from, to; /* places among the threads that are looked at */
+	uint32_t place;    /* of the next thread */
+	bool any;          /* a thread of an agent */
 	uint16_t port;
 	pid_t tid;
 };
 
 /* False: the search is over. */
-static bool look_at_task(void *arg, uint64_t tid)
+static bool look_at_task(void *arg, const struct pa_proc_files_entry *task)
 {
 	struct look *look = arg;
-	char path[PATH_BYTES], name[PA_PROC_PROCESS_NAME_BYTES];
+	const uint32_t place = look->place++;
+	char name[PA_PROC_PROCESS_NAME_BYTES];
 
-	snprintf(path, sizeof(path), "/proc/%d/task/%d/comm", look->pid, (int)tid);
-	if (!pa_proc_files_text(path, name, sizeof(name)))
+	if (place < look->from)
+		return true;
+	if (place >= look->to)
+		return false;
+	if (!pa_proc_files_text_below(task, "comm", name, sizeof(name)))
 		return true;
 	look->port = pa_port_name_parse(name);
 	if (!look->port && strcmp(name, PA_PORT_NAME_NONE "\n") != 0)
 		return true;
 	look->any = true;
-	look->tid = (pid_t)tid;
+	look->tid = (pid_t)task->number;
 	return !look->port;
 }
 
@@ -190,18 +202,18 @@ struct sockets {
 
 /* A socket that is in the table of the main thread as well may be the program's own. False: the
  * search is over. */
-static bool note_socket(void *arg, uint64_t fd)
+static bool note_socket(void *arg, const struct pa_proc_files_entry *fd)
 {
 	struct sockets *sockets = arg;
 	char path[PATH_BYTES], link[LINK_BYTES], of_main[LINK_BYTES];
 	unsigned long inode;
 
 	snprintf(path, sizeof(path), "/proc/%d/task/%d/fd/%d", sockets->look->pid,
-		sockets->look->tid, (int)fd);
+		sockets->look->tid, (int)fd->number);
 	if (!pa_proc_files_link(path, link, sizeof(link)) ||
 		sscanf(link, "socket:[%lu]", &inode) != 1)
 		return true;
-	snprintf(path, sizeof(path), "/proc/%d/fd/%d", sockets->look->pid, (int)fd);
+	snprintf(path, sizeof(path), "/proc/%d/fd/%d", sockets->look->pid, (int)fd->number);
 	pa_proc_files_link(path, of_main, sizeof(of_main));
 	if (strcmp(link, of_main) != 0)
 		sockets->inodes[sockets->count++] = inode;
@@ -223,14 +235,29 @@ static bool find_unix_socket(const struct look *look, struct pa_address *address
 	return true;
 }
 
-struct pa_proc_process_agent pa_proc_process_find_agent(pid_t pid, uint64_t age_ticks)
+static void look_at_tasks(struct look *look, uint32_t from, uint32_t to)
+{
+	char path[PATH_BYTES];
+
+	look->from = from;
+	look->to = to;
+	look->place = 0;
+	path_of_process(path, look->pid, "task");
+	pa_proc_files_entries(path, look_at_task, look);
+}
+
+struct pa_proc_process_agent pa_proc_process_find_agent(pid_t pid, uint64_t age_ticks,
+	uint32_t *place)
 {
 	char path[PATH_BYTES];
 	struct look look = { .pid = pid };
 	struct pa_proc_process_agent agent = { .state = PA_PROC_PROCESS_NONE };
 
-	path_of_process(path, pid, "task");
-	pa_proc_files_entries(path, look_at_task, &look);
+	look_at_tasks(&look, *place, UINT32_MAX);
+	if (!look.port && *place)
+		look_at_tasks(&look, 0, *place);
+	if (look.port)
+		*place = look.place - 1;
 	if (look.port || (look.any && find_unix_socket(&look, &agent.address))) {
 		agent.state = PA_PROC_PROCESS_SERVING;
 		agent.port = look.port;

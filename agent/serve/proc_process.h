@@ -17,6 +17,7 @@
 #include "address.h"
 
 #define PA_PROC_PROCESS_NAME_BYTES 64
+#define PA_PROC_PROCESS_LINK_BYTES 64   /* of a link to what has no path */
 #define PA_PROC_PROCESS_TICKS_PER_S 100 /* USER_HZ on all machines that Linux supports here */
 
 struct pa_proc_process {
@@ -41,8 +42,15 @@ PA_AGENT pid_t pa_proc_process_self(void);
  * getpid(), which differs in an inner pid namespace; may be NULL. */
 PA_AGENT bool pa_proc_process_is_of_user(pid_t pid, pid_t *inner);
 
-/* False: another network namespace, or unknown. */
-PA_AGENT bool pa_proc_process_shares_network(pid_t pid);
+/* A network namespace: "net:[4026531840]"; "": unknown. */
+struct pa_proc_process_network {
+	char link[PA_PROC_PROCESS_LINK_BYTES];
+};
+PA_AGENT struct pa_proc_process_network pa_proc_process_own_network(void);
+
+/* False: it is in another one, or this is unknown. */
+PA_AGENT bool pa_proc_process_is_in_network(pid_t pid,
+	const struct pa_proc_process_network *network);
 
 /* Arguments separated by spaces, as ps(1) shows them; "": none, a kernel thread or a zombie. */
 PA_AGENT void pa_proc_process_cmdline(pid_t pid, char *text, size_t size);
@@ -67,9 +75,12 @@ struct pa_proc_process_agent {
 /*
  * Looks at the names of its threads; at the descriptors of an agent's thread without a port, for a
  * unix socket; and at its mappings if no thread is the agent's. A name can be given by any program:
- * the result is a claim. age_ticks: since the start of the process.
+ * the result is a claim. age_ticks: since the start of the process. *place: where among its threads
+ * the server was in a process before, and is in this one; 0 at first. Processes of one program have
+ * it at one place, so that the names of the threads before it are not read.
  */
-PA_AGENT struct pa_proc_process_agent pa_proc_process_find_agent(pid_t pid, uint64_t age_ticks);
+PA_AGENT struct pa_proc_process_agent pa_proc_process_find_agent(pid_t pid, uint64_t age_ticks,
+	uint32_t *place);
 
 /* Ticks since the machine's start, as start_ticks. */
 PA_AGENT uint64_t pa_proc_process_now_ticks(void);

@@ -25,6 +25,8 @@ struct walk {
 	int64_t cpu_end_ns, wall_end_ns;
 	bool cut;
 	pid_t self;
+	struct pa_proc_process_network network; /* of this process */
+	uint32_t server_place;                  /* see pa_proc_process_find_agent */
 	size_t count;
 	struct pa_proc_process all[PA_PROCESS_TREE_MAX]; /* by parent, then by pid */
 	size_t listener_count;
@@ -51,7 +53,7 @@ static bool is_walk_over(struct walk *walk)
 
 /* ---- all processes ---- */
 
-static bool note_process(void *arg, uint64_t pid)
+static bool note_process(void *arg, const struct pa_proc_files_entry *pid)
 {
 	struct walk *walk = arg;
 
@@ -60,7 +62,7 @@ static bool note_process(void *arg, uint64_t pid)
 	if (is_walk_over(walk))
 		return false;
 	/* A process that has ended meanwhile is skipped. */
-	walk->count += pa_proc_process_read((pid_t)pid, &walk->all[walk->count]);
+	walk->count += pa_proc_process_read((pid_t)pid->number, &walk->all[walk->count]);
 	return true;
 }
 
@@ -139,7 +141,7 @@ static void list_process(struct walk *walk, const struct pa_proc_process *proces
 	entry->cmdline = keep_tree_text(walk, text);
 	if (agent.state != PA_PROC_PROCESS_SERVING || agent.address.family == AF_UNIX)
 		return;
-	entry->other_network = !pa_proc_process_shares_network(process->pid);
+	entry->other_network = !pa_proc_process_is_in_network(process->pid, &walk->network);
 	if (!entry->other_network)
 		entry->agent.address = address_of_port(walk, process->pid, &agent);
 }
@@ -153,7 +155,8 @@ static bool look_at_process(struct walk *walk, const struct pa_proc_process *pro
 
 	if (!pa_proc_process_is_of_user(process->pid, NULL))
 		return false;
-	struct pa_proc_process_agent agent = pa_proc_process_find_agent(process->pid, age);
+	struct pa_proc_process_agent agent =
+		pa_proc_process_find_agent(process->pid, age, &walk->server_place);
 	if (agent.state == PA_PROC_PROCESS_NONE && process->pid != walk->self)
 		return false;
 	list_process(walk, process, depth, agent);
@@ -203,6 +206,7 @@ static void list_descendants(struct walk *walk)
 	pa_proc_files_entries("/proc", note_process, walk);
 	qsort(walk->all, walk->count, sizeof(walk->all[0]), compare_processes);
 	pa_tcp_table_listeners(note_listener, walk);
+	walk->network = pa_proc_process_own_network();
 	list_tree(walk, &self);
 }
 

@@ -59,12 +59,12 @@ static bool note_candidate(void *arg, const struct pa_tcp_socket *socket)
 }
 
 /* False: the search is over. */
-static bool look_at_descriptor(void *arg, uint64_t fd)
+static bool look_at_descriptor(void *arg, const struct pa_proc_files_entry *fd)
 {
 	struct candidates *all = arg;
 	char path[PATH_BYTES + 24], link[64], wanted[64];
 
-	snprintf(path, sizeof(path), "%s/%d", all->folder, (int)fd);
+	snprintf(path, sizeof(path), "%s/%d", all->folder, (int)fd->number);
 	if (!pa_proc_files_link(path, link, sizeof(link)))
 		return true;
 	all->readable = true;
@@ -112,7 +112,8 @@ static enum pa_relay_target_verdict refuse_target(const char **why, const char *
 static enum pa_relay_target_verdict find_server(struct pa_relay_target *target, const char **why)
 {
 	uint64_t age = pa_proc_process_now_ticks() - target->start_ticks;
-	struct pa_proc_process_agent agent = pa_proc_process_find_agent(target->pid, age);
+	uint32_t place = 0;
+	struct pa_proc_process_agent agent = pa_proc_process_find_agent(target->pid, age, &place);
 
 	switch (agent.state) {
 	case PA_PROC_PROCESS_NONE: return PA_RELAY_TARGET_UNKNOWN;
@@ -123,7 +124,8 @@ static enum pa_relay_target_verdict find_server(struct pa_relay_target *target, 
 	target->address = agent.address;
 	if (target->address.family == AF_UNIX) /* proven by the connection */
 		return PA_RELAY_TARGET_FOUND;
-	if (!pa_proc_process_shares_network(target->pid))
+	struct pa_proc_process_network ours = pa_proc_process_own_network();
+	if (!pa_proc_process_is_in_network(target->pid, &ours))
 		return refuse_target(why, "is in another network namespace");
 	if (!pa_relay_target_socket(target->pid, &agent, &target->address))
 		return refuse_target(why, "does not listen on its port");

@@ -34,10 +34,12 @@ static pid_t find_holder(void)
 {
 	struct pa_proc_process process;
 	pid_t pid = pa_proc_process_self();
+	uint32_t place = 0;
 
 	for (int i = 0; i < ANCESTORS_MAX && pid && pa_proc_process_read(pid, &process); i++) {
 		pid = process.ppid;
-		struct pa_proc_process_agent agent = pa_proc_process_find_agent(pid, UINT64_MAX);
+		struct pa_proc_process_agent agent =
+			pa_proc_process_find_agent(pid, UINT64_MAX, &place);
 		if (is_at_address(&agent))
 			return pid;
 	}

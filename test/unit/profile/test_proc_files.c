@@ -78,9 +78,9 @@ static void groups_of_the_first_version_have_a_mount_each(void **unused)
 	assert_int_equal(pa_proc_files_groups("pids", limit_of), 7);
 }
 
-static bool add(void *sum, uint64_t pid)
+static bool add(void *sum, const struct pa_proc_files_entry *process)
 {
-	*(uint64_t *)sum += pid;
+	*(uint64_t *)sum += process->number;
 	return *(uint64_t *)sum < 1000;
 }
 
@@ -100,6 +100,26 @@ static void processes_are_the_numbers_of_proc(void **unused)
 	assert_true(sum == 1009 || sum == 1299 || sum == 2000);
 }
 
+static bool read_status(void *text, const struct pa_proc_files_entry *process)
+{
+	char other[8];
+
+	assert_false(pa_proc_files_text_below(process, "nothing", other, sizeof(other)));
+	assert_string_equal(other, "");
+	assert_true(pa_proc_files_text_below(process, "task/7/comm", text, 8));
+	return false;
+}
+
+static void a_file_below_an_entry_is_read(void **unused)
+{
+	char text[8];
+
+	(void)unused;
+	host_file("/proc/10/task/7/comm", "a name of more");
+	pa_proc_files_entries("/proc", read_status, text);
+	assert_string_equal(text, "a name ");
+}
+
 int main(void)
 {
 #define TEST(name) cmocka_unit_test_setup_teardown(name, host_set_up, host_tear_down)
@@ -110,6 +130,7 @@ int main(void)
 		TEST(a_group_out_of_sight_has_its_mount),
 		TEST(groups_of_the_first_version_have_a_mount_each),
 		TEST(processes_are_the_numbers_of_proc),
+		TEST(a_file_below_an_entry_is_read),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

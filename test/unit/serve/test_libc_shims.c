@@ -99,10 +99,13 @@ static bool after_a_while(int64_t waited_ns)
 
 static void descriptors_are_high_and_closed_on_exec(void **unused)
 {
-	int fds[5], count = 0;
+	int fds[6], count = 0;
 	(void)unused;
 	fds[count++] = socket(AF_INET, SOCK_STREAM, 0);
 	fds[count++] = open("/dev/null", O_RDONLY);
+	int folder = open("/dev", O_RDONLY | O_DIRECTORY);
+	fds[count++] = openat(folder, "null", O_RDONLY);
+	close(folder);
 	assert_return_code(pipe(fds + count), errno);
 	count += 2;
 	for (int i = 0; i < count; i++) {

@@ -54,13 +54,13 @@ static void localhost_is_bound_to_both_families(void **unused)
 	}
 }
 
-static void descriptor_is_high_and_closed_on_exec(void **unused)
+static void descriptor_is_not_of_stdio_and_closed_on_exec(void **unused)
 {
 	int error, on = 1;
 	socklen_t length = sizeof(on);
 	(void)unused;
 	opened(&error);
-	assert_true(result.fds[0] >= PA_LISTEN_FD_MIN);
+	assert_true(result.fds[0] > STDERR_FILENO);
 	assert_true(fcntl(result.fds[0], F_GETFD) & FD_CLOEXEC);
 	assert_return_code(getsockopt(result.fds[0], SOL_SOCKET, SO_REUSEPORT, &on, &length),
 		errno);
@@ -305,6 +305,18 @@ static void low_descriptors_are_raised(void **unused)
 	assert_int_equal(pa_listen_raise(raised, false), raised);
 	assert_int_equal(pa_listen_raise(-1, true), -1);
 	close(raised);
+	/* Where the program cannot see them they stay as they are, behind those of stdio. */
+	fd = open("/dev/null", O_RDONLY);
+	assert_int_equal(pa_listen_raise(fd, true), fd);
+	int in = dup(STDIN_FILENO);
+	close(STDIN_FILENO);
+	assert_int_equal(open("/dev/null", O_RDONLY), STDIN_FILENO);
+	raised = pa_listen_raise(STDIN_FILENO, true);
+	assert_true(raised >= PA_LISTEN_FD_MIN);
+	assert_int_equal(dup2(in, STDIN_FILENO), STDIN_FILENO);
+	close(in);
+	close(fd);
+	close(raised);
 }
 
 /* EFAULT stands for any refusal. */
@@ -325,7 +337,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		TEST(localhost_is_bound_to_both_families),
-		TEST(descriptor_is_high_and_closed_on_exec),
+		TEST(descriptor_is_not_of_stdio_and_closed_on_exec),
 		TEST(info_says_where),
 		TEST(empty_host_is_all_interfaces),
 		TEST(other_loopback_addresses_count_as_such),

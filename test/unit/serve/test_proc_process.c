@@ -79,7 +79,8 @@ static void user_and_inner_pid_are_those_of_status(void **unused)
 
 static enum pa_proc_process_state state_at(uint64_t age_ticks)
 {
-	return pa_proc_process_find_agent(42, age_ticks).state;
+	uint32_t place = 0;
+	return pa_proc_process_find_agent(42, age_ticks, &place).state;
 }
 
 static void agent_is_found_by_its_threads(void **unused)
@@ -92,10 +93,19 @@ static void agent_is_found_by_its_threads(void **unused)
 	assert_int_equal(state_at(0), PA_PROC_PROCESS_STARTING);
 	assert_int_equal(state_at(1000000), PA_PROC_PROCESS_INERT);
 	host_file("/proc/42/task/44/comm", "pprof:6060\n");
-	struct pa_proc_process_agent agent = pa_proc_process_find_agent(42, 1000000);
+	uint32_t place = 0, there;
+	struct pa_proc_process_agent agent = pa_proc_process_find_agent(42, 1000000, &place);
 	assert_int_equal(agent.state, PA_PROC_PROCESS_SERVING);
 	assert_int_equal(agent.port, 6060);
 	assert_int_equal(agent.server_tid, 44);
+	/* Wherever the server was in the process before. */
+	there = place;
+	for (uint32_t before = 0; before < 5; before++) {
+		place = before;
+		agent = pa_proc_process_find_agent(42, 1000000, &place);
+		assert_int_equal(agent.server_tid, 44);
+		assert_int_equal(place, there);
+	}
 }
 
 static void inert_agent_is_found_by_its_file(void **unused)

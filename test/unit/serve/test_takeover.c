@@ -41,7 +41,7 @@ static void end_of_the_parent_is_seen_without_waking_up(void **unused)
 			_exit(read(to_child[0], &go, 1) != 1);
 		}
 		pa_takeover_begin(&wanted, parent, true);
-		char before = pa_takeover_fd() >= 100 && pa_takeover_wait_ns() == -1 &&
+		char before = pa_takeover_fd() > STDERR_FILENO && pa_takeover_wait_ns() == -1 &&
 				!pa_takeover_is_due() ?
 			'1' :
 			'0';
