@@ -17,6 +17,7 @@ BENCH = BUILD / "bench"
 BUDGETS = ROOT / "test/bench/budgets.json"
 ADDR_NO_RANDOMIZE = 0x40000  # personality(2)
 STACKS = 2000
+REQUESTS = 7
 
 
 def budgets():
@@ -122,6 +123,34 @@ def system_calls(agent):
     return before_main, until_there
 
 
+def calls_of_requests(path, count):
+    """(pid, calls of all threads but the first) of a program that is asked so often."""
+    with tempfile.NamedTemporaryFile("r") as trace:
+        strace = ["strace", "-f", "-qq", "-o", trace.name, "-E", f"LD_PRELOAD={AGENT}"]
+        with idle_program(*strace, agent=False) as target:
+            answers = target.answers()
+            for _ in range(count):
+                assert answers.get(path).status == 200
+        lines = [line.split(maxsplit=1) for line in trace if "<... " not in line]
+    return lines[0][0], [call for pid, call in lines if pid != lines[0][0]]
+
+
+def request_calls(path):
+    """For one request of a program that was asked before: the least of some, since texts about
+    memory are read once a second."""
+    _, calls = calls_of_requests(path, REQUESTS)
+    begins = [i for i, call in enumerate(calls) if call.startswith("accept4(")][-REQUESTS:]
+    return min(end - begin for begin, end in zip(begins[2:], begins[3:]))
+
+
+def process_calls():
+    """For one process of three threads in the list of processes."""
+    pid, calls = calls_of_requests("/processes", 1)
+    of_process = [i for i, call in enumerate(calls) if f"/proc/{pid}/" in call]
+    status = next(i for i in of_process if "/status" in calls[i])
+    return of_process[-1] - status + 1
+
+
 # ------------------------------------------------------------------ objects and answers
 
 def readelf(option, path):
@@ -164,6 +193,11 @@ FIGURES = {
     "private-heap": private_after_heap_kib,
     "calls-before-main": lambda: system_calls(True)[0] - system_calls(False)[0],
     "calls-to-serve": lambda: system_calls(True)[1],
+    "calls-allocs": lambda: request_calls("/allocs"),
+    "calls-mutex": lambda: request_calls("/mutex"),
+    "calls-goroutine": lambda: request_calls("/goroutine"),
+    "calls-profile": lambda: request_calls("/profile?seconds=1"),
+    "calls-process": process_calls,
     "relocations-named": lambda: relocations(AGENT, False),
     "relocations-relative": lambda: relocations(AGENT, True),
     "relocations-core": lambda: relocations(CORE, False) + relocations(CORE, True),
