@@ -74,16 +74,23 @@ static PA_NOINLINE uint32_t add_bucket(struct pa_bucket_table *table, const stru
 	return index;
 }
 
+uint32_t pa_bucket_table_find(const struct pa_bucket_table *table, const struct pa_stack *stack,
+	uint64_t key)
+{
+	if (!table->count)
+		return PA_BUCKET_TABLE_NONE;
+	const struct wanted wanted = { stack, key, hash_of_bucket(stack, key) };
+	uint32_t i = pa_hash_table_find(&bucket_kind, &table->slots, wanted.hash, &wanted);
+	uint32_t slot = *(const uint32_t *)pa_hash_table_at(&bucket_kind, &table->slots, i);
+	return slot ? pa_hash_table_number(slot) : PA_BUCKET_TABLE_NONE;
+}
+
 uint32_t pa_bucket_table_index(struct pa_bucket_table *table, const struct pa_stack *stack,
 	uint64_t key)
 {
 	PA_ASSERT(table->max);
-	if (!table->count)
-		return add_bucket(table, stack, key);
-	const struct wanted wanted = { stack, key, hash_of_bucket(stack, key) };
-	uint32_t i = pa_hash_table_find(&bucket_kind, &table->slots, wanted.hash, &wanted);
-	uint32_t slot = *(const uint32_t *)pa_hash_table_at(&bucket_kind, &table->slots, i);
-	return slot ? pa_hash_table_number(slot) : add_bucket(table, stack, key);
+	uint32_t index = pa_bucket_table_find(table, stack, key);
+	return index != PA_BUCKET_TABLE_NONE ? index : add_bucket(table, stack, key);
 }
 
 void pa_bucket_table_free(struct pa_bucket_table *table)

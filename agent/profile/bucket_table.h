@@ -21,7 +21,7 @@ struct pa_bucket {
 	uint64_t key;
 	/* Fields of the owner: */
 	uint64_t count;  /* objects allocated, ticks, ns waited, threads created */
-	double weight;   /* contentions */
+	double weight;   /* contentions; bytes allocated in a class of sizes */
 	uint32_t in_use; /* objects not freed */
 };
 
@@ -43,6 +43,10 @@ struct pa_bucket_table {
 /* Index of the record of (stack, key); a new record has zero counts. */
 PA_AGENT uint32_t pa_bucket_table_index(struct pa_bucket_table *table, const struct pa_stack *stack,
 	uint64_t key);
+
+/* The same; PA_BUCKET_TABLE_NONE: there is no such record. */
+PA_AGENT uint32_t pa_bucket_table_find(const struct pa_bucket_table *table,
+	const struct pa_stack *stack, uint64_t key);
 
 /* Record of an index returned by pa_bucket_table_index. The owner may change the owner's fields. */
 PA_INLINE struct pa_bucket *pa_bucket_table_at(const struct pa_bucket_table *table, uint32_t index)

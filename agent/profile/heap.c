@@ -9,7 +9,7 @@
 #include "allocator_hooks.h"
 #include "allocator_notes.h"
 #include "heap_scale.h"
-#include "bucket_table.h"
+#include "size_classes.h"
 #include "tables_lock.h"
 
 #define PENDING_REALLOCS 64
@@ -55,20 +55,22 @@ static void enter_use(uint32_t index)
 {
 	PA_ASSERT(index < state.buckets.count);
 	struct pa_bucket *bucket = pa_bucket_table_at(&state.buckets, index);
+	uint64_t size = pa_size_classes_size(bucket);
 	bucket->in_use++;
 	state.stats.live_objects++;
-	state.stats.live_bytes += bucket->key;
-	state.stats.live_estimate_bytes += estimate_of(bucket->key);
+	state.stats.live_bytes += size;
+	state.stats.live_estimate_bytes += estimate_of(size);
 }
 
 static void leave_use(uint32_t index)
 {
 	struct pa_bucket *bucket = pa_bucket_table_at(&state.buckets, index);
-	PA_ASSERT(bucket->in_use && state.stats.live_bytes >= bucket->key);
+	uint64_t size = pa_size_classes_size(bucket);
+	PA_ASSERT(bucket->in_use && state.stats.live_bytes >= size);
 	bucket->in_use--;
 	state.stats.live_objects--;
-	state.stats.live_bytes -= bucket->key;
-	state.stats.live_estimate_bytes -= estimate_of(bucket->key);
+	state.stats.live_bytes -= size;
+	state.stats.live_estimate_bytes -= estimate_of(size);
 }
 
 static void miss_free(uint32_t bucket)
@@ -90,7 +92,7 @@ static void keep_live(uintptr_t object, uint32_t bucket)
 	switch (pa_live_objects_put_locked(object, bucket, &old)) {
 	case PA_LIVE_OBJECTS_FULL:
 		state.stats.live_dropped++;
-		count_unkept(pa_bucket_table_at(&state.buckets, bucket)->key);
+		count_unkept(pa_size_classes_size(pa_bucket_table_at(&state.buckets, bucket)));
 		return;
 	case PA_LIVE_OBJECTS_REPLACED: miss_free(old); break;
 	case PA_LIVE_OBJECTS_ADDED: break;
@@ -107,14 +109,12 @@ static bool has_frees(uintptr_t object)
 uint32_t pa_heap_alloc_locked(const struct pa_stack *stack, uint64_t size, uintptr_t object)
 {
 	PA_ASSERT_HELD(PA_LOCK_TABLES);
-	uint32_t bucket = pa_bucket_table_index(&state.buckets, stack, size);
+	uint32_t bucket = pa_size_classes_count(&state.buckets, stack, size);
 	uint32_t old;
 
 	state.stats.objects++;
 	state.stats.bytes += size;
-	if (bucket != PA_BUCKET_TABLE_NONE) {
-		pa_bucket_table_at(&state.buckets, bucket)->count++;
-	} else {
+	if (bucket == PA_BUCKET_TABLE_NONE) {
 		state.stats.dropped_objects++;
 		state.stats.dropped_bytes += size;
 	}
@@ -228,20 +228,15 @@ size_t pa_heap_count(void)
 
 size_t pa_heap_samples(struct pa_sample *out)
 {
-	size_t written = 0;
 	for (uint32_t i = 0; i < state.buckets.count; i++) {
 		const struct pa_bucket *bucket = pa_bucket_table_at(&state.buckets, i);
-		if (!bucket->count && !bucket->in_use)
-			continue;
-		out[written++] = (struct pa_sample){
+		out[i] = (struct pa_sample){
 			.stack = bucket->stack,
-			.values = { (int64_t)bucket->count,
-				pa_bucket_table_times(bucket->count, bucket->key), bucket->in_use,
-				pa_bucket_table_times(bucket->in_use, bucket->key) },
-			.bytes_label = (int64_t)bucket->key,
+			.bytes_label = (int64_t)pa_size_classes_size(bucket),
 		};
+		pa_size_classes_values(bucket, out[i].values);
 	}
-	return written;
+	return state.buckets.count;
 }
 
 struct pa_heap_stats pa_heap_stats_locked(void)
@@ -275,7 +270,8 @@ static bool is_of_files(const struct pa_stack *stack, bool cut)
 	return true;
 }
 
-/* Further allocations of this stack and size are counted by the hooks. */
+/* Further allocations of this stack and size are counted by the hooks, but for those of a class,
+ * which needs their sizes. */
 static void publish_bucket(const struct pa_event *event, const struct pa_stack *stack,
 	uint32_t bucket)
 {
@@ -283,6 +279,7 @@ static void publish_bucket(const struct pa_event *event, const struct pa_stack *
 	bool cut = event->flags & PA_EVENT_CUT;
 	if (!counts || event->flags & ~PA_EVENT_CUT || event->object & PA_INNER_ALLOC_MARK ||
 		event->depth > PA_ALLOC_COUNTS_DEPTH || !has_bucket_number(bucket) ||
+		pa_size_classes_is_class(pa_bucket_table_at(&state.buckets, bucket)) ||
 		!is_of_files(stack, cut))
 		return;
 	struct pa_alloc_counts_key key = pa_alloc_counts_key(counts, pa_event_pcs(event),
@@ -394,11 +391,14 @@ static void watch_heap(const struct pa_profile_ops *kind, bool sampled, bool on)
 		pa_allocator_hooks_watch(on);
 }
 
-static void note_allocators(const struct pa_profile_ops *kind, pa_profile_ops_note_fn *note,
-	void *arg)
+static void note_heap(const struct pa_profile_ops *kind, pa_profile_ops_note_fn *note, void *arg)
 {
 	(void)kind;
 	pa_allocator_notes(note, arg);
+	if (pa_size_classes_used(&state.buckets))
+		note(arg,
+			"blocks of very many sizes: new sizes are counted in classes, and their "
+			"bytes in use by the mean of the class");
 }
 
 /* Go's order: clients address values by position as well as by name. */
@@ -413,7 +413,7 @@ static void note_allocators(const struct pa_profile_ops *kind, pa_profile_ops_no
 	.period_type = { "space", "bytes" }, .text = PA_PROFILE_OPS_TEXT_HEAP, .named = true,     \
 	.has_seconds = true, .scaled = true, .levels = 1 << 2 | 1 << 3, .room = heap_room,        \
 	.samples = copy_buckets, .head = fill_heap_head, .lost = lost_allocations,                \
-	.count = count_buckets, .watch = watch_heap, .notes = note_allocators
+	.count = count_buckets, .watch = watch_heap, .notes = note_heap
 
 const struct pa_profile_ops pa_heap_profile = {
 	.name = "heap",

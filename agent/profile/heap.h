@@ -2,8 +2,9 @@
 /*
  * Heap profile: allocations by stack, total and in use.
  *
- * Buckets are keyed by (stack, object size) as in Go, which keeps the scaling unbiased. Values are
- * unscaled: each event counts once.
+ * Buckets are keyed by (stack, object size) as in Go, which keeps the scaling unbiased, and by
+ * classes of sizes where these are very many (size_classes.h). Values are unscaled: each event
+ * counts once.
  *
  * At rate 1 the hooks count the allocations of most buckets (record/alloc_counts.h); what they
  * counted is added when it is wanted.
@@ -51,7 +52,7 @@ PA_AGENT void pa_heap_module_forgotten(void);
 /* Number of buckets. */
 PA_API size_t pa_heap_count(void);
 
-/* Writes the non-zero buckets to out, in order of first appearance; at most pa_heap_count().
+/* Writes the buckets to out, in order of first appearance; at most pa_heap_count().
  * Returns their number. */
 PA_AGENT size_t pa_heap_samples(struct pa_sample *out);
 

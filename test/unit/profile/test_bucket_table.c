@@ -22,6 +22,7 @@ static int fresh(void **unused)
 static void records_keep_their_index_in_order_of_appearance(void **unused)
 {
 	(void)unused;
+	assert_int_equal(pa_bucket_table_find(&table, &stacks[0], 7), PA_BUCKET_TABLE_NONE);
 	assert_int_equal(pa_bucket_table_index(&table, &stacks[0], 7), 0);
 	assert_int_equal(pa_bucket_table_index(&table, &stacks[1], 7), 1);
 	assert_int_equal(pa_bucket_table_index(&table, &stacks[0], 8), 2);

@@ -280,11 +280,12 @@ static void random_alloc_free_realloc_conserves_every_object(void **unused)
 static void a_full_bucket_table_counts_objects_and_bytes(void **unused)
 {
 	enum { MORE = 100 };
+	static struct pa_stack many[PA_HEAP_BUCKETS];
 	uint64_t bytes = 0;
 	(void)unused;
 	pa_heap_alloc_locked(&stacks[1], 5, 0x1000);
-	for (uint64_t size = 1; size < PA_HEAP_BUCKETS; size++)
-		pa_heap_alloc_locked(&stacks[0], size, 0x10000 + size * 16);
+	for (uint64_t i = 1; i < PA_HEAP_BUCKETS; i++)
+		pa_heap_alloc_locked(&many[i], 100, 0x10000 + i * 16);
 	assert_int_equal(pa_heap_count(), PA_HEAP_BUCKETS);
 	assert_int_equal(pa_heap_stats_locked().dropped_objects, 0);
 	for (uint64_t i = 0; i < MORE; i++) {
@@ -305,6 +306,39 @@ static void a_full_bucket_table_counts_objects_and_bytes(void **unused)
 	assert_sample(&stacks[1], 5, 1, 0);
 	assert_int_equal(pa_heap_stats_locked().frees_missed, 1);
 	assert_true(pa_heap_stats_locked().table_bytes <= (size_t)28 << 20);
+}
+
+/* New sizes are counted in classes: exactly, but for the bytes in use, which are a mean. */
+static void more_sizes_than_buckets_are_not_dropped(void **unused)
+{
+	enum { OBJECTS = 2 * PA_HEAP_BUCKETS };
+	int64_t sums[4] = { 0 }, bytes = 0, in_use_bytes = 0;
+	(void)unused;
+	for (int64_t i = 0; i < OBJECTS; i++)
+		pa_heap_alloc_locked(&stacks[i % 2], (uint64_t)i, 0x10000 + (uintptr_t)i * 16);
+	for (int64_t i = 0; i < OBJECTS; i++) {
+		bytes += i;
+		if (i % 3)
+			pa_heap_free_locked(0x10000 + (uintptr_t)i * 16);
+		else
+			in_use_bytes += i;
+	}
+	assert_int_equal(pa_heap_stats_locked().dropped_objects, 0);
+	assert_true(pa_heap_count() < PA_HEAP_BUCKETS);
+	struct pa_sample *samples = calloc(pa_heap_count(), sizeof(*samples));
+	size_t count = pa_heap_samples(samples);
+	for (size_t i = 0; i < count; i++)
+		for (int v = 0; v < 4; v++)
+			sums[v] += samples[i].values[v];
+	free(samples);
+	assert_int_equal(sums[0], OBJECTS);
+	assert_int_equal(sums[1], bytes);
+	assert_int_equal(sums[2], (OBJECTS + 2) / 3);
+	assert_in_range(sums[3], in_use_bytes / 1000 * 999, in_use_bytes / 1000 * 1001);
+	for (int64_t i = 0; i < OBJECTS; i += 3)
+		pa_heap_free_locked(0x10000 + (uintptr_t)i * 16);
+	assert_int_equal(pa_heap_stats_locked().live_bytes, 0);
+	assert_int_equal(pa_live_objects_stats().objects, 0);
 }
 
 static void a_full_live_table_still_counts_allocations(void **unused)
@@ -408,6 +442,7 @@ int main(void)
 		cmocka_unit_test_setup(a_revival_is_forgotten_after_64_frees, empty),
 		cmocka_unit_test_setup(random_alloc_free_realloc_conserves_every_object, empty),
 		cmocka_unit_test_setup(a_full_bucket_table_counts_objects_and_bytes, empty),
+		cmocka_unit_test_setup(more_sizes_than_buckets_are_not_dropped, empty),
 		cmocka_unit_test_setup(a_full_live_table_still_counts_allocations, empty),
 		cmocka_unit_test_setup(what_is_not_kept_is_in_use_until_frees_come_for_it, empty),
 		cmocka_unit_test_setup(estimate_of_live_bytes_is_scaled_and_goes_with_its_objects,

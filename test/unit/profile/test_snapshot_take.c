@@ -432,7 +432,7 @@ static void allocations_without_a_bucket_stay_in_the_totals(void **unused)
 	before_objects = (int64_t)before.objects;
 	before_bytes = (int64_t)before.bytes;
 	for (int64_t i = 1; i <= SENT; i++) {
-		send_alloc(PC(50), 10000 + (uint64_t)i, OBJECT(100000 + i));
+		send_alloc(PC(50 + i), 10000 + (uint64_t)i, OBJECT(100000 + i));
 		sent_bytes += 10000 + i;
 	}
 	snapshot = take(&pa_heap_profile);
@@ -444,6 +444,7 @@ static void allocations_without_a_bucket_stay_in_the_totals(void **unused)
 	assert_int_equal(bytes, before_bytes + sent_bytes);
 	assert_true(sample_at(snapshot, PA_PSEUDO_LOST)->values[0] >= 500);
 	assert_non_null(find_comment(snapshot, "allocations dropped: bucket table full"));
+	assert_non_null(find_comment(snapshot, "new sizes are counted in classes"));
 	pa_snapshot_free(snapshot);
 }
 
