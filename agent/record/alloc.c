@@ -199,11 +199,12 @@ struct walked {
 	uintptr_t pcs[PA_ALLOC_COUNTS_DEPTH];
 	uint32_t depth, epoch;
 	enum pa_walk_end end;
+	struct pa_alloc_counts_key key;
 };
 
 /* False: the stack is not the thread's own, or has no key. */
 PA_INLINE bool walk_for_key(struct walked *walked, const struct pa_thread *thread,
-	struct pa_cursor from)
+	struct pa_cursor from, size_t bytes)
 {
 	struct pa_walk walk = pa_walk_start(thread, from, false);
 	if (!pa_walk_is_own(&walk) || !pa_record.frames)
@@ -212,21 +213,24 @@ PA_INLINE bool walk_for_key(struct walked *walked, const struct pa_thread *threa
 	walked->epoch = pa_frame_cache_epoch(pa_record.frames);
 	walked->end = pa_walk_run_by_last(&walk, pa_record.frames, walked->pcs,
 		max < PA_ALLOC_COUNTS_DEPTH ? max : PA_ALLOC_COUNTS_DEPTH, &walked->depth);
-	return walked->end == PA_WALK_COMPLETE ||
-		(walked->end == PA_WALK_CUT && walked->depth == max);
+	bool cut = walked->end == PA_WALK_CUT;
+	if (walked->end != PA_WALK_COMPLETE && !(cut && walked->depth == max))
+		return false;
+	walked->key = pa_alloc_counts_key(pa_record.alloc_counts, walked->pcs, walked->depth, cut,
+		bytes, walked->epoch);
+	pa_alloc_counts_prefetch(pa_record.alloc_counts, walked->key);
+	return true;
 }
 
 /* Counts the object if the collector has published its stack and size. */
-static bool count_known(const struct walked *walked, void *pointer, size_t bytes)
+static bool count_known(const struct walked *walked, void *pointer)
 {
 	struct pa_alloc_counts *counts = pa_record.alloc_counts;
-	bool cut = walked->end == PA_WALK_CUT;
-	uint32_t number = pa_alloc_counts_find(counts,
-		pa_alloc_counts_key(counts, walked->pcs, walked->depth, cut, bytes, walked->epoch));
+	uint32_t number = pa_alloc_counts_find(counts, walked->key);
 	if (!number || !pa_alloc_set_insert((uintptr_t)pointer, number))
 		return false;
 	pa_alloc_counts_made(counts, number);
-	if (pa_unlikely(cut))
+	if (pa_unlikely(walked->end == PA_WALK_CUT))
 		PA_COUNT_EVENT(cut_stacks);
 	return true;
 }
@@ -265,9 +269,9 @@ static PA_NOINLINE void record_or_count(struct pa_thread *thread, void *pointer,
 {
 	struct walked walked;
 	pa_alloc_set_prefetch((uintptr_t)pointer);
-	bool usable = walk_for_key(&walked, thread, from);
+	bool usable = walk_for_key(&walked, thread, from, bytes);
 	bool fresh = enter_filter(pointer);
-	if (!usable || !fresh || !count_known(&walked, pointer, bytes))
+	if (!usable || !fresh || !count_known(&walked, pointer))
 		record_by_event(thread, pointer, bytes, from, usable ? &walked : NULL);
 }
 

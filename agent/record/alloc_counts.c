@@ -94,6 +94,11 @@ PA_INLINE uint32_t set_of(struct pa_alloc_counts_key key)
 	return (key.hash ^ key.hash >> 32) & (SETS - 1);
 }
 
+void pa_alloc_counts_prefetch(const struct pa_alloc_counts *counts, struct pa_alloc_counts_key key)
+{
+	__builtin_prefetch(counts->sets[set_of(key)]);
+}
+
 PA_INLINE uint32_t entry_number(const struct entry *entry, struct pa_alloc_counts_key key)
 {
 	uint64_t check = pa_load_relaxed(&entry->check);

@@ -40,6 +40,10 @@ PA_SIGNAL struct pa_alloc_counts_key pa_alloc_counts_key(const struct pa_alloc_c
 PA_SIGNAL uint32_t pa_alloc_counts_find(const struct pa_alloc_counts *counts,
 	struct pa_alloc_counts_key key);
 
+/* Begins to load what pa_alloc_counts_find looks at. */
+PA_SIGNAL void pa_alloc_counts_prefetch(const struct pa_alloc_counts *counts,
+	struct pa_alloc_counts_key key);
+
 /* Count an object of that number; its allocation comes first. */
 PA_SIGNAL void pa_alloc_counts_made(struct pa_alloc_counts *counts, uint32_t number);
 PA_SIGNAL void pa_alloc_counts_freed(struct pa_alloc_counts *counts, uint32_t number);
