@@ -73,13 +73,14 @@ PA_INLINE place *bucket_of(place *places, int level, uintptr_t address)
 {
 	PA_ASSERT(places);
 	/* Neighbours in memory, which live and end together, share a bucket, or a page of buckets:
-	 * one cache miss for several. Levels of one size take other bits: what shares a full bucket
-	 * in one does not in the next. */
+	 * one cache miss for several. In each page the regions are in another order: objects that
+	 * are all at the start of a page of memory take all buckets. Levels of one size take other
+	 * bits: what shares a full bucket in one does not in the next. */
 	int other = level > WIDEST_LEVEL ? 9 * (level - WIDEST_LEVEL) : 0;
-	uint64_t page = (address >> (REGION_SHIFT + PAGE_BUCKETS_SHIFT)) * 0x9e3779b97f4a7c15u >>
-		(20 + other);
-	uint64_t region = address >> REGION_SHIFT & ((1u << PAGE_BUCKETS_SHIFT) - 1);
-	uint64_t bucket = page << PAGE_BUCKETS_SHIFT | region;
+	uint64_t hash = (address >> (REGION_SHIFT + PAGE_BUCKETS_SHIFT)) * 0x9e3779b97f4a7c15u;
+	uint64_t region =
+		(address >> REGION_SHIFT ^ hash >> (10 + other)) & ((1u << PAGE_BUCKETS_SHIFT) - 1);
+	uint64_t bucket = hash >> (20 + other) << PAGE_BUCKETS_SHIFT | region;
 	return places + (bucket & (level_buckets(level) - 1)) * PLACES;
 }
 

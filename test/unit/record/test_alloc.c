@@ -286,6 +286,27 @@ static void million_live_objects_fit_into_the_set(void **unused)
 		assert_true(forget(fake(i)));
 }
 
+/* Those of large blocks of malloc(), which the kernel maps. */
+static void objects_at_the_start_of_pages_fit_into_the_set(void **unused)
+{
+	(void)unused;
+	enum { MAPPED = 200000, STEP = 16 << 10 };
+	boot(64 << 10, 524288);
+	struct fixture_event *event = malloc(sizeof(*event));
+	for (uintptr_t i = 0; i < MAPPED; i++) {
+		record((void *)(0x7e0000000010 + i * STEP), 1 << 20);
+		while (fixture_next(event))
+			;
+	}
+	assert_int_equal(fixture_count(&pa_record.counters.lost_alloc_live), 0);
+	for (uintptr_t i = 0; i < MAPPED; i++) {
+		assert_true(forget((void *)(0x7e0000000010 + i * STEP)));
+		while (fixture_next(event))
+			;
+	}
+	free(event);
+}
+
 /* Drops the events, and returns how many of them were allocations without an object. */
 static uintptr_t record_many(uintptr_t count)
 {
@@ -402,6 +423,7 @@ int main(void)
 		cmocka_unit_test(first_allocation_of_a_thread_is_sampled_by_its_size),
 		cmocka_unit_test(million_live_objects_fit_into_the_set),
 #ifndef __SANITIZE_THREAD__
+		cmocka_unit_test(objects_at_the_start_of_pages_fit_into_the_set),
 		cmocka_unit_test(objects_beyond_the_set_are_counted_until_their_frees),
 #endif
 		cmocka_unit_test(threads_do_not_lose_each_others_objects),
