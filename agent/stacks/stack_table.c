@@ -195,8 +195,9 @@ static bool intern_loc(uintptr_t raw_pc, bool leaf, uint32_t *id)
 		pc = PA_PSEUDO_LIMIT; /* no code there, and it must not look like a pseudo pc */
 	/* First: may refresh the maps and retire locations. */
 	struct pa_module *module = pa_modules_find(pc);
+	/* The same instruction may be a leaf elsewhere: a profile has one location for both. */
 	if (!leaf && !pa_unwind_calls_may_return_to(raw_pc))
-		pc = raw_pc;
+		return intern_loc(raw_pc, true, id);
 	struct pa_loc *loc = make_table_room(&loc_kind, &state.locs, 0) ?
 		add_location(pc, raw_pc, leaf, module) :
 		NULL;

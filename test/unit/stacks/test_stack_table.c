@@ -78,6 +78,8 @@ static void addresses_behind_no_call_are_those_of_the_profile(void **unused)
 	for (uint32_t i = 0; i < stack->depth; i++)
 		assert_int_equal(loc_of(stack, i)->raw_pc, pcs[i]);
 	assert_ptr_equal(pa_stack_table_intern_locked(pcs, 4, false, PA_PSEUDO_NONE), stack);
+	const struct pa_stack *leaf = pa_stack_table_intern_locked(pcs, 1, true, PA_PSEUDO_NONE);
+	assert_int_equal(leaf->locs[0], stack->locs[0]); /* one location for both */
 }
 
 /* It may be overwritten, or gone. */
