@@ -137,8 +137,8 @@ static uint64_t limits_room(void)
 	return all < data ? all : data;
 }
 
-/* Below MemAvailable, because reclaimable file pages are not included. One system call, where
- * meminfo takes four and adds up what all processors count. */
+/* Without /proc: below MemAvailable, because reclaimable file pages are not included. Not before
+ * meminfo, which lxcfs gives the limits of a container. */
 static uint64_t free_bytes(void)
 {
 	struct sysinfo info;
@@ -163,15 +163,12 @@ static uint64_t pages_room(void)
 	return groups < machine ? groups : machine;
 }
 
-/* The kernel adds up memory.stat over all processors when it is read, and meminfo too: not without
- * need. */
+/* The kernel adds up memory.stat over all processors when it is read: not without need. */
 static bool read_has_pages(uint64_t bytes)
 {
 	uint64_t groups = pa_proc_files_groups("memory", room_without_cache);
-	uint64_t room = free_bytes();
+	uint64_t room = machine_room();
 
-	if (bytes > room / TRUSTED_PART)
-		room = machine_room();
 	room = groups < room ? groups : room;
 	if (bytes > room)
 		return bytes <= pages_room();
