@@ -198,6 +198,8 @@ static int read_fde(struct pa_cfi *cfi, uintptr_t at)
 	cfi->limit = cfi->start + pa_cfi_reader_encoded(&reader, cie.pointers & PA_CFI_ENC_FORMAT);
 	if (cie.sized)
 		pa_cfi_reader_take(&reader, pa_cfi_reader_leb(&reader));
+	uint8_t *copy = (uint8_t *)cfi->fde.words;
+	pa_cfi_check_blank(reader, copy + (reader.at - copy));
 	pa_cfi_check_program(&reader, &cie.has_cfa);
 	return reader.bad || !cie.has_cfa ? -EBADMSG : 0;
 }

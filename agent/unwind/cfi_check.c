@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "cfi_check.h"
 
+#include <string.h>
+
 #include "../base/assert.h"
 
 #define REGS_KNOWN 17     /* rax .. r15 and the return address: the registers of libunwind */
@@ -36,10 +38,12 @@ enum {
 	CFA_REMEMBER = 0x0a,
 	CFA_RESTORE_STATE = 0x0b,
 	CFA_DEF_CFA = 0x0c,
+	CFA_DEF_CFA_REGISTER = 0x0d,
 	CFA_DEF_CFA_EXPRESSION = 0x0f,
 	CFA_DEF_CFA_SF = 0x12,
 	CFA_ADVANCE = 0x40,
-	CFA_OFFSET = 0x80
+	CFA_OFFSET = 0x80,
+	CFA_RESTORE = 0xc0
 };
 
 /* No jumps, so that each operation runs once at most; no division; only registers that libunwind
@@ -126,5 +130,37 @@ void pa_cfi_check_program(struct pa_cfi_reader *reader, bool *has_cfa)
 		case CFA_ADVANCE2:
 		case CFA_ADVANCE4: reader->bad |= !*has_cfa;
 		}
+	}
+}
+
+/* Reads an instruction. True: it is a rule of a register that libunwind does not have. */
+static bool is_of_unknown(struct pa_cfi_reader *reader)
+{
+	uint8_t byte = (uint8_t)pa_cfi_reader_take(reader, 1), high = byte & 0xc0,
+		low = byte & 0x3f;
+	const char *operands = high == CFA_OFFSET ? "u" : high ? "" : cfa_operands[low];
+	bool is_rule = high == CFA_OFFSET || high == CFA_RESTORE;
+	uint64_t number = low;
+	if (!operands) {
+		reader->bad = true;
+	} else if (*operands == 'r') {
+		is_rule =
+			low != CFA_DEF_CFA && low != CFA_DEF_CFA_SF && low != CFA_DEF_CFA_REGISTER;
+		number = pa_cfi_reader_leb(reader);
+		operands++;
+	}
+	while (!reader->bad && *operands)
+		check_operand(reader, *operands++);
+	return !reader->bad && is_rule && number >= REGS_KNOWN;
+}
+
+void pa_cfi_check_blank(struct pa_cfi_reader reader, uint8_t *program)
+{
+	const uint8_t *begin = reader.at;
+	while (reader.at < reader.end && !reader.bad) {
+		const uint8_t *instruction = reader.at;
+		if (is_of_unknown(&reader))
+			memset(program + (instruction - begin), 0,
+				(size_t)(reader.at - instruction));
 	}
 }

@@ -247,3 +247,31 @@ def test_addresses_behind_no_call_are_named_by_themselves(start, tmp_path):
     assert len(roots) == 1, samples
     assert roots.pop() % 16 == 0, samples
     assert {tuple(s.names[1:]) for s in samples if s.names[0] == "boost_work"} == {("enter",)}
+
+
+# A function of Microsoft's ABI saves vector registers, and its table says where.
+MS_ABI = r"""
+#include <stdio.h>
+#include <stdlib.h>
+void *volatile kept;
+__attribute__((noinline)) static void leaf(void) { kept = malloc(1000); }
+__attribute__((noinline, ms_abi)) static int foreign(int n) { leaf(); return n + 1; }
+__attribute__((noinline)) static int outer(int n) { return foreign(n) + 2; }
+int main(void)
+{
+	outer(3);
+	puts("ready");
+	fflush(stdout);
+	return getchar() == 'x';
+}
+"""
+
+
+@pytest.mark.parametrize("compiler", ["gcc", "clang"])
+def test_functions_that_save_vector_registers_are_passed(start, tmp_path, compiler):
+    program = compiled(tmp_path, compiler, "-O1", source=MS_ABI, name="foreign")
+    target = start([program], **EXACT)
+    target.expect("ready")
+    sample, = (s for s in heap(target).samples if s.names[0] == "leaf")
+    assert sample.names[1:4] == ["foreign", "outer", "main"], sample
+    assert sample.names[-1] == "_start", sample
