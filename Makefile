@@ -215,7 +215,7 @@ $(LIB_AGENT): $(OBJ_AGENT) hooks/exports.map $(LIBC_AGENT)
 $(LIB_CORE): $(OBJ_CORE) agent/serve/core.map $(THIRD_PARTY) $(LIBC_CORE)
 	$(say) LINK $@
 	$(Q)$(CC) $(SAN) $(LDFLAGS) $(LD_CORE) -o $@ $(OBJ_CORE) $(LIBS_CORE) \
-		$(call LINK_LIBC,$(LIBC_CORE),-lm)
+		$(call LINK_LIBC,$(LIBC_CORE),)
 
 $(B)/libc-%/libc.so: scripts/libc_floor | setup
 	$(say) LIBC $*

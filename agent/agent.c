@@ -58,6 +58,7 @@
 #include "fork_guard.h"
 #include "child_core.h"
 #include "object_paths.h"
+#include "own_stacks.h"
 #include "pass_on.h"
 #include "slot_table.h"
 #include "agent_thread.h"
@@ -275,6 +276,7 @@ static PA_ENTRY PA_BOOT void after_fork_child(void)
 	pa_tasks_atfork_child();
 	pa_last_walk_atfork_child();
 	pa_own_memory_atfork_child();
+	pa_own_stacks_atfork_child();
 	pa_trace_events_atfork_child();
 	pa_custom_set_atfork_child();
 	pa_child_core_atfork_child(forking.load_held, forking.tables_held);
@@ -343,6 +345,7 @@ static bool set_up_record(void)
 	pa_privileges_boot(&state.bridge, &pa_slot_table_table);
 	pa_suspend_boot(&state.bridge, run_agent);
 	pa_registry_add(&pa_thread_self);
+	pa_core_object_reserve();
 	return true;
 }
 
@@ -360,6 +363,7 @@ static void fill_bridge(void)
 	bridge->held_files = &pa_record.held_files;
 	bridge->spawn = pa_agent_thread;
 	bridge->thread_create = pa_agent_thread_joinable;
+	bridge->thread_joined = pa_agent_thread_joined;
 	bridge->tick_start = pa_tick_start;
 	bridge->tick_stop = pa_tick_stop;
 	bridge->tick_charge = pa_tick_charge;

@@ -18,6 +18,7 @@
 #include "record/registry.h"
 #include "record/sandbox.h"
 #include "record/thread.h"
+#include "own_stacks.h"
 #include "slot_table.h"
 
 #ifdef __SANITIZE_ADDRESS__
@@ -31,7 +32,9 @@ struct trampoline {
 	void *arg;
 	uint32_t generation, followed; /* see base/thread_slot.h */
 	uint32_t denied; /* calls denied by the filters of its creator, which it inherits */
+	struct pa_own_stack *own_stack; /* NULL: one of libc, which has stack_bytes */
 	size_t stack_bytes;
+	bool detached;
 	char name[PA_EVENT_NAME_BYTES];
 };
 
@@ -134,6 +137,18 @@ static void forget_stack(void)
 }
 #endif
 
+/* Returns where the thread may return to libc. */
+static void end_thread(const struct trampoline *start, bool asked)
+{
+	/* A return would make libc count this end. Happens only where the agent cannot work; leaves
+	 * the stack mapped. pthread_join() waits for the kernel, and works. */
+	if (!asked)
+		syscall(SYS_exit, 0);
+	/* The program's only thread waits for this one, and is not about to end. */
+	if (start->detached)
+		pa_own_stacks_leave(start->own_stack);
+}
+
 static PA_AGENT void *run_agent_thread(void *given)
 {
 	forget_stack();
@@ -152,7 +167,8 @@ static PA_AGENT void *run_agent_thread(void *given)
 	pa_thread_slot_pin(); /* it cannot jump out yet */
 	pa_thread_ends_agent_came();
 	leave_trampoline(given);
-	struct pa_own_map *stack = pa_memlock_enter_thread(start.stack_bytes);
+	pa_own_stacks_enter(start.own_stack);
+	struct pa_own_map *stack = pa_memlock_enter_thread(start.own_stack ? 0 : start.stack_bytes);
 	leave_realtime();
 	prctl(PR_SET_NAME, start.name);
 	/* Without a slot it cannot be suspended. */
@@ -162,13 +178,8 @@ static PA_AGENT void *run_agent_thread(void *given)
 	if (asked)
 		count_again();
 	pa_slot_table_leave();
-	/* The program's only thread waits for this one, and is not about to end. */
-	if (asked)
-		return NULL;
-	/* A return would make libc count this end. Happens only where the agent cannot work; leaves
-	 * the stack mapped. pthread_join() waits for the kernel, and works. */
-	syscall(SYS_exit, 0);
-	__builtin_unreachable();
+	end_thread(&start, asked);
+	return NULL;
 }
 
 /* pthread_create with all signals blocked from the thread's first instruction on, except those that
@@ -189,31 +200,49 @@ static int create_masked(pthread_t *thread, const pthread_attr_t *attr, struct t
 	return error;
 }
 
-static int create_agent_thread(pthread_t *thread, const pthread_attr_t *attr, void *(*run)(void *),
+static void prepare_trampoline(struct trampoline *start, pthread_attr_t *attr, const char *name)
+{
+	int detached = PTHREAD_CREATE_JOINABLE;
+	start->generation = pa_slot_table_generation();
+	start->followed = pa_slot_table_followed();
+	start->denied = pa_load_relaxed(&pa_thread_self.denied);
+	pthread_attr_getstacksize(attr, &start->stack_bytes);
+	pthread_attr_getdetachstate(attr, &detached);
+	start->detached = detached == PTHREAD_CREATE_DETACHED;
+	start->own_stack = pa_own_stacks_take(attr);
+	strncpy(start->name, name, sizeof(start->name) - 1);
+}
+
+/* Changes attr: the stack. */
+static int create_agent_thread(pthread_t *thread, pthread_attr_t *attr, void *(*run)(void *),
 	void *arg, const char *name)
 {
 	struct trampoline *start = take_trampoline();
 	if (!start)
 		return ENOMEM;
-	*start = (struct trampoline){
-		.run = run,
-		.arg = arg,
-		.generation = pa_slot_table_generation(),
-		.followed = pa_slot_table_followed(),
-		.denied = pa_load_relaxed(&pa_thread_self.denied),
-	};
-	pthread_attr_getstacksize(attr, &start->stack_bytes);
-	strncpy(start->name, name, sizeof(start->name) - 1);
+	*start = (struct trampoline){ .run = run, .arg = arg };
+	prepare_trampoline(start, attr, name);
+	struct pa_own_stack *stack = start->own_stack;
+	bool detached = start->detached;
 	int error = create_masked(thread, attr, start);
-	if (error)
+	if (error) {
+		pa_own_stacks_give_back(stack);
 		leave_trampoline(start);
+	} else if (!detached) {
+		pa_own_stacks_created(stack, *thread);
+	}
 	return error;
 }
 
-int pa_agent_thread_joinable(pthread_t *thread, const pthread_attr_t *attr, void *(*run)(void *),
+int pa_agent_thread_joinable(pthread_t *thread, pthread_attr_t *attr, void *(*run)(void *),
 	void *arg)
 {
 	return create_agent_thread(thread, attr, run, arg, "pprofagent");
+}
+
+void pa_agent_thread_joined(pthread_t thread)
+{
+	pa_own_stacks_joined(thread);
 }
 
 int pa_agent_thread(void *(*run)(void *), void *arg, const char *name)

@@ -22,9 +22,10 @@ PA_APP void pa_agent_thread_note_exit(void);
 /* See is_alone in struct pa_process_ops. */
 PA_SIGNAL bool pa_agent_thread_is_alone(void);
 
-/* See spawn and thread_create in struct pa_bridge. */
+/* See spawn, thread_create and thread_joined in struct pa_bridge. */
 PA_API int pa_agent_thread(void *(*run)(void *), void *arg, const char *name);
-PA_AGENT int pa_agent_thread_joinable(pthread_t *thread, const pthread_attr_t *attr,
-	void *(*run)(void *), void *arg);
+PA_AGENT int pa_agent_thread_joinable(pthread_t *thread, pthread_attr_t *attr, void *(*run)(void *),
+	void *arg);
+PA_AGENT void pa_agent_thread_joined(pthread_t thread);
 
 #endif

@@ -3,6 +3,7 @@
 
 #include <dlfcn.h>
 #include <errno.h>
+#include <sys/mman.h>
 #include <unistd.h>
 
 #include "base/lock.h"
@@ -15,7 +16,11 @@
 #define CORE_NAME "libpprofagent-core.so"
 #define CUT_SHORT "the file is cut short"
 
+/* Room for the core, also where the kernel places a large file at a multiple of 2 MiB. */
+#define ROOM_BYTES ((size_t)8 << 20)
+
 static PA_LARGE char core_path[PA_OBJECT_PATHS_BYTES];
+static void *room; /* guard: PA_LOCK_LOAD */
 
 static void complain_core(bool may_say, const char *why)
 {
@@ -42,6 +47,21 @@ bool pa_core_object_is_there(bool may_say)
 	return !why;
 }
 
+void pa_core_object_reserve(void)
+{
+	void *place = mmap(NULL, ROOM_BYTES, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE,
+		-1, 0);
+	if (place != MAP_FAILED)
+		room = place;
+}
+
+static void leave_room(void)
+{
+	if (room)
+		munmap(room, ROOM_BYTES);
+	room = NULL;
+}
+
 pa_core_object_main *pa_core_object_open_locked(bool may_say)
 {
 	PA_ASSERT_HELD(PA_LOCK_LOAD);
@@ -50,6 +70,7 @@ pa_core_object_main *pa_core_object_open_locked(bool may_say)
 		complain_core(may_say, CUT_SHORT);
 		return NULL;
 	}
+	leave_room();
 	void *core = pa_hooks_open_core(core_path);
 	if (core)
 		*(void **)&entry = dlsym(core, PA_BRIDGE_ENTRY);

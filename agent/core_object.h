@@ -18,6 +18,14 @@ PA_BOOT bool pa_core_object_find(void);
 /* False, and a line: the file is not there, or cut short. In a launcher, which opens nothing. */
 PA_BOOT bool pa_core_object_is_there(bool may_say);
 
+/*
+ * At boot, before the program maps anything: keeps room, in which the loader maps the core later.
+ * The kernel takes the highest place that has room, and places above this one are too small. A
+ * program with one thread may have unmapped the place that the kernel would take otherwise, to map
+ * something else there (MAP_FIXED), and would replace the core.
+ */
+PA_BOOT void pa_core_object_reserve(void);
+
 /* The entry point; NULL, and a line where may_say. */
 PA_AGENT pa_core_object_main *pa_core_object_open_locked(bool may_say);
 

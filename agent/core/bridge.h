@@ -78,9 +78,11 @@ struct pa_bridge {
 	 */
 	int (*spawn)(void *(*run)(void *), void *arg, const char *name);
 
-	/* As spawn, but with the semantics of pthread_create (for civetweb). */
-	int (*thread_create)(pthread_t *thread, const pthread_attr_t *attr, void *(*run)(void *),
+	/* As spawn, but with the semantics of pthread_create (for civetweb). Sets the stack in
+	 * attr. thread_joined: after pthread_join. */
+	int (*thread_create)(pthread_t *thread, pthread_attr_t *attr, void *(*run)(void *),
 		void *arg);
+	void (*thread_joined)(pthread_t thread);
 
 	/*
 	 * CPU sampling on and off (record/tick.c). start: 0, -EBUSY (already on), -EADDRINUSE (the

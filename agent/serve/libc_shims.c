@@ -172,6 +172,8 @@ int pthread_join(pthread_t thread, void **result)
 
 	while ((error = pthread_tryjoin_np(thread, result)) == EBUSY)
 		pa_futex_sleep(JOIN_NAP_NS);
+	if (error == 0 && pa_core_bridge)
+		pa_core_bridge->thread_joined(thread);
 	return error;
 }
 

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "query.h"
 
+#include <limits.h>
 #include <math.h>
 #include <string.h>
 #include <strings.h>
@@ -182,6 +183,18 @@ static bool is_word(const char *text, bool is_signed, double *value)
 	return endless || (!is_signed && strcasecmp(text, "nan") == 0);
 }
 
+/* sum * 10^exponent. Ends: sum reaches 0 or infinity after at most 10,000 steps. */
+static double scale_by_ten(double sum, int64_t exponent)
+{
+	long double scaled = sum;
+
+	for (; exponent > 0 && scaled != 0 && isfinite(scaled); exponent--)
+		scaled *= 10;
+	for (; exponent < 0 && scaled != 0 && isfinite(scaled); exponent++)
+		scaled /= 10;
+	return (double)scaled;
+}
+
 /* Not strtod(): its decimal point depends on the program's locale. */
 bool pa_query_float(const char *text, double *value)
 {
@@ -207,9 +220,9 @@ bool pa_query_float(const char *text, double *value)
 			return false;
 		text = "";
 	}
-	/* 0 times infinity would be NaN. */
-	if (sum != 0)
-		sum *= pow(10, (double)exponent - fraction);
+	if (exponent > INT_MIN) /* the difference cannot overflow */
+		exponent -= fraction;
+	sum = scale_by_ten(sum, exponent);
 	*value = negative ? -sum : sum;
 	return *text == '\0' && isfinite(sum);
 }

@@ -285,6 +285,17 @@ def produced(drops, events):
     return events["alloc_events"] + drops["lost_alloc_ring"]
 
 
+# More than the stack of a thread; less; with room for the core.
+HOLES_KIB = ("1024", "300", "16384")
+
+
+@row("F80", "one thread maps at a place that it has unmapped a moment before", severity=1,
+     fast=True)
+def test_places_that_the_program_left(case):
+    for kib in HOLES_KIB:
+        case.same([program("f_holes"), kib, "400"])
+
+
 @row("F81", "endless new stacks: 10^6 paths of calls, each allocates and keeps", severity=3)
 def test_endless_new_stacks(case):
     argv = [program("f_stacks"), "20"]

@@ -48,7 +48,7 @@ static int bridge_sigmask(int how, const sigset_t *set, sigset_t *old)
 	return 0;
 }
 
-static int bridge_thread_create(pthread_t *thread, const pthread_attr_t *attr, void *(*run)(void *),
+static int bridge_thread_create(pthread_t *thread, pthread_attr_t *attr, void *(*run)(void *),
 	void *arg)
 {
 	(void)thread;
