@@ -361,6 +361,7 @@ static void fill_bridge(void)
 	bridge->unwind_tables = &pa_record.unwind_tables;
 	bridge->counters = &pa_record.counters;
 	bridge->held_files = &pa_record.held_files;
+	bridge->read_clock = pa_clock_read;
 	bridge->spawn = pa_agent_thread;
 	bridge->thread_create = pa_agent_thread_joinable;
 	bridge->thread_joined = pa_agent_thread_joined;

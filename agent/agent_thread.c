@@ -11,6 +11,7 @@
 #include <unistd.h>
 
 #include "arch/arch.h"
+#include "base/clock.h"
 #include "base/quiet.h"
 #include "record/thread_ends.h"
 #include "record/memlock.h"
@@ -75,6 +76,13 @@ static void leave_trampoline(struct trampoline *start)
 void pa_agent_thread_note_exit(void)
 {
 	pa_store_release(&state.exiting, 1);
+}
+
+/* A new thread inherits prctl(PR_SET_TSC); the core reads clocks through the vDSO. */
+static void permit_time_stamps(void)
+{
+	if (pa_clock_uses_calls())
+		prctl(PR_SET_TSC, PR_TSC_ENABLE, 0, 0, 0);
 }
 
 static void leave_realtime(void)
@@ -156,6 +164,7 @@ static PA_AGENT void *run_agent_thread(void *given)
 	 * fork. */
 	(void)pa_arch_calm_flags();
 	pa_arch_fresh_fpu();
+	permit_time_stamps();
 	struct trampoline start = *(struct trampoline *)given;
 	/* In this order: in between the thread counts twice as the agent's, see
 	 * pa_agent_thread_is_alone. */

@@ -13,6 +13,7 @@
 #include <sys/prctl.h>
 #include <sys/syscall.h>
 
+#include "../agent/base/clock.h"
 #include "../agent/record/switches.h"
 #include "../agent/record/process.h"
 #include "../agent/arch/arch.h"
@@ -178,6 +179,21 @@ static long send_signal(const struct call *call)
 	return result;
 }
 
+/* ---- the time stamp counter ---- */
+
+static bool may_read_clock(void)
+{
+	return pa_sandbox_may(&pa_thread_self, PA_CALLS_TIMER);
+}
+
+/* From the call on, reading the counter raises SIGSEGV on this thread, also in the vDSO. */
+static long set_time_stamps(const struct call *call)
+{
+	if (call->b == PR_TSC_SIGSEGV)
+		pa_clock_use_calls(may_read_clock);
+	return make_syscall(call);
+}
+
 /* ---- all ---- */
 
 static bool is_ours_to_watch(void)
@@ -187,6 +203,8 @@ static bool is_ours_to_watch(void)
 
 static long watch_syscall(struct call *call)
 {
+	if (call->number == SYS_prctl && call->a == PR_SET_TSC)
+		return set_time_stamps(call);
 	if (!is_ours_to_watch())
 		return make_syscall(call);
 	if (is_clone(call->number))
@@ -206,7 +224,8 @@ static long watch_syscall(struct call *call)
 
 PA_INLINE bool is_watched_option(long option)
 {
-	return option == PR_SET_SECCOMP || pa_hook_privileges_is_watched_option(option);
+	return option == PR_SET_SECCOMP || option == PR_SET_TSC ||
+		pa_hook_privileges_is_watched_option(option);
 }
 
 static PA_SLOW long prctl_slow(long option, long a, long b, long c, long d)

@@ -15,6 +15,7 @@
 
 #include <pthread.h>
 #include <signal.h>
+#include <time.h>
 
 #include "../base/atomic.h"
 #include "../base/base.h"
@@ -71,6 +72,7 @@ struct pa_bridge {
 	const struct pa_inner_alloc_ops *inner_alloc; /* what hooks of other allocators call */
 	int (*sigaction)(int, const struct sigaction *, struct sigaction *);
 	int (*pthread_sigmask)(int, const sigset_t *, sigset_t *);
+	int (*read_clock)(clockid_t id, struct timespec *now); /* pa_clock_read */
 
 	/*
 	 * Starts a detached agent thread: role agent (hooks pass it through), all signals blocked,

@@ -374,6 +374,7 @@ PA_EXPORT int pa_core_main(struct pa_bridge *bridge)
 	pa_core_bridge = bridge;
 	pa_thread_slot_boot(bridge->slots, bridge->slot);
 	pa_own_maps_join(bridge->own_maps);
+	pa_clock_use(bridge->read_clock);
 	forget_parent(bridge);
 	pa_perf_map_file_boot();
 	int error = pa_collector_init();

@@ -122,6 +122,12 @@ int main(void)
 """
 
 
+@row("F23", "reading the time stamp counter raises SIGSEGV (PR_SET_TSC)", severity=1, fast=True)
+def test_denied_time_stamps(case):
+    _, under = case.same([program("f_time_stamps")])
+    assert under.out == b"ok\n" * 2
+
+
 @row("F25", "gprof's own profile", severity=3, naive="its timer is taken away")
 def test_gprof(case, tmp_path):
     have("gprof")
