@@ -31,6 +31,9 @@ PYTHON_WORK = ("import sys,threading\n"
                "[t.start() for t in ts]\n"
                "print('ready',flush=True)\n"
                "sys.stdin.read(); end.set(); [t.join() for t in ts]; print('ok')\n")
+# Where a compiler can promise tail calls (python 3.14 with gcc 16), each instruction is a function
+# that jumps to the next one: they have no names in a stripped file, and the loop has no frame.
+INTERPRETER = r"(?:_PyEval_EvalFrameDefault|python3\.\d+\+0x[0-9a-f]+)"
 
 
 @pytest.fixture(scope="session")
@@ -127,11 +130,10 @@ def test_command(begin, suite):
         done = subprocess.run(inside(suite, command, *words), capture_output=True, text=True,
                               check=False)
         assert done.returncode == 0 and done.stdout.endswith(text), (words, done)
-    name = "_PyEval_EvalFrameDefault"
-    until("python has memory", lambda: any(one.has(name) for one in heap(target).samples))
+    until("python has memory", lambda: any(one.has(INTERPRETER) for one in heap(target).samples))
     done = subprocess.run(inside(suite, command, "top", f"http://127.0.0.1:{target.port}", "heap",
                                  "-n", "0"), capture_output=True, text=True, check=True)
-    assert "\nType: inuse_space\n" in done.stdout and name in done.stdout
+    assert "\nType: inuse_space\n" in done.stdout and re.search(INTERPRETER, done.stdout)
     for page in ("man1/pprofagent.1", "man7/libpprofagent.7"):
         assert (CHROOTS / suite / "opt/pprofagent/share/man" / page).is_file()
 
@@ -139,7 +141,7 @@ def test_command(begin, suite):
 def test_python(begin):
     target = begin("python3", "-c", PYTHON_WORK)
     target.expect("ready")
-    check(target, "_PyEval_EvalFrameDefault")
+    check(target, INTERPRETER)
     status = target.finish()
     assert (status, target.out, target.err) == (0, "ready\nok\n", "")
 
