@@ -117,11 +117,14 @@ static void unblock_thread(struct pa_gotrace_threads *threads, uint32_t row,
 	thread->object = 0;
 }
 
-/* Wakes the thread without a waker if it waits. */
+/*
+ * Wakes the thread without a waker if it waits. `go tool trace -pprof=net` (sync, sched) of Go 1.24
+ * leaves out waits whose end has no stack: it has the one where the thread waited.
+ */
 bool pa_gotrace_threads_run(struct pa_gotrace_threads *threads, struct pa_gotrace_thread *thread)
 {
 	if (thread->state == PA_GOTRACE_WAITING && !thread->in_call)
-		unblock_thread(threads, 0, thread, 0);
+		unblock_thread(threads, 0, thread, thread->stack);
 	if (thread->state == PA_GOTRACE_RUNNABLE || thread->state == PA_GOTRACE_WAITING)
 		start_thread(threads, thread);
 	return thread->state == PA_GOTRACE_RUNNING;
