@@ -103,7 +103,9 @@ static bool is_descriptor(struct owner_search *search, const char *directory, co
 {
 	char path[2 * PATH_BYTES], link[sizeof(search->link) + 1];
 
-	snprintf(path, sizeof(path), "%s/%s", directory, name);
+	int written = snprintf(path, sizeof(path), "%s/%s", directory, name);
+	if (written < 0 || (size_t)written >= sizeof(path))
+		return false;
 	ssize_t length = readlink(path, link, sizeof(link) - 1);
 	if (length < 0)
 		return false;
