@@ -126,7 +126,8 @@ def test_python_heap_and_cpu_stacks_are_whole(start):
     assert profile.total("inuse_space") > 10 << 20
     assert profile.complete_share() >= 0.99
     samples = cpu(target, 2)
-    assert samples.total("samples", "_PyEval_EvalFrameDefault.*") >= SOME
+    # Instructions of 3.14 may be functions that jump to each other: without names, if stripped.
+    assert samples.total("samples", r"_PyEval_EvalFrameDefault.*|python3\.\d+\+0x.*") >= SOME
     assert samples.complete_share() >= 0.99
     assert target.finish() == 0
 

@@ -194,7 +194,8 @@ def test_python_with_locks_conditions_and_queues(start, one_pprof):
 
 @pytest.fixture
 def mariadb(start, tmp_path):
-    """A MariaDB with an empty database."""
+    """A MariaDB with an empty database, and a ring that holds its waits while other programs have
+    the processors: what does not fit into one is counted as lost, and has no stack."""
     data, socket = tmp_path / "data", tmp_path / "socket"
     subprocess.run(["mariadb-install-db", "--no-defaults", "--skip-test-db", "--user=root",
                     "--auth-root-authentication-method=normal", f"--datadir={data}"],
@@ -202,7 +203,7 @@ def mariadb(start, tmp_path):
     target = start(["/usr/sbin/mariadbd", "--no-defaults", "--user=root", f"--datadir={data}",
                     f"--socket={socket}", "--skip-networking", "--innodb-log-file-size=8M",
                     "--innodb-buffer-pool-size=32M", f"--log-error={tmp_path / 'log.err'}"],
-                   **CONTENTION)
+                   buffer="64M", **CONTENTION)
     target.tool = lambda name, *words: subprocess.run(
         [name, "--no-defaults", "-S", socket, *words], capture_output=True, text=True,
         timeout=120, check=False)
