@@ -170,7 +170,9 @@ def test_libraries_loaded_ten_thousand_times_cost_little(unloading):
         most = max(most, held_files(target))
     target.expect("closed")
     until("the library's file is closed", lambda: not held_files(target))
-    assert 0 < most <= 4
+    # One announced, one held, two in use by the thread that reads names; one that is closed and
+    # opened again while the folder is read has two numbers.
+    assert 0 < most <= 8
     assert int(status_of(target.pid, "VmRSS").split()[0]) < before_kb + (24 << 10)
     assert target.get("/heap").status == 200
     assert target.finish() == 0 and target.err == ""
