@@ -77,10 +77,11 @@ enum {
 
 extern uintptr_t pa_arch_other_stack PA_HIDDEN;
 extern void pa_arch_hop(void) PA_HIDDEN;
-#define PA_RETURN_ON_STACK(top)                                                    \
-	do {                                                                       \
-		pa_arch_other_stack = (top);                                       \
-		((uintptr_t *)__builtin_dwarf_cfa())[-1] = (uintptr_t)pa_arch_hop; \
+/* volatile: gcc 14 leaves out a store to the function's own frame that nothing reads. */
+#define PA_RETURN_ON_STACK(top)                                                             \
+	do {                                                                                \
+		pa_arch_other_stack = (top);                                                \
+		((volatile uintptr_t *)__builtin_dwarf_cfa())[-1] = (uintptr_t)pa_arch_hop; \
 	} while (0)
 /* Definitions for PA_RETURN_ON_STACK, in the one file that uses it. */
 #define PA_DEFINE_HOP()                                                                   \
