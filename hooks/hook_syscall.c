@@ -266,7 +266,8 @@ void (*pa_hooks_syscall_pass)(void) = PA_GATE_CHOOSES(syscall);
 
 static bool fast_tls; /* see pa_arch_has_tls */
 
-static bool may_be_watched_number(long number)
+/* Only an assert calls it. */
+static __attribute__((unused)) bool may_be_watched_number(long number)
 {
 	return number == SYS_prctl || is_number_watched(number, 0) || is_clone(number) ||
 		may_send(number);
