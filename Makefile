@@ -96,6 +96,8 @@ PIC := -fPIC -fvisibility=hidden -fno-lto $(PLAIN)
 # The preloaded object. initial-exec: it lives in static TLS, and __tls_get_addr may allocate.
 # No stack protector and no fortified calls: the canary is in TLS, which a thread created by raw
 # clone() may not have when our signal handler runs; and a failed check would end the program.
+# No PLT: where an auditor (rtld-audit(7)) looks at calls, the loader makes them, and dlsym(RTLD_NEXT)
+# crashes, as it finds no object that called it.
 # Integers only on the program's threads: a floating-point instruction would raise exception flags,
 # or SIGFPE if they are trapped; vector and x87 registers may hold values of the program.
 # gcc: copies by loops, because string instructions have a start-up cost that exceeds our copies of
@@ -103,7 +105,7 @@ PIC := -fPIC -fvisibility=hidden -fno-lto $(PLAIN)
 # PA_SLOW); clang stores none. Neither holds with -Os.
 # hooks/ defines malloc: the compiler must not make assumptions about it. Hot hooks have no frame;
 # cold functions that need their caller request one.
-CODE_AGENT := $(PIC) -ftls-model=initial-exec -fno-stack-protector -U_FORTIFY_SOURCE
+CODE_AGENT := $(PIC) -fno-plt -ftls-model=initial-exec -fno-stack-protector -U_FORTIFY_SOURCE
 CODE = $(CODE_AGENT)
 CODE_GCC := $(if $(findstring clang,$(CC)),,-mstringop-strategy=unrolled_loop \
 	-maccumulate-outgoing-args $(if $(filter -Os -Oz,$(OPT) $(CPPFLAGS) $(CFLAGS)),-O2))

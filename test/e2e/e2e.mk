@@ -79,7 +79,7 @@ $(B)/brief/libpprofagent-core.so: $(LIB_CORE) $(BRIEF).c $(E2E_MK)
 		-o $(@D)/core.o $(BRIEF).c
 	$(Q)$(CC) $(SAN) $(LDFLAGS) $(LD_CORE) -o $@ \
 		$(filter-out $(B)/core/$(BRIEF).o,$(OBJ_CORE)) $(@D)/core.o $(LIBS_CORE) \
-		$(call LINK_LIBC,$(LIBC_CORE),-lm)
+		$(call LINK_LIBC,$(LIBC_CORE),)
 
 $(B)/faults/%: test/faults/programs/%.c $(wildcard test/faults/programs/*.h) $(E2E_MK) | setup_test
 	$(say) FAULT $<

@@ -194,6 +194,11 @@ def test_partners(case, name, order):
         assert (under.status, under.out, under.err) == (bare.status, bare.out, bare.err)
 
 
+@row("F97c", "an auditor that looks at each call through a PLT (LD_AUDIT)", severity=1, fast=True)
+def test_auditor(case):
+    case.same([program("f_time_stamps")], env={"LD_AUDIT": program("p_audit.so")})
+
+
 @row("F97b", "wrappers that preload: fakeroot, faketime, eatmydata, stdbuf", severity=2)
 @pytest.mark.parametrize("argv", [
     ["fakeroot", "id", "-u"],
