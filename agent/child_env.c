@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "child_env.h"
 
+#include <dlfcn.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
@@ -13,6 +14,15 @@
 /* Part of the environment, so never freed. */
 static char marker[sizeof(PA_ENV_MARKER) + 16];
 
+/* putenv() of libc: the program may define one itself, which works from its main on (ksh93). */
+static void put_into_environment(char *entry)
+{
+	int (*put)(char *) = NULL;
+	*(void **)&put = dlsym(RTLD_NEXT, "putenv");
+	if (put)
+		put(entry);
+}
+
 /* Not by snprintf, whose pages no other part of the start reads. */
 static void set_marker(bool shell, int pid)
 {
@@ -24,7 +34,7 @@ static void set_marker(bool shell, int pid)
 	if (shell)
 		*at++ = '-';
 	memcpy(at, digit, strlen(digit) + 1);
-	putenv(marker);
+	put_into_environment(marker);
 }
 
 void pa_child_env_mark(bool shell)
@@ -44,7 +54,7 @@ static bool is_separator(char c)
 
 void pa_child_env_leave_preload(void)
 {
-	char *from = getenv("LD_PRELOAD");
+	char *from = (char *)pa_env_value(environ, "LD_PRELOAD");
 	if (!from)
 		return;
 	char *to = from;

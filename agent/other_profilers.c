@@ -1,8 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "other_profilers.h"
 
-#include <stdlib.h>
+#include "base/env.h"
+
 #include <string.h>
+#include <unistd.h>
 
 extern char __asan_init[] __attribute__((weak)), __tsan_init[] __attribute__((weak)),
 	__msan_init[] __attribute__((weak)), __lsan_do_leak_check[] __attribute__((weak)),
@@ -15,7 +17,7 @@ static bool is_race_detector(const char *preload)
 
 bool pa_other_profilers(void)
 {
-	const char *preload = getenv("LD_PRELOAD");
+	const char *preload = pa_env_value(environ, "LD_PRELOAD");
 	if (preload && is_race_detector(preload))
 		return true;
 #ifndef __SANITIZE_ADDRESS__ /* in a sanitizer build of the agent, which supports it */

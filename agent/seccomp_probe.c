@@ -13,6 +13,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "base/env.h"
 #include "base/decimal.h"
 #include "base/log.h"
 #include "base/small_file.h"
@@ -208,7 +209,7 @@ uint32_t pa_seccomp_probe_denied(bool by_thread)
 /* Reads settings from the environment itself: they are parsed later, or never. */
 static void explain_probe(const char *why)
 {
-	const char *log = getenv("PPROFAGENT_LOG");
+	const char *log = pa_env_value(environ, "PPROFAGENT_LOG");
 	if (log && strcmp(log, "info") == 0)
 		pa_log("not profiling: %s", why);
 }

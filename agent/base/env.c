@@ -30,6 +30,15 @@ static const char *value_in(const char *entry, const char *variable)
 	return entry + length + 1;
 }
 
+PA_BOOT const char *pa_env_value(char **environ_now, const char *variable)
+{
+	const char *value = NULL;
+
+	for (char **entry = environ_now; entry && *entry && !value; entry++)
+		value = value_in(*entry, variable);
+	return value;
+}
+
 /* As getenv(3), the first of equal names wins. */
 static void keep_first(const char **slot, const char *value)
 {

@@ -82,6 +82,9 @@ struct pa_settings {
  */
 PA_BOOT void pa_env_read(struct pa_settings *settings, char **environ_now, const char *exe);
 
+/* As getenv(3), which the program may define itself (ksh93), and which may not work before main. */
+PA_BOOT const char *pa_env_value(char **environ_now, const char *variable);
+
 /*
  * For the agent page: calls emit(arg, variable, resolved value, default as text) for each setting
  * in table order; the token shows only as "set" or "".

@@ -194,6 +194,11 @@ def test_partners(case, name, order):
         assert (under.status, under.out, under.err) == (bare.status, bare.out, bare.err)
 
 
+@row("F97d", "a program that defines putenv() and getenv() itself, as ksh93", severity=1, fast=True)
+def test_own_environment_functions(case):
+    case.same([program("f_own_environment")])
+
+
 @row("F97c", "an auditor that looks at each call through a PLT (LD_AUDIT)", severity=1, fast=True)
 def test_auditor(case):
     case.same([program("f_time_stamps")], env={"LD_AUDIT": program("p_audit.so")})
