@@ -96,8 +96,8 @@ PIC := -fPIC -fvisibility=hidden -fno-lto $(PLAIN)
 # The preloaded object. initial-exec: it lives in static TLS, and __tls_get_addr may allocate.
 # No stack protector and no fortified calls: the canary is in TLS, which a thread created by raw
 # clone() may not have when our signal handler runs; and a failed check would end the program.
-# No PLT: where an auditor (rtld-audit(7)) looks at calls, the loader makes them, and dlsym(RTLD_NEXT)
-# crashes, as it finds no object that called it.
+# No PLT: where an auditor (rtld-audit(7)) looks at calls, the loader makes them, and
+# dlsym(RTLD_NEXT) crashes, as it finds no object that called it.
 # Integers only on the program's threads: a floating-point instruction would raise exception flags,
 # or SIGFPE if they are trapped; vector and x87 registers may hold values of the program.
 # gcc: copies by loops, because string instructions have a start-up cost that exceeds our copies of
