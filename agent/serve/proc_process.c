@@ -114,7 +114,7 @@ bool pa_proc_process_is_of_user(pid_t pid, pid_t *inner)
 
 struct pa_proc_process_network pa_proc_process_own_network(void)
 {
-	struct pa_proc_process_network network;
+	struct pa_proc_process_network network = { "" };
 
 	pa_proc_files_link("/proc/thread-self/ns/net", network.link, sizeof(network.link));
 	return network;

@@ -85,7 +85,7 @@ static bool copy_position(struct position *to, struct position *from)
 /* Frees the saved positions with even numbers. */
 static void thin_out_saved(struct pa_symbols_inflate *stream)
 {
-	struct position *freed[PA_SYMBOLS_INFLATE_SAVED];
+	struct position *freed[PA_SYMBOLS_INFLATE_SAVED] = { NULL };
 	uint32_t kept = 0, count = 0;
 
 	for (uint32_t i = 0; i < stream->saved_count; i++) {
