@@ -363,6 +363,7 @@ static void fill_bridge(void)
 	bridge->held_files = &pa_record.held_files;
 	bridge->read_clock = pa_clock_read;
 	bridge->spawn = pa_agent_thread;
+	bridge->tls_bytes = pa_agent_thread_tls_bytes();
 	bridge->thread_create = pa_agent_thread_joinable;
 	bridge->thread_joined = pa_agent_thread_joined;
 	bridge->tick_start = pa_tick_start;

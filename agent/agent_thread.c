@@ -28,6 +28,9 @@
 
 #define AGENT_STACK_BYTES ((size_t)1 << 20)
 
+/* Each thread has a copy of the program's static TLS: up to 13 of them under the memory cap. */
+#define LARGEST_TLS_BYTES ((size_t)4 << 20)
+
 struct trampoline {
 	void *(*run)(void *);
 	void *arg;
@@ -46,15 +49,36 @@ static struct {
 	const struct pa_bridge *bridge;
 	struct pa_lock *loader;
 	unsigned *libc_threads;      /* glibc's __nptl_nthreads; NULL: unknown */
+	size_t tls_bytes;            /* see pa_agent_thread_tls_bytes */
 	PA_ATOMIC(uint32_t) exiting; /* release in note_exit */
 } state;
+
+/* As the runtimes of Rust and Java ask it. Without the function (not glibc's) the TLS is taken for
+ * small. */
+static size_t find_tls_bytes(void)
+{
+	size_t (*smallest_stack)(const pthread_attr_t *attr);
+	pthread_attr_t attr;
+	*(void **)&smallest_stack = dlsym(RTLD_DEFAULT, "__pthread_get_minstack");
+	if (!smallest_stack || pthread_attr_init(&attr) != 0)
+		return 0;
+	size_t bytes = smallest_stack(&attr);
+	pthread_attr_destroy(&attr);
+	return PA_ALIGN_UP(bytes, PA_PAGE_BYTES);
+}
 
 void pa_agent_thread_boot(const struct pa_bridge *bridge, struct pa_lock *loader)
 {
 	state.bridge = bridge;
 	state.loader = loader;
 	state.libc_threads = dlsym(RTLD_DEFAULT, "__nptl_nthreads");
+	state.tls_bytes = find_tls_bytes();
 	pa_hooks_register_main();
+}
+
+size_t pa_agent_thread_tls_bytes(void)
+{
+	return state.tls_bytes;
 }
 
 static struct trampoline *take_trampoline(void)
@@ -258,10 +282,10 @@ int pa_agent_thread(void *(*run)(void *), void *arg, const char *name)
 {
 	pthread_attr_t attr;
 	pthread_t thread;
-	if (pthread_attr_init(&attr) != 0)
+	if (state.tls_bytes > LARGEST_TLS_BYTES || pthread_attr_init(&attr) != 0)
 		return -ENOMEM;
 	pthread_attr_setdetachstate(&attr, PTHREAD_CREATE_DETACHED);
-	pthread_attr_setstacksize(&attr, AGENT_STACK_BYTES);
+	pthread_attr_setstacksize(&attr, AGENT_STACK_BYTES + state.tls_bytes);
 	int error = create_agent_thread(&thread, &attr, run, arg, name);
 	pthread_attr_destroy(&attr);
 	return -error;

@@ -22,6 +22,10 @@ PA_APP void pa_agent_thread_note_exit(void);
 /* See is_alone in struct pa_process_ops. */
 PA_SIGNAL bool pa_agent_thread_is_alone(void);
 
+/* What libc takes from the stack of each new thread: the static TLS of the program and its
+ * libraries, and a little more. */
+PA_SIGNAL size_t pa_agent_thread_tls_bytes(void);
+
 /* See spawn, thread_create and thread_joined in struct pa_bridge. */
 PA_API int pa_agent_thread(void *(*run)(void *), void *arg, const char *name);
 PA_AGENT int pa_agent_thread_joinable(pthread_t *thread, pthread_attr_t *attr, void *(*run)(void *),

@@ -36,7 +36,7 @@
 #include "../record/unwind_tables.h"
 
 /* Incremented when struct pa_bridge changes: the core rejects another version. */
-#define PA_BRIDGE_VERSION 16
+#define PA_BRIDGE_VERSION 17
 
 #define PA_BRIDGE_ANCESTORS 4
 
@@ -79,6 +79,9 @@ struct pa_bridge {
 	 * SCHED_OTHER, 1 MiB stack. It shares the descriptor table of its creator. 0 or -errno.
 	 */
 	int (*spawn)(void *(*run)(void *), void *arg, const char *name);
+
+	/* To add to the stack size of a thread: its copy of the program's static TLS. */
+	size_t tls_bytes;
 
 	/* As spawn, but with the semantics of pthread_create (for civetweb). Sets the stack in
 	 * attr. thread_joined: after pthread_join. */

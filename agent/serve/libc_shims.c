@@ -28,9 +28,8 @@
 #define JOIN_NAP_NS (PA_NS_PER_MS)
 
 /* Without the program's TLS. Workers use 60 KiB: the deep calls run on the render thread. */
-#define MAX_STACK_BYTES ((size_t)1 << 20)
 #ifdef __SANITIZE_ADDRESS__
-#define STACK_BYTES MAX_STACK_BYTES
+#define STACK_BYTES ((size_t)1 << 20)
 #else
 #define STACK_BYTES ((size_t)256 << 10)
 #endif
@@ -125,23 +124,12 @@ int pthread_sigmask(int how, const sigset_t *set, sigset_t *old)
 	return pa_core_bridge ? pa_core_bridge->pthread_sigmask(how, set, old) : 0;
 }
 
-/* glibc places the static TLS of all modules at the top of the thread's stack. Measured on the
- * calling thread, which is ours and has MAX_STACK_BYTES; the same holds for the new thread. */
-static size_t stack_bytes(void)
-{
-	size_t above = (uintptr_t)pthread_self() - (uintptr_t)__builtin_frame_address(0);
-
-	return above < MAX_STACK_BYTES - STACK_BYTES ?
-		PA_ALIGN_UP(STACK_BYTES + above, PA_PAGE_BYTES) :
-		MAX_STACK_BYTES;
-}
-
 static void choose_stack(const pthread_attr_t *given, pthread_attr_t *attr)
 {
 	int detached = PTHREAD_CREATE_JOINABLE;
 
 	pthread_attr_init(attr);
-	pthread_attr_setstacksize(attr, stack_bytes());
+	pthread_attr_setstacksize(attr, STACK_BYTES + pa_core_bridge->tls_bytes);
 	if (given && pthread_attr_getdetachstate(given, &detached) == 0)
 		pthread_attr_setdetachstate(attr, detached);
 }
@@ -151,10 +139,12 @@ int pthread_create(pthread_t *thread, const pthread_attr_t *attr, void *(*run)(v
 	pthread_attr_t chosen;
 	int error = EAGAIN;
 
+	if (!pa_core_bridge)
+		return error;
 	choose_stack(attr, &chosen);
 	/* civetweb does not check that its accepting thread exists, and without it would never
 	 * answer. */
-	for (int i = 0; error == EAGAIN && pa_core_bridge && i < THREAD_TRIES; i++) {
+	for (int i = 0; error == EAGAIN && i < THREAD_TRIES; i++) {
 		if (i)
 			pa_futex_sleep(THREAD_PAUSE_NS);
 		error = pa_core_bridge->thread_create(thread, &chosen, run, arg);

@@ -397,6 +397,27 @@ def test_churn_of_threads_does_not_grow_the_agent(start):
     assert int(target.out.split()[-1]) < 10 << 10, target.out
 
 
+def with_static_tls(size):
+    return ["env", f"GLIBC_TUNABLES=glibc.rtld.optional_static_tls={size}", victim("v_blocks"), "8"]
+
+
+# libc takes it from the stack of each thread; the agent's have 1 MiB without it.
+@pytest.mark.parametrize("size", [900_000, 1_030_000, 1_036_000, 3_000_000])
+def test_threads_of_the_agent_have_room_beside_the_static_tls(start, size):
+    target = start(with_static_tls(size), **EXACT)
+    target.expect("ready")
+    for path in ("/heap", "/goroutine?debug=2", "/profile?seconds=1", "/mutex?debug=1"):
+        assert target.get(path).status == 200, path
+    assert target.finish() == 0
+
+
+def test_program_with_very_much_static_tls_runs_without_the_agent(start):
+    target = start(with_static_tls(20_000_000), wait=False, log="info")
+    target.expect("ready")
+    assert target.finish() == 0
+    assert "cannot start: pthread_create: Cannot allocate memory" in target.err
+
+
 def test_pprof_shows_where_threads_are(park, pprof):
     target = park()
     target.ask("many 80", "many")
