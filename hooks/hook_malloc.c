@@ -4,7 +4,7 @@
  * call) and a slow half, which has a frame, finds its caller and records.
  *
  * Cost of the fast halves beyond the real function: malloc 4 instructions (countdown in TLS,
- * branch, jump), free 7 (one load of the filter).
+ * branch, jump), free 6 (one load of the filter).
  */
 #include <errno.h>
 #include <string.h>

@@ -26,7 +26,7 @@
 #include "../arch/arch.h"
 #include "thread.h"
 
-#define PA_ALLOC_FILTER_BYTES ((size_t)1 << 20)
+#define PA_ALLOC_FILTER_BYTES ((size_t)1 << (32 - PA_PAGE_SHIFT))
 
 /* Relaxed: the program frees an address only after the hook returned it, which is after the count
  * was incremented. */
@@ -35,11 +35,10 @@ extern PA_ATOMIC(uint8_t) pa_alloc_filter[PA_ALLOC_FILTER_BYTES] PA_HIDDEN;
 /* The count of the page that pointer is on. */
 PA_INLINE PA_ATOMIC(uint8_t) *pa_alloc_filter_of(const void *pointer)
 {
-	size_t slot = (uintptr_t)pointer >> PA_PAGE_SHIFT & (PA_ALLOC_FILTER_BYTES - 1);
-	return &pa_alloc_filter[slot];
+	return &pa_alloc_filter[(uint32_t)(uintptr_t)pointer >> PA_PAGE_SHIFT];
 }
 
-/* 1 load, 1 shift, 1 mask: true when the pointer may be a sampled object (or bootstrap memory). */
+/* 1 load, 1 shift: true when the pointer may be a sampled object (or bootstrap memory). */
 PA_INLINE bool pa_alloc_maybe_sampled(const void *pointer)
 {
 	return pa_arch_is_set(pa_alloc_filter_of(pointer));
