@@ -321,7 +321,7 @@ static bool claim_session(const struct pa_profile_ops *kind)
 	return pa_cas_acq_rel(&session_of(kind)->busy, &expected, 1);
 }
 
-static int start_claimed(const struct pa_profile_ops *kind, unsigned rate_hz)
+int pa_cpu_start_claimed(const struct pa_profile_ops *kind, unsigned rate_hz)
 {
 	int error = request_cpu_begin(kind, rate_hz);
 	if (error)
@@ -329,15 +329,25 @@ static int start_claimed(const struct pa_profile_ops *kind, unsigned rate_hz)
 	return error;
 }
 
+bool pa_cpu_claim(void)
+{
+	bool claimed = claim_session(&pa_cpu_profile);
+	if (claimed)
+		state.of_program = pa_core_bridge->cpu_from_start ||
+			(pa_core_bridge->slot && !pa_core_bridge->slot());
+	return claimed;
+}
+
+void pa_cpu_disclaim(void)
+{
+	pa_store_release(&session_of(&pa_cpu_profile)->busy, 0);
+}
+
 int pa_cpu_start(unsigned rate_hz)
 {
 	if (rate_hz == 0 || rate_hz > PA_NS_PER_S)
 		return -EINVAL;
-	if (!claim_session(&pa_cpu_profile))
-		return -EBUSY;
-	state.of_program =
-		pa_core_bridge->cpu_from_start || (pa_core_bridge->slot && !pa_core_bridge->slot());
-	return start_claimed(&pa_cpu_profile, rate_hz);
+	return pa_cpu_claim() ? pa_cpu_start_claimed(&pa_cpu_profile, rate_hz) : -EBUSY;
 }
 
 int pa_cpu_start_shared(unsigned rate_hz, const struct pa_profile_ops **kind)
@@ -346,7 +356,7 @@ int pa_cpu_start_shared(unsigned rate_hz, const struct pa_profile_ops **kind)
 	for (uint32_t i = 0; i < PA_CPU_SHARED; i++) {
 		*kind = &shared_kinds[i];
 		if (claim_session(*kind))
-			return start_claimed(*kind, rate_hz);
+			return pa_cpu_start_claimed(*kind, rate_hz);
 	}
 	return -EAGAIN;
 }

@@ -30,6 +30,13 @@ extern const struct pa_profile_ops pa_cpu_profile PA_HIDDEN;
  */
 PA_API int pa_cpu_start(unsigned rate_hz);
 
+/* The same in two steps. Claims pa_cpu_profile: from now on others get -EBUSY. False: it is being
+ * taken. Then the start, which waits for the collector and ends the claim if it fails. */
+PA_API bool pa_cpu_claim(void);
+PA_API int pa_cpu_start_claimed(const struct pa_profile_ops *kind, unsigned rate_hz);
+/* Instead of the start. */
+PA_AGENT void pa_cpu_disclaim(void);
+
 /* The same, beside other profiles; *kind is the argument of pa_cpu_stop. -EAGAIN: PA_CPU_SHARED are
  * in progress. */
 PA_AGENT int pa_cpu_start_shared(unsigned rate_hz, const struct pa_profile_ops **kind);

@@ -167,12 +167,12 @@ static PA_API int64_t count_of_profile(const char *name)
 	return kind ? (int64_t)pa_snapshot_count(kind) : -1;
 }
 
-/* Starts the CPU profile that is written at exit. Runs on a thread of its own, because cpu_start
+/* Starts the CPU profile that is written at exit. Runs on a thread of its own, because the start
  * waits for the collector, which is the caller. */
 static void *run_first(void *unused)
 {
 	(void)unused;
-	cpu_start();
+	pa_cpu_start_claimed(&pa_cpu_profile, pa_core_bridge->settings->cpu_hz);
 	if (pa_render_thread_claim())
 		pa_api_profiles_render(NULL);
 	return NULL;
@@ -185,6 +185,7 @@ void pa_api_profiles_init(void)
 	pa_core_bridge->api.cpu_stop = cpu_stop;
 	pa_core_bridge->api.count = count_of_profile;
 	pa_core_bridge->api.rates_changed = pa_recording_rates_changed;
-	if (pa_core_bridge->cpu_from_start)
-		pa_core_bridge->spawn(run_first, NULL, "pprofagent");
+	if (pa_core_bridge->cpu_from_start && pa_cpu_claim() &&
+		pa_core_bridge->spawn(run_first, NULL, "pprofagent") != 0)
+		pa_cpu_disclaim();
 }

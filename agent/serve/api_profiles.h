@@ -21,7 +21,8 @@ PA_AGENT void pa_api_profiles_render(bool (*is_over)(void));
 /* Makes the render thread, or one that is started for it, do its idle work. Does not wait. */
 PA_AGENT void pa_api_profiles_idle_soon(void);
 
-/* Fills pa_core_bridge->api. */
+/* Fills pa_core_bridge->api, and claims the CPU profile that is written at exit: to be called
+ * before a request can ask for one. */
 PA_AGENT void pa_api_profiles_init(void);
 
 #endif

@@ -378,6 +378,8 @@ PA_EXPORT int pa_core_main(struct pa_bridge *bridge)
 	forget_parent(bridge);
 	pa_perf_map_file_boot();
 	int error = pa_collector_init();
+	if (!error)
+		pa_api_profiles_init();
 	bool serving = !error && bridge->settings->serving;
 	int no_server = serving ? bridge->spawn(run_server, NULL, PA_PORT_NAME_NONE) : 0;
 	if (error || no_server)
@@ -387,7 +389,6 @@ PA_EXPORT int pa_core_main(struct pa_bridge *bridge)
 	if (error)
 		return error;
 	pa_allocator_hooks_begin();
-	pa_api_profiles_init();
 	bridge->api.trace_finish = pa_trace_endpoint_finish;
 	bridge->core_is_ready();
 	pa_collector_run();

@@ -209,6 +209,19 @@ static void a_second_cpu_profile_is_busy(void **unused)
 	pa_snapshot_free(pa_cpu_stop(&pa_cpu_profile));
 }
 
+static void claimed_cpu_profile_is_in_use_before_it_starts(void **unused)
+{
+	(void)unused;
+	assert_true(pa_cpu_claim());
+	assert_int_equal(pa_cpu_start(100), -EBUSY);
+	assert_int_equal(pa_cpu_start_claimed(&pa_cpu_profile, 100), 0);
+	pa_snapshot_free(pa_cpu_stop(&pa_cpu_profile));
+	assert_true(pa_cpu_claim());
+	pa_cpu_disclaim();
+	assert_true(pa_cpu_claim());
+	pa_cpu_disclaim();
+}
+
 static void shared_cpu_profiles_each_have_the_ticks_of_their_own_time(void **unused)
 {
 	const struct pa_profile_ops *first, *second;
@@ -460,6 +473,7 @@ int main(void)
 		cmocka_unit_test(a_cpu_profile_has_its_own_ticks_times_and_period),
 		cmocka_unit_test(a_cpu_profile_can_be_read_while_it_runs),
 		cmocka_unit_test(a_second_cpu_profile_is_busy),
+		cmocka_unit_test(claimed_cpu_profile_is_in_use_before_it_starts),
 		cmocka_unit_test(shared_cpu_profiles_each_have_the_ticks_of_their_own_time),
 		cmocka_unit_test(shared_cpu_profiles_are_limited),
 		cmocka_unit_test(a_failing_timer_is_reported_and_leaves_nothing_running),

@@ -31,7 +31,7 @@ static struct pa_bridge bridge;
 static struct {
 	PA_ATOMIC(int) spawned, taken, freed;
 	const struct pa_profile_ops *kind;
-	bool with_detail, no_snapshot;
+	bool with_detail, no_snapshot, claimed;
 	int encoder_error, cpu_error;
 	size_t bytes; /* that the encoder writes */
 	PA_ATOMIC(int) cpu_stops;
@@ -67,6 +67,23 @@ void pa_snapshot_free(struct pa_snapshot *snapshot)
 int pa_cpu_start(unsigned rate_hz)
 {
 	return rate_hz == 100 ? fake.cpu_error : -EINVAL;
+}
+
+bool pa_cpu_claim(void)
+{
+	fake.claimed = true;
+	return true;
+}
+
+void pa_cpu_disclaim(void)
+{
+	fake.claimed = false;
+}
+
+int pa_cpu_start_claimed(const struct pa_profile_ops *kind, unsigned rate_hz)
+{
+	(void)kind;
+	return pa_cpu_start(rate_hz);
 }
 
 struct pa_snapshot *pa_cpu_stop(const struct pa_profile_ops *kind)
@@ -277,6 +294,34 @@ static void cpu_profile_is_the_one_that_was_stopped(void **unused)
 	await_freed(1);
 }
 
+static int spawn_nothing(void *(*run)(void *), void *arg, const char *name)
+{
+	(void)run;
+	(void)arg;
+	(void)name;
+	return 0;
+}
+
+static int spawn_fails(void *(*run)(void *), void *arg, const char *name)
+{
+	(void)spawn_nothing(run, arg, name);
+	return -EAGAIN;
+}
+
+/* A request that comes before the thread has run must find the profile taken. */
+static void cpu_profile_of_the_start_is_claimed_before_its_thread_runs(void **unused)
+{
+	(void)unused;
+	bridge.cpu_from_start = true;
+	bridge.spawn = spawn_fails;
+	pa_api_profiles_init();
+	assert_false(fake.claimed);
+	bridge.spawn = spawn_nothing;
+	pa_api_profiles_init();
+	assert_true(fake.claimed);
+	bridge.cpu_from_start = false;
+}
+
 static void counts_are_those_of_the_index(void **unused)
 {
 	(void)unused;
@@ -303,6 +348,7 @@ int main(void)
 		TEST(writer_that_stops_ends_it),
 		TEST(errors_are_told),
 		TEST(cpu_profile_is_the_one_that_was_stopped),
+		TEST(cpu_profile_of_the_start_is_claimed_before_its_thread_runs),
 		TEST(counts_are_those_of_the_index),
 		TEST(one_render_thread_serves_all),
 	};
