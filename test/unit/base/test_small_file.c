@@ -51,20 +51,27 @@ static void long_file_is_cut_before_the_nul(void **unused)
 	assert_false(is_open(fd));
 }
 
-static void a_record_is_one_read_and_the_file_is_closed(void **unused)
+/* A packet a read, as /proc gives its records. */
+static int pipe_with_two_records(void)
 {
 	int ends[2];
-	(void)unused;
 	assert_int_equal(pipe2(ends, O_DIRECT), 0);
 	assert_int_equal(write(ends[1], "one\n", 4), 4);
 	assert_int_equal(write(ends[1], "two\n", 4), 4);
 	close(ends[1]);
-	assert_int_equal(pa_small_file_record(ends[0], text, sizeof(text)), 4);
+	return ends[0];
+}
+
+static void a_record_is_one_read_and_the_file_is_closed(void **unused)
+{
+	int fd = pipe_with_two_records();
+	(void)unused;
+	assert_int_equal(pa_small_file_record(fd, text, sizeof(text)), 4);
 	assert_string_equal(text, "one\n");
-	assert_false(is_open(ends[0]));
+	assert_false(is_open(fd));
 	assert_int_equal(pa_small_file_record(-ENOENT, text, sizeof(text)), -ENOENT);
 	assert_string_equal(text, "");
-	int fd = pipe_with("0123456789", 10);
+	fd = pipe_with("0123456789", 10);
 	assert_int_equal(pa_small_file_record(fd, text, 5), 4);
 	assert_string_equal(text, "0123");
 	fd = pipe_with("", 0);
@@ -76,16 +83,11 @@ static void a_record_is_one_read_and_the_file_is_closed(void **unused)
 	assert_false(is_open(fd));
 }
 
-/* A packet a read, as /proc gives its records. */
 static void file_that_comes_in_parts_is_read_to_its_end(void **unused)
 {
-	int ends[2];
+	int fd = pipe_with_two_records();
 	(void)unused;
-	assert_int_equal(pipe2(ends, O_DIRECT), 0);
-	assert_int_equal(write(ends[1], "one\n", 4), 4);
-	assert_int_equal(write(ends[1], "two\n", 4), 4);
-	close(ends[1]);
-	assert_int_equal(pa_small_file_text(ends[0], text, sizeof(text)), 8);
+	assert_int_equal(pa_small_file_text(fd, text, sizeof(text)), 8);
 	assert_string_equal(text, "one\ntwo\n");
 }
 
