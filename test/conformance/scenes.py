@@ -189,7 +189,7 @@ def while_busy(side, first_path, second_path):
         second = side.get(second_path)
         if second.status == 500:
             return first, second
-        first.leave()  # the second was the first to come
+        first.answer()  # refused: the second was the first to come
     raise AssertionError(f"{second_path} is never refused during {first_path}")
 
 
