@@ -92,13 +92,23 @@ PA_INLINE int nth_level(int n, bool widest_first)
 	return n < LEVELS - WIDEST_LEVEL ? WIDEST_LEVEL + n : LEVELS - 1 - n;
 }
 
+/* The n-th bucket in which the address may be. NULL: there are no more, or no memory. */
+PA_INLINE place *nth_bucket(int n, bool widest_first, uintptr_t address, bool create)
+{
+	if (n >= LEVELS)
+		return NULL;
+	int level = nth_level(n, widest_first);
+	place *places = level_at(level, create);
+	return places ? bucket_of(places, level, address) : NULL;
+}
+
 void pa_alloc_set_prefetch(uintptr_t address)
 {
-	for (int level = WIDEST_LEVEL; level < LEVELS; level++) {
-		place *places = level_at(level, false);
-		if (!places)
+	for (int n = 0; n < LEVELS - WIDEST_LEVEL; n++) {
+		place *bucket = nth_bucket(n, true, address, false);
+		if (!bucket)
 			return;
-		__builtin_prefetch(bucket_of(places, level, address), 1);
+		__builtin_prefetch(bucket, 1);
 	}
 }
 
@@ -109,12 +119,8 @@ bool pa_alloc_set_insert(uintptr_t address, uint32_t number)
 	if (pa_unlikely(address & ~ADDRESS_MASK))
 		return false;
 	bool widest_first = pa_alloc_set_has_all();
-	for (int n = 0; n < LEVELS; n++) {
-		int level = nth_level(n, widest_first);
-		place *places = level_at(level, true);
-		if (!places)
-			return false;
-		place *bucket = bucket_of(places, level, address);
+	place *bucket;
+	for (int n = 0; (bucket = nth_bucket(n, widest_first, address, true)); n++) {
 		for (int i = 0; i < PLACES; i++) {
 			uintptr_t none = pa_load_relaxed(&bucket[i]);
 			if (!none && pa_cas_acq_rel(&bucket[i], &none, word))
@@ -128,12 +134,8 @@ int32_t pa_alloc_set_remove(uintptr_t address)
 {
 	PA_ASSERT(address);
 	bool widest_first = pa_alloc_set_has_all();
-	for (int n = 0; n < LEVELS; n++) {
-		int level = nth_level(n, widest_first);
-		place *places = level_at(level, false);
-		if (!places)
-			return PA_ALLOC_SET_ABSENT;
-		place *bucket = bucket_of(places, level, address);
+	place *bucket;
+	for (int n = 0; (bucket = nth_bucket(n, widest_first, address, false)); n++) {
 		for (int i = 0; i < PLACES; i++) {
 			uintptr_t found = pa_load_acquire(&bucket[i]);
 			if ((found & ADDRESS_MASK) == address &&

@@ -29,15 +29,25 @@ static const struct pa_code_reader file_code = {
 	.is_code = is_mapped,
 };
 
-bool pa_unwind_calls_may_return_to(uintptr_t address)
+/* The target of a call may be in code that was mapped since. */
+static bool is_call_before(const struct pa_code_reader *reader, uintptr_t address)
 {
 	struct pa_prologue_call call = { .target = 0 };
+	return pa_prologue_call_before(reader, address, &call) || call.target;
+}
+
+bool pa_unwind_calls_is_behind_call(uintptr_t address)
+{
+	return is_call_before(&pa_unwind_calls_code, address);
+}
+
+bool pa_unwind_calls_may_return_to(uintptr_t address)
+{
 	const struct pa_module *module = pa_maps_find(address);
 	uint8_t code;
 	if (!module || !module->is_elf || !pa_maps_read_cached(&code, address - 1, sizeof(code)))
 		return true;
-	/* The target of a call may be in code that was mapped since. */
-	return pa_prologue_call_before(&file_code, address, &call) || call.target;
+	return is_call_before(&file_code, address);
 }
 
 /* The word with the target of a PLT entry. */

@@ -15,6 +15,9 @@ extern const struct pa_code_reader pa_unwind_calls_code;
 /* True when the address is in a mapping that is executable. */
 PA_AGENT bool pa_unwind_calls_is_code(uintptr_t at);
 
+/* For code that the maps may not have yet: true when a call may return there. */
+PA_AGENT bool pa_unwind_calls_is_behind_call(uintptr_t address);
+
 /*
  * False for an address in a file's code that no call is in front of: no call returns there. On a
  * stack it is an instruction that a signal interrupted, the trampoline that a signal handler

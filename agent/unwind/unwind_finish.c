@@ -350,13 +350,6 @@ static bool step_by_rule(struct walk *walk, struct pa_frame_cache *frames,
 	return step_walk(walk, rule);
 }
 
-/* For code that the maps do not have yet: true when a call may return there. */
-static bool is_behind_call(uintptr_t pc)
-{
-	struct pa_prologue_call call = { .target = 0 };
-	return pa_prologue_call_before(&pa_unwind_calls_code, pc, &call) || call.target;
-}
-
 /* Appends frames to pcs until the stack ends, breaks or reaches max. */
 static void run_walk(struct walk *walk, struct pa_frame_cache *frames, uintptr_t *pcs, uint32_t max,
 	struct pa_unwind_result *result)
@@ -374,7 +367,7 @@ static void run_walk(struct walk *walk, struct pa_frame_cache *frames, uintptr_t
 			return;
 		uintptr_t at = walk->leaf ? pc : pc - 1;
 		bool known = pa_maps_find(at);
-		if (walk->chained && !known && is_behind_call(pc))
+		if (walk->chained && !known && pa_unwind_calls_is_behind_call(pc))
 			result->unmapped = at;
 		/* Check before learning its rule: walks trust a pc that has a rule. */
 		if (walk->chained && (!known || !is_return_address(pc)))
