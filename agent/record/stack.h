@@ -45,6 +45,11 @@ struct pa_walk {
 PA_INLINE struct pa_walk pa_walk_start(const struct pa_thread *thread, struct pa_cursor cursor,
 	bool leaf)
 {
+	/* With the red zone: pa_walk_copy would read it by a system call each time. */
+	uintptr_t lowest = leaf ? cursor.sp - PA_RED_ZONE_BYTES : cursor.sp;
+	if (pa_unlikely(pa_stack_bounds_may_extend(thread, lowest)))
+		pa_stack_bounds_extend(lowest);
+	/* Where the red zone is not readable. */
 	if (pa_unlikely(pa_stack_bounds_may_extend(thread, cursor.sp)))
 		pa_stack_bounds_extend(cursor.sp);
 	return (struct pa_walk){

@@ -12,6 +12,8 @@
 
 #define TURNS 300000
 #define KEPT 256
+#define DEEP_BYTES (64 << 10)
+#define SAMPLED_BYTES ((size_t)64 << 20)
 
 static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
 static void *kept[KEPT];
@@ -34,10 +36,23 @@ __attribute__((noinline)) static void take_turns(void)
 	}
 }
 
+/* A block that is sampled for sure, from deeper in the stack than any later call: the agent uses a
+ * system call to verify parts of a stack that it has not seen. */
+__attribute__((noinline)) static char reach_deep(void)
+{
+	volatile char deep[DEEP_BYTES];
+	void *volatile block = malloc(SAMPLED_BYTES);
+
+	free(block);
+	deep[0] = 0;
+	return deep[0];
+}
+
 int main(void)
 {
 	char line[16];
 
+	reach_deep();
 	take_turns();
 	puts("ready");
 	fflush(stdout);

@@ -391,6 +391,32 @@ static void red_zone_may_begin_below_the_own_stack(void **unused)
 	munmap(pages, 3 * PA_PAGE_BYTES);
 }
 
+/* Otherwise each sample of that function reads it by a system call, which waits for the kernel's
+ * lock of the address space. */
+static void red_zone_becomes_a_part_of_the_own_stack(void **unused)
+{
+	(void)unused;
+	fixture_boot(64 << 10, 1);
+	struct pa_thread *self = registered_thread();
+	char *pages = mmap(NULL, 3 * PA_PAGE_BYTES, PROT_READ | PROT_WRITE,
+		MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+	assert_ptr_not_equal(pages, MAP_FAILED);
+	uintptr_t least = (uintptr_t)pages, lo = least + PA_PAGE_BYTES, hi = lo + PA_PAGE_BYTES;
+	const struct pa_cursor at_page_begin = { .sp = lo + 8 }, on_unknown_page = { .sp = lo };
+	pa_stack_bounds_set(self, least, lo, hi + PA_PAGE_BYTES);
+	pa_walk_start(self, at_page_begin, false);
+	assert_int_equal(self->stack_lo, lo);
+	pa_walk_start(self, at_page_begin, true);
+	assert_int_equal(self->stack_lo, least);
+
+	pa_stack_bounds_set(self, least, hi, hi + PA_PAGE_BYTES);
+	assert_int_equal(mprotect(pages, PA_PAGE_BYTES, PROT_NONE), 0);
+	struct pa_walk walk = pa_walk_start(self, on_unknown_page, true);
+	assert_true(pa_walk_is_own(&walk));
+	assert_int_equal(self->stack_lo, lo);
+	munmap(pages, 3 * PA_PAGE_BYTES);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -407,6 +433,7 @@ int main(void)
 		cmocka_unit_test(copy_stops_before_unreadable_memory),
 		cmocka_unit_test(copy_of_the_own_stack_ends_at_its_top),
 		cmocka_unit_test(red_zone_may_begin_below_the_own_stack),
+		cmocka_unit_test(red_zone_becomes_a_part_of_the_own_stack),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }
