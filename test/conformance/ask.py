@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Requests that go out as they are written, and what comes back."""
 import http.client
+import select
 import socket
 import time
 
@@ -63,6 +64,17 @@ class Asked:
         self.method = method
         self._send(wire(method, path, headers))
 
+    def fileno(self):
+        return self.socket.fileno()
+
+    def status(self):
+        """Of an answer that has begun to come; 0 where the connection has ended instead."""
+        try:
+            begin = self.socket.recv(len("HTTP/1.1 200"), socket.MSG_PEEK)
+        except ConnectionError:
+            return 0
+        return int(begin[-3:] or 0)
+
     def answer(self, leave=True):
         got = http.client.HTTPResponse(self.socket, method=self.method)
         try:
@@ -77,6 +89,13 @@ class Asked:
 
     def leave(self):
         self.socket.close()
+
+
+def begun_answers(waiting):
+    """Those of the requests whose answers have begun to come; waits for one."""
+    ready = select.select(waiting, [], [], ANSWER_S)[0]
+    assert ready, f"no answer within {ANSWER_S} s"
+    return ready
 
 
 def ask(port, method, path, **request):
