@@ -138,7 +138,7 @@ LINK_LIBC = $(if $(SAN),,-nodefaultlibs -L$(dir $(1)) $(LD_OLD_$(OLD_LIBC))) $(2
 
 # -Bno-symbolic: our own calls of exported functions resolve as the program's do.
 LD_COMMON := -shared $(if $(SAN),-pthread) -Wl,--build-id=sha1 -Wl,-z,defs -Wl,-z,now -Wl,-z,relro \
-	-Wl,--as-needed
+	-Wl,--as-needed $(PLAIN_LD)
 # Saves two segments to map at the start of every program.
 LD_AGENT  := $(LD_COMMON) -Wl,-Bno-symbolic -Wl,-z,nodelete -Wl,-z,noseparate-code \
 	-Wl,--sort-section=name \

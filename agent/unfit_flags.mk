@@ -16,3 +16,12 @@ override LDFLAGS  := $(filter-out $(UNFIT),$(LDFLAGS))
 # mmap and mmap64, or stat and stat64: with 64-bit file offsets by macro, headers make one name of
 # the two.
 PLAIN := -fasynchronous-unwind-tables -U_FILE_OFFSET_BITS -U_TIME_BITS
+
+# Dynamic tags that an older ld.so does not know: without DT_RELR (glibc 2.36) relocations are left
+# out, and in a marked PLT their addends are taken for offsets. Distributions have these flags in
+# LDFLAGS, joined with others. The linker takes the last of two; one that does not know them warns.
+comma := ,
+taken_back = $(if $(findstring $(1),$(CC) $(LDFLAGS)),-Wl$(comma)$(2))
+PLAIN_LD := $(call taken_back,pack-relative-relocs,-z$(comma)nopack-relative-relocs) \
+	$(call taken_back,--pack-dyn-relocs,--pack-dyn-relocs=none) \
+	$(call taken_back,mark-plt,-z$(comma)nomark-plt)

@@ -11,6 +11,9 @@ NEEDED = {AGENT: {"libc.so.6", "ld-linux-x86-64.so.2"},
           CORE: {"libc.so.6", "ld-linux-x86-64.so.2"}}
 # The newest version of a symbol that each object may need (FLOOR and FLOOR_AGENT of the Makefile).
 FLOOR = {AGENT: "2.17", CORE: "2.28"}
+# Dynamic tags that ld.so of the floor does not know: it would leave out relocations, or do them
+# wrongly (-z pack-relative-relocs, -z mark-plt).
+LATER_TAGS = ("RELR", "X86_64_PLT")
 
 
 # ------------------------------------------------------------------ exports
@@ -106,6 +109,8 @@ def faults_of(library, dynamic, needed):
     found = [f"needs {name}" for name in sorted(names - needed)]
     found += [f"has {tag}" for tag in ("RPATH", "RUNPATH", "TEXTREL", "SYMBOLIC")
               if re.search(rf"\({tag}\)|FLAGS\b.*\b{tag}\b", dynamic)]
+    found += [f"has {tag}, which ld.so of glibc {FLOOR[library]} does not know"
+              for tag in LATER_TAGS if f"({tag})" in dynamic]
     if library == CORE and "STATIC_TLS" in dynamic:
         found.append("takes static TLS, which is the program's by then")
     if "NOW" not in dynamic:
@@ -123,7 +128,8 @@ def check_faults_are_found():
             complain("scripts/lint", "finds faults in a dynamic section without any")
     for bad in (" (NEEDED) Shared library: [liblzma.so.5]", " (RUNPATH) Library runpath: [/x]",
                 " (RPATH) Library rpath: [/x]", " (TEXTREL) 0x0", " (FLAGS) TEXTREL",
-                " (FLAGS) STATIC_TLS", " (FLAGS) SYMBOLIC"):
+                " (FLAGS) STATIC_TLS", " (FLAGS) SYMBOLIC", " (RELR) 0x488",
+                " (X86_64_PLT) 0x1020"):
         if len(faults_of(CORE, good + bad, NEEDED[CORE])) != 1:
             complain("scripts/lint", f"does not find {bad.strip()}")
 
@@ -138,6 +144,13 @@ def above_floor(symbols, floor):
             if number(version) > number(floor)]
 
 
+def foreign_needs(versions):
+    """Versions needed of glibc that are no numbers (GLIBC_ABI_DT_RELR, GLIBC_PRIVATE), which no
+    symbol shows; as readelf -VW prints them."""
+    return [name for name in re.findall(r"Name: (GLIBC_\S+)", versions)
+            if not re.fullmatch(r"GLIBC_[\d.]+", name)]
+
+
 def check_floor():
     """The Makefile has the same floors, and a library for the linker cannot be bypassed."""
     makefile = Path("Makefile").read_text(encoding="utf-8")
@@ -149,9 +162,17 @@ def check_floor():
             complain(library, "needs nothing of libc, or nm has another form")
         for fault in above_floor(symbols, FLOOR[library]):
             complain(library, f"needs {fault}, the floor is {FLOOR[library]}")
+        versions = output("readelf", "-VW", library)
+        if "Name: GLIBC_2" not in versions:
+            complain(library, "needs no version of glibc, or readelf has another form")
+        for name in foreign_needs(versions):
+            complain(library, f"needs {name}, the floor is {FLOOR[library]}")
     some = " U stat@GLIBC_2.33\n U a@GLIBC_2.3\n w b@GLIBC_2.28.1\n w mallinfo2\n"
     if above_floor(some, "2.28") != ["stat@GLIBC_2.33", "b@GLIBC_2.28.1"]:
         complain(SELF, "does not find versions above the floor")
+    some = "  Name: GLIBC_2.17  Flags: none\n  Name: GLIBC_ABI_DT_RELR  Flags: none\n"
+    if foreign_needs(some) != ["GLIBC_ABI_DT_RELR"]:
+        complain(SELF, "does not find versions that no symbol has")
 
 
 def strangers(names, shims):

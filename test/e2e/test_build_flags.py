@@ -1,9 +1,12 @@
 # SPDX-License-Identifier: Apache-2.0
 """Flags of the user and of distributions: those that are unfit for the two objects do not reach
 them."""
+import os
 import re
 import shutil
 import subprocess
+
+import pytest
 
 from lib.harness import BUILD, ROOT
 
@@ -41,3 +44,18 @@ def test_link_adds_no_constructor_that_changes_the_floating_point_mode(tmp_path)
     shutil.copytree(BUILD / "obj", tmp_path / "obj")
     make(tmp_path, tmp_path / "libpprofagent.so", "LDFLAGS=-Ofast -ffast-math -pg")
     assert names(tmp_path / "libpprofagent.so") == names(BUILD / "libpprofagent.so")
+
+
+@pytest.mark.parametrize("ldflags", [
+    "-Wl,-z,pack-relative-relocs", "-Wl,-O1,-z,pack-relative-relocs,--sort-common",
+    "-Wl,-z -Wl,pack-relative-relocs", "-fuse-ld=lld -Wl,--pack-dyn-relocs=relr"])
+def test_relocations_are_those_that_an_old_loader_reads(tmp_path, ldflags):
+    """ld.so before 2.36 refuses GLIBC_ABI_DT_RELR, and without that name leaves out relocations."""
+    for folder in ("obj", "core", "proto", "ui", "third_party"):
+        os.symlink(BUILD / folder, tmp_path / folder)
+    for name in ("libpprofagent.so", "libpprofagent-core.so"):
+        make(tmp_path, tmp_path / name, f"LDFLAGS={ldflags}")
+        shown = subprocess.run(["readelf", "-dVW", tmp_path / name], capture_output=True, text=True,
+                               check=True).stdout
+        assert "(NEEDED)" in shown and "Name: GLIBC_2" in shown
+        assert not re.search(r"\(RELR|GLIBC_ABI", shown)
