@@ -26,6 +26,7 @@
 #include "base/lock.h"
 #include "base/log.h"
 #include "base/newer_libc.h"
+#include "record/dispatch.h"
 #include "record/lock_waits.h"
 #include "record/alloc.h"
 #include "record/custom_set.h"
@@ -42,7 +43,6 @@
 #include "record/sandbox.h"
 #include "record/signal.h"
 #include "record/tasks.h"
-#include "record/thread.h"
 #include "record/tick.h"
 #include "record/trace_events.h"
 #include "child_env.h"
@@ -211,8 +211,7 @@ void pa_agent_set_rates(uint64_t block_rate_ns, uint64_t mutex_fraction)
 
 /* ---- fork ---- */
 
-/* First and last of the fork handlers: work of a signal handler in between is not part of a
- * fork. */
+/* First and last of the fork handlers: signal handlers in between are not part of the fork. */
 static PA_APP PA_ENTRY void before_fork(void)
 {
 	forking.confined = !pa_sandbox_may(&pa_thread_self, PA_CALLS_FORK | PA_CALLS_VITAL);
@@ -267,6 +266,7 @@ static PA_ENTRY PA_BOOT void after_fork_child(void)
 	pa_exit_files_atfork_child();
 	pa_socket_file_atfork_child();
 	pa_sandbox_atfork_child();
+	pa_dispatch_end(&pa_thread_self);
 	pa_memlock_atfork_child();
 	state.bridge.returned = false;
 	pa_suspend_atfork_child();

@@ -17,6 +17,7 @@
 #include "../agent/record/switches.h"
 #include "../agent/record/process.h"
 #include "../agent/arch/arch.h"
+#include "../agent/record/dispatch.h"
 #include "../agent/record/sandbox.h"
 #include "../agent/record/seccomp.h"
 #include "futex.h"
@@ -100,6 +101,26 @@ static long enter_seccomp(const struct call *call)
 		pa_seccomp_cancel(&step, self);
 	if (suspended)
 		continue_after_filter(denied, entered);
+	return result;
+}
+
+/* ---- syscall user dispatch ---- */
+
+#ifndef PR_SET_SYSCALL_USER_DISPATCH /* Linux 5.11 */
+#define PR_SET_SYSCALL_USER_DISPATCH 59
+#define PR_SYS_DISPATCH_OFF 0
+#endif
+
+static long set_dispatch(const struct call *call)
+{
+	struct pa_thread *self = &pa_thread_self;
+	bool off = call->b == PR_SYS_DISPATCH_OFF;
+	bool was_on = self->dispatched;
+	if (!off)
+		pa_dispatch_begin(self);
+	long result = make_syscall(call);
+	if (off ? result == 0 : result != 0 && !was_on)
+		pa_dispatch_end(self);
 	return result;
 }
 
@@ -212,6 +233,8 @@ static long watch_syscall(struct call *call)
 	bool by_prctl = call->number == SYS_prctl;
 	if (call->number == SYS_seccomp || (by_prctl && call->a == PR_SET_SECCOMP))
 		return enter_seccomp(call);
+	if (by_prctl && call->a == PR_SET_SYSCALL_USER_DISPATCH)
+		return set_dispatch(call);
 	if (pa_send_is_watched(call->number, call->a, call->b, call->c))
 		return send_signal(call);
 	const struct pa_process_privilege_call given = { call->number, call->a, call->b, call->c,
@@ -225,6 +248,7 @@ static long watch_syscall(struct call *call)
 PA_INLINE bool is_watched_option(long option)
 {
 	return option == PR_SET_SECCOMP || option == PR_SET_TSC ||
+		option == PR_SET_SYSCALL_USER_DISPATCH ||
 		pa_hook_privileges_is_watched_option(option);
 }
 

@@ -14,6 +14,7 @@
 #include "../agent/record/alloc.h"
 #include "../agent/record/process.h"
 #include "../agent/record/registry.h"
+#include "../agent/record/dispatch.h"
 #include "../agent/record/sandbox.h"
 #include "../agent/record/thread.h"
 #include "../agent/record/tick.h"
@@ -241,7 +242,7 @@ static struct start *prepare_start(const pthread_attr_t *attr, void *arg, struct
 		.creator_pc = caller.pc,
 		.creator_tid = pa_registry_tid(self),
 		.labels = self->labels,
-		.denied = pa_load_relaxed(&self->denied),
+		.denied = pa_dispatch_inherited(self),
 	};
 	read_stack_size(start, attr);
 	return start;

@@ -79,10 +79,10 @@ uint32_t pa_seccomp_denied(const struct sock_fprog *filter)
 	return denied;
 }
 
-static void confine_this(struct pa_seccomp_step *step, struct pa_thread *self)
+void pa_seccomp_confine(struct pa_thread *self, uint32_t denied)
 {
 	bool could = pa_sandbox_may(self, PA_CALLS_TIMER | PA_CALLS_RETURN);
-	pa_store_relaxed(&self->denied, step->had | step->denied);
+	pa_store_relaxed(&self->denied, denied);
 	pa_fence_full(); /* pairs with a thread that sends a signal and then reads the denied
 			  * calls */
 	if (!could)
@@ -132,10 +132,11 @@ void pa_seccomp_inspect(struct pa_seccomp_step *step, struct pa_thread *self)
 void pa_seccomp_enter(struct pa_seccomp_step *step, struct pa_thread *self)
 {
 	int saved_errno = errno;
+	self->dispatched &= (uint8_t)~step->denied; /* denied by the filter from now on */
 	if (step->denied & PA_CALLS_OF_PROGRAM && step->all_threads)
 		confine_all(step);
 	else if (step->denied & PA_CALLS_OF_PROGRAM)
-		confine_this(step, self);
+		pa_seccomp_confine(self, step->had | step->denied);
 	else if (step->all_threads)
 		pa_store_relaxed(&pa_sandbox_all, step->had_all | step->denied);
 	else

@@ -31,6 +31,10 @@ PA_APP void pa_seccomp_inspect(struct pa_seccomp_step *step, struct pa_thread *s
 PA_APP void pa_seccomp_enter(struct pa_seccomp_step *step, struct pa_thread *self);
 PA_APP void pa_seccomp_cancel(const struct pa_seccomp_step *step, struct pa_thread *self);
 
+/* The calling thread gets these denied calls, and no signal of the agent if they forbid that: the
+ * part of enter that concerns one thread. */
+PA_APP void pa_seccomp_confine(struct pa_thread *self, uint32_t denied);
+
 /* The calls (enum pa_calls) that the filter denies. An unreadable filter: all. */
 PA_APP uint32_t pa_seccomp_denied(const struct sock_fprog *filter);
 

@@ -62,6 +62,8 @@ struct pa_thread {
 	int32_t creator_tid;
 	uint8_t exit_noted;    /* hook_thread.c records this thread's end */
 	uint8_t settled;       /* record/destructors.c: ready for its allocator's destructor */
+	uint8_t dispatched;    /* enum pa_calls: of denied, those that new threads and processes do
+				* not inherit (record/dispatch.c) */
 	struct pa_wait wait;   /* record/lock_waits.c */
 	uintptr_t trace_frame; /* record/trace_events.c: of the hook whose wait is recorded; 0:
 			        * none */

@@ -8,7 +8,7 @@ import subprocess
 import pytest
 
 from lib.compiled import SQLITE, compiled
-from lib.fault_rows import AGENT, MORE_S, PYTHON, TIMES_BARE, have, program, row
+from lib.fault_rows import AGENT, HZ, MORE_S, PYTHON, TIMES_BARE, have, program, row
 from lib.harness import EXACT, answers, listening, status_of, until, victim
 from lib.profiles import heap
 
@@ -266,6 +266,13 @@ def test_sandboxes(case, how, where):
 def test_strict_mode(case):
     _, under = case.same([program("f_seccomp"), "strict"])
     assert under.out == b"worked\n"
+
+
+@row("F100j", "threads whose system calls go to a handler: syscall user dispatch", severity=1,
+     fast=True)
+def test_syscall_user_dispatch(case):
+    """A system call in the agent's signal handler would be one of the emulated code."""
+    case.same([program("f_dispatch")], settings=HZ)
 
 
 # ------------------------------------------------------------------ files that move
