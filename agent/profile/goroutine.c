@@ -303,6 +303,8 @@ static struct pa_snapshot *take_call(struct call *call, bool detail)
 	read_silent(call, detail);
 	if (copy_and_end(&snapshot) != 0)
 		return NULL;
+	if (snapshot)
+		snapshot->waited_ns = call->told.dump.waited_ns;
 	free_call();
 	return snapshot;
 }

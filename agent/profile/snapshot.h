@@ -39,6 +39,7 @@ struct pa_snapshot {
 	int64_t duration_ns; /* 0: not an interval */
 	int64_t period;      /* of the period type: heap rate in bytes, ns per CPU tick */
 	int64_t fraction;    /* mutex: one in this many was recorded; otherwise 0 */
+	int64_t waited_ns;   /* goroutine: as in struct pa_thread_dump; otherwise 0 */
 	size_t sample_count;
 	struct pa_sample *samples;
 	size_t comment_count; /* losses so far, one line each: "dropped 3: allocations ..." */

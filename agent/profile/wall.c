@@ -9,7 +9,6 @@
 #include "../base/arena.h"
 #include "../base/atomic.h"
 #include "../base/clock.h"
-#include "../record/thread_dump.h"
 #include "goroutine.h"
 #include "bucket_table.h"
 
@@ -130,23 +129,6 @@ static void add_wall_sample(const struct pa_sample *sample, uint64_t ns)
 	bucket->count = pa_bucket_table_plus(bucket->count, ns);
 }
 
-static bool is_silent(const struct pa_sample *sample)
-{
-	return sample->info && !sample->info->answered;
-}
-
-/* True if all threads have answered. */
-static bool add_all(const struct pa_snapshot *dump, uint64_t ns)
-{
-	bool whole = true;
-
-	for (size_t i = 0; i < dump->sample_count; i++) {
-		add_wall_sample(&dump->samples[i], ns);
-		whole = whole && !is_silent(&dump->samples[i]);
-	}
-	return whole;
-}
-
 int64_t pa_wall_dump(void)
 {
 	PA_ASSERT(pa_wall_is_taken() && state.dictionary);
@@ -155,16 +137,15 @@ int64_t pa_wall_dump(void)
 
 	if (!dump)
 		return FAILED_PAUSE_NS;
-	bool whole = add_all(dump, (uint64_t)(start_ns - state.until_ns));
+	for (size_t i = 0; i < dump->sample_count; i++)
+		add_wall_sample(&dump->samples[i], (uint64_t)(start_ns - state.until_ns));
 	state.until_ns = start_ns;
 	state.dumps++;
 	pa_snapshot_free(state.last);
 	state.last = dump;
 	int64_t took_ns = pa_clock_mono_ns() - start_ns;
-	int64_t cost_ns = took_ns;
 	/* Waiting for a thread that does not answer costs no processor time. */
-	if (!whole && cost_ns > PA_THREAD_DUMP_TIMEOUT_NS)
-		cost_ns -= PA_THREAD_DUMP_TIMEOUT_NS;
+	int64_t cost_ns = took_ns > dump->waited_ns ? took_ns - dump->waited_ns : 0;
 	int64_t turn_ns = cost_ns * SHARE > PA_WALL_PERIOD_NS ? cost_ns * SHARE : PA_WALL_PERIOD_NS;
 	return turn_ns > took_ns ? turn_ns - took_ns : 0;
 }

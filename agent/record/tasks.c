@@ -254,6 +254,12 @@ struct pa_tasks_own pa_tasks_own(void)
 	return (struct pa_tasks_own){ signal_room(text), filters_in(text) };
 }
 
+bool pa_tasks_is_runnable(int32_t tid)
+{
+	char text[STATUS_BYTES];
+	return pa_tasks_read(tid, "status", text, sizeof(text)) && strstr(text, "\nState:\tR");
+}
+
 /* No descriptor is needed: they may have run out. */
 static bool has_ended(int32_t tid)
 {

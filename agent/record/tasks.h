@@ -51,6 +51,9 @@ PA_APP bool pa_tasks_read(int32_t tid, const char *file, char *text, size_t size
  */
 PA_AGENT bool pa_tasks_is_of_kernel(int32_t tid);
 
+/* True for a thread that runs, or only waits for a processor. */
+PA_AGENT bool pa_tasks_is_runnable(int32_t tid);
+
 /* True when that descriptor of the thread, which may have another table than the caller, is a
  * socket. */
 PA_AGENT bool pa_tasks_is_socket(int32_t tid, int fd);

@@ -23,12 +23,16 @@
 #include "sandbox.h"
 #include "signal.h"
 #include "tasks.h"
+#include "tick_timers.h"
 
 #include "../base/banned.h"
 
 /* Threads signalled at once: all of them need a CPU, and room in the ring for a copy of their stack
  * while the collector does not have their rules yet. */
 #define WINDOW 64
+
+/* More than an answer takes. */
+#define STARVED_CPU_NS (10 * PA_NS_PER_MS)
 
 /* Rounds in which threads are signalled again that found no room in the ring. */
 #define ROUNDS_MAX 50
@@ -38,7 +42,8 @@ static struct {
 	uint32_t count;
 	PA_ATOMIC(uint32_t) generation; /* of the current dump, 0 = none; release in call */
 	uint32_t last_generation;
-	int32_t filters; /* number of seccomp filters of the calling thread */
+	int32_t filters;     /* number of seccomp filters of the calling thread */
+	bool may_ask_clocks; /* of other threads: no sandbox denies that */
 	/* futex: number of answers, those without room included; release by the answering thread */
 	PA_ATOMIC(uint32_t) answers;
 } state;
@@ -163,7 +168,7 @@ int pa_thread_dump_begin(struct pa_thread_dump *dump)
 	int error = pa_tasks_each(list_thread, NULL);
 	if (++state.last_generation == 0)
 		state.last_generation = 1;
-	*dump = (struct pa_thread_dump){ state.last_generation, state.count, state.entries };
+	*dump = (struct pa_thread_dump){ state.last_generation, state.count, state.entries, 0 };
 	return error;
 }
 
@@ -209,6 +214,8 @@ static bool signal_one(const struct pa_thread_dump *dump, uint32_t index)
 		return false;
 	case PA_BLOCKED_THREADS_NOT: break;
 	}
+	if (state.may_ask_clocks)
+		entry->cpu_ns = pa_clock_ns(pa_tick_timers_clock(entry->tid));
 	/* Before the check: see pa_thread_dump_settle. */
 	pa_store_release(&entry->state, PA_THREAD_DUMP_SIGNALLED);
 	pa_fence_full();
@@ -221,19 +228,49 @@ static bool signal_one(const struct pa_thread_dump *dump, uint32_t index)
 	return send_dump_signal(entry, word);
 }
 
+/*
+ * True for a thread that is still in the queue of its processor, as on a busy machine for longer
+ * than a thread that cannot answer is waited for. One that blocks the signal uses its processor.
+ */
+static bool is_starved(const struct pa_thread_dump_entry *entry)
+{
+	uint32_t now = pa_load_acquire(&entry->state);
+	if ((now != PA_THREAD_DUMP_SIGNALLED && now != PA_THREAD_DUMP_WRITING) ||
+		!state.may_ask_clocks)
+		return false;
+	int64_t used_ns = pa_clock_ns(pa_tick_timers_clock(entry->tid)) - entry->cpu_ns;
+	return used_ns < STARVED_CPU_NS && pa_tasks_is_runnable(entry->tid);
+}
+
+static bool one_is_starved(const struct pa_thread_dump *dump)
+{
+	for (uint32_t i = 0; i < dump->count; i++)
+		if (is_starved(&dump->entries[i]))
+			return true;
+	return false;
+}
+
 /* Waits until at most window of the signalled threads are outstanding. False: no more progress. */
-static bool wait_answers(uint32_t asked, int32_t window)
+static bool wait_answers(struct pa_thread_dump *dump, uint32_t asked, int32_t window)
 {
 	PA_ASSERT(window >= 0);
-	int64_t end_ns = pa_clock_mono_ns() + PA_THREAD_DUMP_TIMEOUT_NS;
+	PA_ASSERT(dump->generation == pa_load_relaxed(&state.generation));
+	int64_t last_ns = pa_clock_mono_ns(), end_ns = last_ns + PA_THREAD_DUMP_TIMEOUT_NS;
 	uint32_t before = pa_load_acquire(&state.answers);
-	/* Ends: at end_ns, which moves only when another thread has answered. */
+	/* Ends: PA_THREAD_DUMP_STARVED_NS after last_ns, which is when a thread has answered. */
 	for (uint32_t seen = before; (int32_t)(asked - seen) > window;) {
 		int64_t now_ns = pa_clock_mono_ns();
-		if (seen != before)
-			end_ns = now_ns + PA_THREAD_DUMP_TIMEOUT_NS;
-		if (now_ns >= end_ns || pa_thread_slot_must_end())
+		if (pa_thread_slot_must_end())
 			return false;
+		if (seen != before) {
+			last_ns = now_ns;
+			end_ns = now_ns + PA_THREAD_DUMP_TIMEOUT_NS;
+		} else if (now_ns >= end_ns) {
+			dump->waited_ns += now_ns - end_ns + PA_THREAD_DUMP_TIMEOUT_NS;
+			if (now_ns - last_ns >= PA_THREAD_DUMP_STARVED_NS || !one_is_starved(dump))
+				return false;
+			end_ns = now_ns + PA_THREAD_DUMP_TIMEOUT_NS;
+		}
 		before = seen;
 		pa_futex_wait(&state.answers, seen, end_ns - now_ns);
 		seen = pa_load_acquire(&state.answers);
@@ -242,7 +279,7 @@ static bool wait_answers(uint32_t asked, int32_t window)
 }
 
 /* Signals the threads of all entries in that state, and waits for them. */
-static void signal_threads(const struct pa_thread_dump *dump, enum pa_thread_dump_state which)
+static void signal_threads(struct pa_thread_dump *dump, enum pa_thread_dump_state which)
 {
 	/* Silent threads of an earlier round do not count in this one. */
 	uint32_t asked = pa_load_acquire(&state.answers);
@@ -251,10 +288,10 @@ static void signal_threads(const struct pa_thread_dump *dump, enum pa_thread_dum
 		if (pa_load_relaxed(&dump->entries[i].state) != which)
 			continue;
 		/* A thread that does not answer in time must not delay the others. */
-		if (signal_one(dump, i) && !wait_answers(++asked, window))
+		if (signal_one(dump, i) && !wait_answers(dump, ++asked, window))
 			window = INT32_MAX;
 	}
-	wait_answers(asked, 0);
+	wait_answers(dump, asked, 0);
 }
 
 static uint32_t count_full(const struct pa_thread_dump *dump)
@@ -288,6 +325,7 @@ int pa_thread_dump_call(struct pa_thread_dump *dump)
 	int error = may ? pa_signal_take() : -EPERM;
 	if (!error) {
 		state.filters = pa_tasks_own().filters;
+		state.may_ask_clocks = pa_sandbox_may(&pa_thread_self, PA_CALLS_TIMER);
 		pa_store_release(&state.generation, dump->generation);
 		signal_threads(dump, PA_THREAD_DUMP_LISTED);
 		for (int turn = 0; turn < ROUNDS_MAX && count_full(dump); turn++) {

@@ -3,9 +3,10 @@
  * Thread dump: every thread of the program writes its own stack, on the agent's signal.
  *
  * Begin lists the threads; call signals them, a few dozen at a time, and returns when all have
- * answered, or PA_THREAD_DUMP_TIMEOUT_NS after the last answer. An answer is an event
- * PA_EVENT_DUMP with the stack, and the entry's fields below; both are complete when the entry's
- * state is PA_THREAD_DUMP_ANSWERED and the call has returned. Later answers are ignored.
+ * answered, or PA_THREAD_DUMP_TIMEOUT_NS after the last answer; PA_THREAD_DUMP_STARVED_NS where the
+ * others only wait for a processor. An answer is an event PA_EVENT_DUMP with the stack, and the
+ * entry's fields below; both are complete when the entry's state is PA_THREAD_DUMP_ANSWERED and the
+ * call has returned. Later answers are ignored.
  *
  * Context: begin and call PA_AGENT, one caller at a time; the answer PA_SIGNAL on the thread
  * itself. thread_dump.c owns the entries; they are unchanged until the next begin. No lock.
@@ -23,6 +24,7 @@
 
 #define PA_THREAD_DUMP_MAX 65536u /* further threads are not listed */
 #define PA_THREAD_DUMP_TIMEOUT_NS (200 * PA_NS_PER_MS)
+#define PA_THREAD_DUMP_STARVED_NS (2 * PA_NS_PER_S)
 #define PA_THREAD_DUMP_NAME_BYTES 16
 
 enum pa_thread_dump_state {
@@ -39,6 +41,7 @@ struct pa_thread_dump_entry {
 	PA_ATOMIC(uint32_t) state; /* release by the thread that fills the entry, acquire by the
 				    * reader */
 	int32_t tid;
+	int64_t cpu_ns; /* of the thread when it was signalled; the caller's */
 	/* Written by the thread itself between WRITING and ANSWERED; or on its behalf, see
 	 * blocked_threads.h. */
 	char name[PA_THREAD_DUMP_NAME_BYTES]; /* may lack a NUL when 16 long */
@@ -49,6 +52,7 @@ struct pa_thread_dump {
 	uint32_t generation; /* never 0 */
 	uint32_t count;
 	struct pa_thread_dump_entry *entries;
+	int64_t waited_ns; /* of the call: times without an answer of PA_THREAD_DUMP_TIMEOUT_NS */
 };
 
 /* Lists the program's threads, all PA_THREAD_DUMP_LISTED. 0, -ENOMEM, or -errno of /proc. */

@@ -23,14 +23,16 @@ def split(target):
 def test_three_to_one_is_seen_as_three_to_one(start):
     target = start([victim("v_spin")])
     target.expect("ready")
-    before = split(target)
-    profile = cpu(target, 4)
-    after = split(target)
-    three, one = (b - a for a, b in zip(before, after))
-    seen_three = profile.total("cpu", "spin_three")
-    seen_one = profile.total("cpu", "spin_one")
+    three = one = seen_three = seen_one = 0
     # A round of 37 ms has three or four ticks, at changing points: the ratio of 300 ticks has a
-    # standard deviation of 3.2 %.
+    # standard deviation of 3.2 %. A machine with other work gives 300 ticks in several profiles.
+    while three + one < 3_000_000_000:
+        before = split(target)
+        profile = cpu(target, 4)
+        after = split(target)
+        three, one = three + after[0] - before[0], one + after[1] - before[1]
+        seen_three += profile.total("cpu", "spin_three")
+        seen_one += profile.total("cpu", "spin_one")
     assert seen_three / seen_one == pytest.approx(three / one, rel=0.15)
     assert_most_of(seen_three + seen_one, three + one)
     assert target.finish() == 0

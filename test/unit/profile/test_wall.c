@@ -26,7 +26,7 @@ static struct {
 	size_t first_stack; /* of the first thread; the others have the next ones */
 	const char *name;
 	const struct pa_labels *labels;
-	bool silent; /* the first thread does not answer */
+	int64_t waited_ns;
 	const char *comment;
 	int open; /* snapshots that were not freed */
 } fake;
@@ -53,7 +53,6 @@ const struct pa_stack *pa_stack_table_overflow(void)
 
 struct pa_snapshot *pa_goroutine_take(bool detail)
 {
-	static const struct pa_thread_info silent = { .answered = false };
 	static const struct pa_thread_info answered = { .answered = true };
 	static char *comments[1];
 	assert_false(detail);
@@ -67,6 +66,7 @@ struct pa_snapshot *pa_goroutine_take(bool detail)
 		.sample_count = fake.count,
 		.comments = comments,
 		.comment_count = fake.comment != NULL,
+		.waited_ns = fake.waited_ns,
 		.bytes = bytes };
 	comments[0] = (char *)(uintptr_t)fake.comment;
 	for (size_t i = 0; i < fake.count; i++)
@@ -77,7 +77,7 @@ struct pa_snapshot *pa_goroutine_take(bool detail)
 			.tid = fake.first_tid + (int32_t)i,
 			.thread = fake.name,
 			.labels = fake.labels,
-			.info = i == 0 && fake.silent ? &silent : &answered,
+			.info = &answered,
 		};
 	fake.open++;
 	return snapshot;
@@ -239,12 +239,13 @@ static void patience_with_a_silent_thread_costs_nothing(void **unused)
 {
 	(void)unused;
 	assert_int_equal(pa_wall_begin(), 0);
-	fake.silent = true;
-	fake.takes_ns = PA_THREAD_DUMP_TIMEOUT_NS + 100000;
+	fake.waited_ns = 200 * PA_NS_PER_MS;
+	fake.takes_ns = fake.waited_ns + 100000;
 	assert_int_equal(dump_after(0), 0);
-	fake.takes_ns = PA_THREAD_DUMP_TIMEOUT_NS + 30 * PA_NS_PER_MS;
-	assert_int_equal(dump_after(0), 270 * PA_NS_PER_MS - PA_THREAD_DUMP_TIMEOUT_NS);
-	fake.takes_ns = 50 * PA_NS_PER_MS; /* it was not waited for */
+	fake.takes_ns = fake.waited_ns + 30 * PA_NS_PER_MS;
+	assert_int_equal(dump_after(0), 270 * PA_NS_PER_MS - fake.waited_ns);
+	fake.waited_ns = 0;
+	fake.takes_ns = 50 * PA_NS_PER_MS;
 	assert_int_equal(dump_after(0), 450 * PA_NS_PER_MS);
 	pa_snapshot_free(end());
 }

@@ -11,6 +11,7 @@
 #include <signal.h>
 #include <stdlib.h>
 #include <sys/prctl.h>
+#include <sys/resource.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
 
@@ -30,6 +31,8 @@
 static int64_t patience_ns;
 #undef PA_THREAD_DUMP_TIMEOUT_NS
 #define PA_THREAD_DUMP_TIMEOUT_NS patience_ns
+#undef PA_THREAD_DUMP_STARVED_NS
+#define PA_THREAD_DUMP_STARVED_NS (60 * PA_NS_PER_S)
 #define PA_BANNED_H /* it names setjmp, which is defined by now */
 #include "agent/record/thread_dump.c"
 #include "agent/record/signal_handlers.h"
@@ -209,6 +212,57 @@ static void thread_that_blocks_the_signal_is_silent_and_delays_no_dump(void **un
 	/* The next dump is another one. */
 	dump = call(0);
 	assert_int_equal(state_of(&dump, getpid()), PA_THREAD_DUMP_ANSWERED);
+}
+
+static struct {
+	pthread_barrier_t both;
+	PA_ATOMIC(int32_t) polite;
+	PA_ATOMIC(int) over;
+} burners;
+
+static void *burn_one_processor(void *nice)
+{
+	cpu_set_t first;
+	CPU_ZERO(&first);
+	assert_int_equal(sched_getaffinity(0, sizeof(first), &first), 0);
+	int cpu = 0;
+	while (!CPU_ISSET(cpu, &first))
+		cpu++;
+	CPU_ZERO(&first);
+	CPU_SET(cpu, &first);
+	assert_int_equal(sched_setaffinity(0, sizeof(first), &first), 0);
+	if (nice) {
+		assert_int_equal(setpriority(PRIO_PROCESS, 0, (int)(intptr_t)nice), 0);
+		pa_store_release(&burners.polite, (int32_t)syscall(SYS_gettid));
+	}
+	pthread_barrier_wait(&burners.both);
+	while (!pa_load_relaxed(&burners.over))
+		;
+	return NULL;
+}
+
+/* One of nice 19 has a turn after some hundred ms: it is not silent for that. */
+static void thread_that_only_lacks_a_processor_is_waited_for(void **unused)
+{
+	pthread_t threads[2];
+	(void)unused;
+	patience_ns = PA_NS_PER_MS;
+	pthread_barrier_init(&burners.both, NULL, 3);
+	pa_store_release(&burners.over, 0);
+	for (intptr_t i = 0; i < 2; i++)
+		assert_int_equal(pthread_create(&threads[i], NULL, burn_one_processor,
+					 (void *)(19 * i)),
+			0);
+	pthread_barrier_wait(&burners.both);
+	for (int i = 0; i < 3; i++) {
+		struct pa_thread_dump dump = call(0);
+		assert_int_equal(state_of(&dump, pa_load_acquire(&burners.polite)),
+			PA_THREAD_DUMP_ANSWERED);
+	}
+	pa_store_release(&burners.over, 1);
+	for (int i = 0; i < 2; i++)
+		pthread_join(threads[i], NULL);
+	pthread_barrier_destroy(&burners.both);
 }
 
 static void answer_to_an_earlier_dump_is_ignored(void **unused)
@@ -420,6 +474,7 @@ int main(void)
 		TEST(answers_carry_the_threads_name),
 		TEST(answers_carry_the_threads_labels),
 		TEST(thread_that_blocks_the_signal_is_silent_and_delays_no_dump),
+		TEST(thread_that_only_lacks_a_processor_is_waited_for),
 		TEST(answer_to_an_earlier_dump_is_ignored),
 		TEST(wait_of_a_hook_is_told),
 		TEST(interrupted_call_is_made_again),
