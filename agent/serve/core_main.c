@@ -273,10 +273,8 @@ static void serve_core(void)
 {
 	pa_store_release(&state.serving, pa_core_bridge->files_private);
 	do {
-		if (pa_render_thread_claim())
+		if (pa_render_thread_await_claim(pa_idle_timeout_is_asked))
 			pa_api_profiles_render(pa_idle_timeout_is_asked);
-		else
-			pa_idle_timeout_wait();
 	} while (!pa_idle_timeout_end());
 	pa_store_release(&state.serving, 0);
 	pa_http_stop();

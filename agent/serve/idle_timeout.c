@@ -1,8 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "idle_timeout.h"
 
-#include <limits.h>
-
 #include "../base/atomic.h"
 #include "../base/clock.h"
 #include "../base/lock.h"
@@ -11,7 +9,7 @@
 enum { SERVING, ASKED, ENDING };
 
 static struct {
-	PA_ATOMIC(uint32_t) phase;     /* one of the enum; futex; acq_rel by CAS */
+	PA_ATOMIC(uint32_t) phase;     /* one of the enum; acq_rel by CAS */
 	PA_ATOMIC(int64_t) last_ns;    /* time of the last connection; release / acquire */
 	PA_ATOMIC(int64_t) after_ns;   /* release / acquire */
 	PA_ATOMIC(uint32_t) may_hurry; /* release / acquire */
@@ -64,7 +62,6 @@ int64_t pa_idle_timeout_look(void)
 
 	if (left != 0 || !change_phase(SERVING, ASKED))
 		return left;
-	pa_futex_wake(&state.phase, INT_MAX);
 	pa_render_thread_wake();
 	return 0;
 }
@@ -76,13 +73,6 @@ bool pa_idle_timeout_resume(void)
 		return false;
 	pa_store_release(&state.last_ns, pa_clock_mono_ns());
 	return true;
-}
-
-void pa_idle_timeout_wait(void)
-{
-	/* Terminates when the server has been idle for long enough. */
-	while (!pa_idle_timeout_is_asked())
-		pa_futex_wait(&state.phase, SERVING, -1);
 }
 
 bool pa_idle_timeout_end(void)

@@ -9,7 +9,7 @@
  * While ENDING no connection is accepted: it waits in the backlog of the listening socket, which
  * stays open, for the next server.
  *
- * Context: PA_AGENT. begin, wait and end on the server thread; look and resume on the accepting
+ * Context: PA_AGENT. begin and end on the server thread; look and resume on the accepting
  * thread. No lock.
  */
 #ifndef PA_IDLE_TIMEOUT_H
@@ -45,9 +45,6 @@ PA_AGENT int64_t pa_idle_timeout_left_ns(void);
 
 /* There is a connection, or one to accept. False: it must be left to the next server. */
 PA_AGENT bool pa_idle_timeout_resume(void);
-
-/* Sleeps until the server is asked to stop. */
-PA_AGENT void pa_idle_timeout_wait(void);
 
 /* False: a connection came first, the server continues. */
 PA_AGENT bool pa_idle_timeout_end(void);

@@ -62,6 +62,7 @@ static struct {
 	struct pa_wake_word changes;   /* of the render thread */
 	int64_t (*idle)(void);         /* or NULL; called by the render thread */
 	PA_ATOMIC(uint32_t) claimed;   /* a render thread exists or will exist; acq_rel by CAS */
+	struct pa_wake_word claims;    /* of threads that wait until none does */
 } state = { .lock = PA_LOCK_INIT(PA_LOCK_COLLECT) };
 
 void pa_render_thread_reset(void)
@@ -117,10 +118,9 @@ static void disown_job(struct pa_job *job)
 static bool has_room_locked(const struct pa_job *job)
 {
 	PA_ASSERT_HELD(PA_LOCK_COLLECT);
-	for (uint32_t i = 0; job->work.single && i < state.count; i++) {
+	for (uint32_t i = 0; job->work.single && i < state.count; i++)
 		if (state.queue[i]->work.single)
 			return false;
-	}
 	return state.count < (job->of_program ? PLACES_OF_PROGRAM : PLACES);
 }
 
@@ -252,10 +252,9 @@ void pa_render_thread_abandon(void)
 	pa_queue_clock_leave();
 	pa_unlock(&state.lock);
 	pa_store_release(&state.claimed, 0);
-	for (size_t i = 0; i < JOBS_MAX; i++) {
+	for (size_t i = 0; i < JOBS_MAX; i++)
 		if (jobs[i])
 			abandon_job(jobs[i], queued[i]);
-	}
 }
 
 /* ---- the worker's side ---- */
@@ -295,13 +294,12 @@ int64_t pa_render_thread_read(struct pa_job *job, size_t want, const char **byte
 		bool done = pa_load_acquire(&job->done);
 		uint32_t produced = pa_load_acquire(&job->produced);
 		size_t count = produced - taken, at = taken & (PA_RENDER_THREAD_BYTES - 1);
+		size_t joined = PA_RENDER_THREAD_BYTES - at;
 		if (done && job->error)
 			return job->error;
 		if (done || count >= want) {
 			*bytes = job->buffer.at + at;
-			return (int64_t)(count < PA_RENDER_THREAD_BYTES - at ?
-					count :
-					PA_RENDER_THREAD_BYTES - at);
+			return (int64_t)(count < joined ? count : joined);
 		}
 		int64_t now_ns = pa_clock_mono_ns();
 		if (produced != before_produced)
@@ -434,9 +432,21 @@ bool pa_render_thread_claim(void)
 	return pa_cas_acq_rel(&state.claimed, &nobody, 1);
 }
 
+bool pa_render_thread_await_claim(bool (*is_over)(void))
+{
+	uint32_t before;
+	while (before = pa_wake_word_seen(&state.claims), !pa_render_thread_claim()) {
+		if (is_over())
+			return false;
+		pa_wake_word_wait(&state.claims, before, -1); /* a render thread that ends bumps */
+	}
+	return true;
+}
+
 void pa_render_thread_disclaim(void)
 {
 	pa_store_release(&state.claimed, 0);
+	pa_wake_word_bump(&state.claims);
 }
 
 /* False: jobs are queued, which only the claimed thread runs. */
@@ -446,7 +456,7 @@ static bool give_up_claim(void)
 	bool empty = state.count == 0;
 	if (empty) {
 		pa_queue_clock_leave();
-		pa_store_release(&state.claimed, 0);
+		pa_render_thread_disclaim();
 	}
 	pa_unlock(&state.lock);
 	return empty;
@@ -455,6 +465,7 @@ static bool give_up_claim(void)
 void pa_render_thread_wake(void)
 {
 	pa_wake_word_bump(&state.changes);
+	pa_wake_word_bump(&state.claims);
 }
 
 void pa_render_thread_run(bool (*is_over)(void))

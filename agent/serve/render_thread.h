@@ -105,6 +105,11 @@ PA_AGENT void pa_render_thread_idle(int64_t (*idle)(void));
  * jobs submitted before this call. */
 PA_API bool pa_render_thread_claim(void);
 
+/* The same for a thread that has nothing else to do: waits while another one is the render thread,
+ * which may end at any moment. False: is_over returned true; pa_render_thread_wake makes it be
+ * called again. */
+PA_AGENT bool pa_render_thread_await_claim(bool (*is_over)(void));
+
 /* Withdraws the claim: no such thread will run. */
 PA_API void pa_render_thread_disclaim(void);
 
@@ -112,7 +117,7 @@ PA_API void pa_render_thread_disclaim(void);
  * queued; NULL: never. */
 PA_AGENT void pa_render_thread_run(bool (*is_over)(void));
 
-/* Makes the render thread call is_over again. */
+/* Makes the render thread, and those that wait to be it, call is_over again. */
 PA_AGENT void pa_render_thread_wake(void);
 
 /* Runs queued jobs and the idle function once if there is no render thread. Returns as idle. */

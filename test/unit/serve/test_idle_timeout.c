@@ -63,23 +63,6 @@ static void a_connection_is_left_alone_once_it_ends(void **unused)
 	assert_true(pa_idle_timeout_resume());
 }
 
-static void *wait_for_it(void *unused)
-{
-	pa_idle_timeout_wait();
-	return unused;
-}
-
-static void waiter_is_told(void **unused)
-{
-	pthread_t thread;
-
-	(void)unused;
-	pa_idle_timeout_begin(SHORT_NS);
-	assert_int_equal(pthread_create(&thread, NULL, wait_for_it, NULL), 0);
-	assert_int_equal(pa_idle_timeout_look(), 0);
-	assert_int_equal(pthread_join(thread, NULL), 0);
-}
-
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -87,7 +70,6 @@ int main(void)
 		cmocka_unit_test(never_where_it_must_not_end),
 		cmocka_unit_test(a_connection_keeps_the_server_that_has_not_ended),
 		cmocka_unit_test(a_connection_is_left_alone_once_it_ends),
-		cmocka_unit_test(waiter_is_told),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

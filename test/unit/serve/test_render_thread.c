@@ -189,6 +189,36 @@ static void sleeping_render_thread_is_stirred(void **unused)
 	assert_int_equal(pthread_join(thread, NULL), 0);
 }
 
+static void *render_once_the_other_ended(void *unused)
+{
+	if (pa_render_thread_await_claim(is_over))
+		pa_render_thread_run(is_over);
+	return unused;
+}
+
+/* The server waits while a thread names what is in unloaded libraries: that one ends soon. */
+static void thread_that_waits_for_the_claim_renders_after_the_other(void **unused)
+{
+	struct work work = { .bytes = 10 };
+	struct pa_job *job;
+	pthread_t thread;
+
+	(void)unused;
+	pa_store_release(&rendering.over, 0);
+	assert_true(pa_render_thread_claim());
+	assert_int_equal(pthread_create(&thread, NULL, render_once_the_other_ended, NULL), 0);
+	pa_render_thread_disclaim();
+	assert_int_equal(submit(&work, LONG_NS, &job), 0);
+	assert_int_equal(read_all(job), 10);
+	pa_render_thread_leave(job);
+	pa_store_release(&rendering.over, 1);
+	pa_render_thread_wake();
+	assert_int_equal(pthread_join(thread, NULL), 0);
+	assert_true(pa_render_thread_claim());
+	assert_false(pa_render_thread_await_claim(is_over));
+	pa_render_thread_disclaim();
+}
+
 static void tending_does_what_a_render_thread_would_and_no_more(void **unused)
 {
 	struct work work = { .bytes = 10 };
@@ -223,6 +253,7 @@ int main(void)
 	const struct CMUnitTest ends[] = {
 		cmocka_unit_test(render_thread_ends_when_told_but_never_before_a_job),
 		cmocka_unit_test(sleeping_render_thread_is_stirred),
+		cmocka_unit_test(thread_that_waits_for_the_claim_renders_after_the_other),
 		cmocka_unit_test(tending_does_what_a_render_thread_would_and_no_more),
 	};
 	return cmocka_run_group_tests(tests, start_render_thread, stop_render_thread) +
