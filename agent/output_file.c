@@ -8,8 +8,11 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <sys/syscall.h>
+#include <time.h>
 #include <unistd.h>
 
+#include "arch/arch.h"
 #include "base/clock.h"
 #include "base/quiet.h"
 
@@ -106,7 +109,10 @@ static bool wait_for_reader(struct pa_output_file *file)
 {
 	struct pollfd target = { .fd = file->fd, .events = POLLOUT };
 	int64_t left_ns = file->end_ns - pa_clock_mono_ns();
-	return left_ns > 0 && poll(&target, 1, (int)(left_ns / PA_NS_PER_MS) + 1) >= 0;
+	const struct timespec left = { left_ns / PA_NS_PER_S, left_ns % PA_NS_PER_S };
+	/* poll() may be a function of the program. */
+	return left_ns > 0 &&
+		pa_arch_syscall6(SYS_ppoll, (long)&target, 1, (long)&left, 0, 0, 0) >= 0;
 }
 
 bool pa_output_file_write(void *arg, const void *bytes, size_t count)

@@ -2,9 +2,21 @@
 #include "small_file.h"
 
 #include <errno.h>
+#include <sys/syscall.h>
 #include <unistd.h>
 
+#include "../arch/arch.h"
+
 #include "banned.h"
+
+ssize_t pa_small_file_read(int fd, void *bytes, size_t count)
+{
+	long result = pa_arch_syscall(SYS_read, fd, (long)bytes, (long)count, 0);
+	if (result >= 0)
+		return result;
+	errno = (int)-result;
+	return -1;
+}
 
 ssize_t pa_small_file_text(int fd, char *text, size_t size)
 {
@@ -13,7 +25,7 @@ ssize_t pa_small_file_text(int fd, char *text, size_t size)
 
 	/* A file of several records gives them in parts: seq_file of the kernel. */
 	while (!error && length + 1 < size) {
-		ssize_t got = read(fd, text + length, size - 1 - length);
+		ssize_t got = pa_small_file_read(fd, text + length, size - 1 - length);
 		if (got == 0)
 			break;
 		if (got > 0)
@@ -33,7 +45,7 @@ ssize_t pa_small_file_record(int fd, char *text, size_t size)
 
 	if (fd >= 0) {
 		/* Ends: not with EINTR twice in a row, unless signals come without end. */
-		while ((got = read(fd, text, size - 1)) < 0 && errno == EINTR)
+		while ((got = pa_small_file_read(fd, text, size - 1)) < 0 && errno == EINTR)
 			;
 		if (got < 0)
 			got = -errno;

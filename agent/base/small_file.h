@@ -11,6 +11,9 @@
 
 #include "base.h"
 
+/* read(2) without libc: a hook of the agent has that name, and the program may have one, too. */
+PA_SIGNAL ssize_t pa_small_file_read(int fd, void *bytes, size_t count);
+
 /*
  * Reads fd to its end, or until size - 1 bytes are read, and closes it. text ends with a NUL.
  * Returns the length, or -errno if not one byte could be read. fd may be -errno of an open that

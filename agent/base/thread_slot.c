@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "thread_slot.h"
+#include "small_file.h"
 
 #include <errno.h>
 #include <sys/syscall.h>
@@ -104,7 +105,7 @@ static void follow_orders(struct pa_thread_slot *slot)
 	signal_wake_fd();
 	int wake_fd = pa_load_acquire(&state.table->wake_fd);
 	if (wake_fd >= 0 && pa_thread_slot_have_followed() &&
-		read(wake_fd, &count, sizeof(count)) < 0)
+		pa_small_file_read(wake_fd, &count, sizeof(count)) < 0)
 		errno = 0;
 }
 

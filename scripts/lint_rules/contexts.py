@@ -23,7 +23,8 @@ MAY_CALL = {
 BY_PLACE = {"hooks": "PA_APP", "agent/serve": "PA_AGENT", "agent/profile": "PA_AGENT",
             "agent/symbols": "PA_AGENT", "agent/modules": "PA_AGENT", "agent/stacks": "PA_AGENT",
             "agent/unwind": "PA_AGENT", "proto": "PA_AGENT", "agent/base/env.c": "PA_BOOT",
-            "agent/record/process.c": "PA_SIGNAL", "agent/base/newer_libc.c": "PA_SIGNAL"}
+            "agent/record/process.c": "PA_SIGNAL", "agent/base/newer_libc.c": "PA_SIGNAL",
+            "agent/own_calls.c": "PA_SIGNAL"}
 # (caller, or its file; what it calls): why it may. "*": whatever it calls.
 EXCEPTIONS = {
     ("pa_core_main", "*"): "boots the core, which has no other thread yet",

@@ -9,7 +9,8 @@ import pytest
 
 from lib.compiled import SQLITE, compiled
 from lib.fault_rows import AGENT, HZ, MORE_S, PYTHON, TIMES_BARE, have, program, row
-from lib.harness import EXACT, answers, listening, status_of, until, victim
+from lib.harness import (EXACT, PREFIX, answers, listening, request, status_of, until,
+                         victim)
 from lib.profiles import heap
 
 LIB = "/usr/lib/x86_64-linux-gnu/"
@@ -215,6 +216,18 @@ def test_auditor(case):
 def test_wrappers(case, argv):
     have(argv[0])
     case.same(argv)
+
+
+@row("F97d", "a program with functions of its own under names of POSIX: open, close, write ...",
+     severity=1, fast=True)
+def test_own_names(case):
+    target = case.start([program("f_own_names")], log="info")
+    target.expect("ready")
+    with case.fire(target):
+        for path in ("/heap", "/profile?seconds=1", "/goroutine?debug=2", "/trace?seconds=0.1"):
+            assert request(target.port, PREFIX + path).status == 200
+    assert target.finish() == 0
+    assert "called" not in target.err and target.line() == "end"
 
 
 # ------------------------------------------------------------------ sandboxes
