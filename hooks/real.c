@@ -195,22 +195,41 @@ static const char next_names[] =
 #undef NAME
 	;
 
-/* libc also has an old version with another layout of pthread_cond_t: looks up the new version, to
- * which callers of the hooks are bound. */
+#define POINTERS (sizeof(struct pa_real) / sizeof(void *))
+
+/* Those that the pass left out. libc also has an old version with another layout of pthread_cond_t:
+ * looks up the new version, to which callers of the hooks are bound. */
 static void find_versioned(struct pa_real *found)
 {
 	const char *version = PA_ARCH_COND_VERSION;
-#define FIND(name)                                                                    \
-	do {                                                                          \
-		void *versioned = version ? dlvsym(RTLD_NEXT, #name, version) : NULL; \
-		if (versioned)                                                        \
-			*(void **)&found->name = versioned;                           \
+#define FIND(name)                                                                  \
+	do {                                                                        \
+		if (!found->name && version)                                        \
+			*(void **)&found->name = dlvsym(RTLD_NEXT, #name, version); \
 	} while (0)
 	FIND(pthread_cond_wait);
 	FIND(pthread_cond_timedwait);
 	FIND(pthread_cond_signal);
 	FIND(pthread_cond_broadcast);
 #undef FIND
+}
+
+/* Loops, here and below: 150 times the same code would be pages that each start reads. */
+static void find_rest(void **found)
+{
+	const char *name = next_names;
+	for (size_t i = 0; i < POINTERS; i++, name += strlen(name) + 1)
+		if (*name && !found[i])
+			found[i] = dlsym(RTLD_NEXT, name);
+}
+
+/* In the order of the lists: what a stand-in calls comes before it. */
+static void store_found(void *const *found)
+{
+	void **pointers = (void **)&pa_real;
+	for (size_t i = 0; i < POINTERS; i++)
+		if (found[i])
+			pa_store_plain(&pointers[i], found[i]);
 }
 
 /*
@@ -225,26 +244,11 @@ PA_ENTRY void pa_real_resolve(void)
 	int saved_errno = errno;
 	resolving = true;
 	struct pa_real found = { 0 };
-	pa_next_symbols_find(next_names, (void **)&found, sizeof(found) / sizeof(void *));
-#define FIND(name, result, parameters, required) \
-	if (required && !found.name)             \
-		*(void **)&found.name = dlsym(RTLD_NEXT, #name);
-	PA_HOOKS(FIND)
-#undef FIND
-#define FIND(name, result, parameters) \
-	if (!found.name)               \
-		*(void **)&found.name = dlsym(RTLD_NEXT, #name);
-	PA_NEXTS(FIND)
-#undef FIND
+	pa_next_symbols_find(next_names, (void **)&found, POINTERS);
 	find_versioned(&found);
+	find_rest((void **)&found);
 	pa_stand_in_fill(&found, &pa_real);
-	/* In the order of the lists: what a stand-in calls comes before it. */
-#define STORE(name, ...) \
-	if (found.name)  \
-		pa_store_plain(&pa_real.name, found.name);
-	PA_HOOKS(STORE)
-	PA_NEXTS(STORE)
-#undef STORE
+	store_found((void **)&found);
 	resolving = false;
 	errno = saved_errno;
 }

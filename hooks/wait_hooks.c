@@ -2,6 +2,8 @@
 /* Switches the jump targets of the wait hooks. */
 #include "wait_hooks.h"
 
+#include "../agent/arch/arch.h"
+#include "../agent/base/assert.h"
 #include "../agent/base/atomic.h"
 #include "../agent/record/process.h"
 
@@ -14,10 +16,9 @@
 			pa_store_plain(&(target), (to)); \
 	} while (0)
 
-void pa_hooks_watch(bool on)
+static PA_SLOW void turn_on(void)
 {
-#define TURN(name, ...) \
-	turn(TARGETS.name, on || !pa_real.name ? pa_wait_hooks_##name : pa_real.name);
+#define TURN(name, ...) turn(TARGETS.name, pa_wait_hooks_##name);
 #define TARGETS pa_mutex_targets
 	PA_MUTEX_HOOKS(TURN)
 #undef TARGETS
@@ -34,6 +35,35 @@ void pa_hooks_watch(bool on)
 	PA_CALL_HOOKS(TURN)
 #undef TARGETS
 #undef TURN
-#undef turn
+}
+
+/*
+ * Each start does this: a loop, since 56 times the same code would be two more pages to read. The
+ * real functions are in the order of the targets. Without one the recording half remains.
+ */
+static void *const *turn_off(void *targets, size_t count, void *const *real)
+{
+	void **target = targets;
+	for (size_t i = 0; i < count; i++)
+		if (real[i])
+			turn(target[i], real[i]);
+	return real + count;
+}
+
+void pa_hooks_watch(bool on)
+{
+	void *const *real = (void *const *)&pa_real.pthread_mutex_lock;
+#define OFF(targets) real = turn_off(&(targets), sizeof(targets) / sizeof(void *), real)
+	if (on) {
+		turn_on();
+	} else {
+		OFF(pa_mutex_targets);
+		OFF(pa_rwlock_targets);
+		OFF(pa_cond_targets);
+		OFF(pa_sem_targets);
+		OFF(pa_call_targets);
+		PA_ASSERT((const void *)real == &pa_real.__register_frame);
+	}
+#undef OFF
 	pa_hooks_watch_futexes(on);
 }
