@@ -58,11 +58,13 @@ static void *find_in_libgcc(const char *name)
 	return found;
 }
 
-static PA_SLOW void *find_real_slow(const char *name, void *ours, const void *caller)
+static PA_SLOW void *find_real_slow(const char *name, const void *caller)
 {
 	int saved_errno = errno;
 	struct pa_thread *self = &pa_thread_self;
 	uint64_t left = pa_alloc_pause(self);
+	/* Not by a relocation, which each start would pay. */
+	const void *ours = dlsym(RTLD_DEFAULT, name);
 	void *found = pa_real_find(name);
 	if (!found)
 		found = find_for_caller(name, caller);
@@ -75,13 +77,13 @@ static PA_SLOW void *find_real_slow(const char *name, void *ours, const void *ca
 }
 
 /* NULL: no module has it. The caller has a weak reference then, which is NULL without the agent. */
-static void *find_real(struct last_found *last, const char *name, void *ours, const void *caller)
+static void *find_real(struct last_found *last, const char *name, const void *caller)
 {
 	uintptr_t place = (uintptr_t)caller ^ (uintptr_t)pa_hooks_loader_unloads() << 48;
 	uintptr_t found = pa_load_relaxed(&last->found);
 	if (found && pa_load_relaxed(&last->key) == (place ^ found))
 		return (void *)found;
-	found = (uintptr_t)find_real_slow(name, ours, caller);
+	found = (uintptr_t)find_real_slow(name, caller);
 	pa_store_relaxed(&last->found, found);
 	pa_store_relaxed(&last->key, place ^ found);
 	return (void *)found;
@@ -93,7 +95,7 @@ static void *find_real(struct last_found *last, const char *name, void *ours, co
  * libgcc may be loaded before they are taken back, and would abort for a table that it does not
  * know. 0: free. acq_rel by CAS. Full: such tables are passed on.
  */
-static PA_ATOMIC(uintptr_t) untold[64];
+static PA_LARGE PA_ATOMIC(uintptr_t) untold[64];
 
 static bool swap_untold(uintptr_t from, uintptr_t to)
 {
@@ -157,7 +159,7 @@ static void leave_real(bool outer)
 #define FIND_REAL(name)                \
 	static struct last_found last; \
 	__typeof__(&name) real =       \
-		(__typeof__(&name))find_real(&last, #name, &name, __builtin_return_address(0))
+		(__typeof__(&name))find_real(&last, #name, __builtin_return_address(0))
 
 #define DEFINE_REGISTER(name, is_list, parameters, ...)   \
 	PA_ENTRY void name parameters                     \
