@@ -4,8 +4,10 @@
 #include <stdio.h>
 #include <string.h>
 #include <sys/auxv.h>
+#include <sys/syscall.h>
 #include <unistd.h>
 
+#include "../arch/arch.h"
 #include "env_table.h"
 #include "launchers.h"
 #include "log.h"
@@ -80,8 +82,9 @@ static void read_row(struct reading *reading, size_t i)
 {
 	const struct pa_env_table_row *row = &pa_env_table[i];
 	const char *value = reading->values[i];
-	char why[PA_PARSE_WHY_BYTES] = "", unused[PA_PARSE_WHY_BYTES];
+	char why[PA_PARSE_WHY_BYTES], unused[PA_PARSE_WHY_BYTES];
 
+	why[0] = '\0';
 	if (value && !*value)
 		value = row->empty;
 	if (value && row->parse(row, reading->settings, value, why))
@@ -178,11 +181,18 @@ static void name_unknown(char **environ_now)
 	}
 }
 
+/* Not by libc's functions, which cost each start four relocations and one page. */
+static long own_id(long number)
+{
+	return pa_arch_syscall(number, 0, 0, 0, 0);
+}
+
 /* Raised by setuid, setgid or file capabilities (AT_SECURE, getauxval(3)): the environment comes
  * from a less privileged user and is ignored. */
 static bool is_secure(void)
 {
-	return getauxval(AT_SECURE) || getuid() != geteuid() || getgid() != getegid();
+	return getauxval(AT_SECURE) || own_id(SYS_getuid) != own_id(SYS_geteuid) ||
+		own_id(SYS_getgid) != own_id(SYS_getegid);
 }
 
 /* One process reports invalid settings; shells and children on the way do not. */

@@ -132,12 +132,20 @@ void pa_newer_libc_missing(char out[PA_NEWER_LIBC_MISSING_BYTES])
 	}
 }
 
+/* Not strtol, whose code and tables are pages that no other part of the start reads. */
+static unsigned version_part(const char **text)
+{
+	unsigned number = 0;
+	for (; **text >= '0' && **text <= '9'; ++*text)
+		number = number * 10 + (unsigned)(**text - '0');
+	return number;
+}
+
 bool pa_newer_libc_is_too_old(const char *version)
 {
-	const long floor_major = 2, floor_minor = 28;
-	char *rest;
-	long major = strtol(version, &rest, 10);
+	const unsigned floor_major = 2, floor_minor = 28;
+	unsigned major = version_part(&version);
 	if (major != floor_major)
 		return major < floor_major;
-	return *rest != '.' || strtol(rest + 1, NULL, 10) < floor_minor;
+	return *version++ != '.' || version_part(&version) < floor_minor;
 }

@@ -31,9 +31,18 @@ PA_BOOT bool pa_parse_refuse(char *why, const char *format, ...)
 
 /* ---------------------------------------------------------------- numbers */
 
+/* The first letter of text that is in the set, or is not. Not strcspn and strspn, whose code and
+ * tables are pages that no other part of the start reads. */
+static const char *first_letter(const char *text, const char *set, bool in_set)
+{
+	while (*text && (strchr(set, *text) != NULL) != in_set)
+		text++;
+	return text;
+}
+
 static bool has_only(const char *text, const char *letters)
 {
-	return text[strspn(text, letters)] == '\0';
+	return !*first_letter(text, letters, false);
 }
 
 /* The number at the start of text, *rest behind it. Not strtoull, which accepts signs and spaces
@@ -166,10 +175,10 @@ PA_APP void pa_parse_show_signal(int signal_number, char *out, size_t size)
 /* Two non-empty parts with a separator between them. */
 static bool has_two(const char *text)
 {
-	size_t first = strcspn(text, ", \t");
-	size_t gap = strspn(text + first, ", \t");
+	const char *gap = first_letter(text, ", \t", true);
+	const char *second = first_letter(gap, ", \t", false);
 
-	return first > 0 && gap > 0 && text[first + gap];
+	return gap > text && second > gap && *second;
 }
 
 /* Without brackets the port of an IPv6 address is not to be told from its last group. */
@@ -308,6 +317,28 @@ PA_BOOT bool pa_parse_socket_path(const char *path, size_t room, char *why)
 
 /* ---------------------------------------------------------------- lists of globs */
 
+static bool is_special(char letter)
+{
+	return letter == '*' || letter == '?' || letter == '[' || letter == '\\';
+}
+
+/* NULL: text is a plain name. */
+static char *first_special(char *text)
+{
+	while (*text && !is_special(*text))
+		text++;
+	return *text ? text : NULL;
+}
+
+/* What a single * matches, without fnmatch, whose code is pages that a start does not read. */
+static bool has_ends(const char *name, const char *start, const char *end)
+{
+	size_t length = strlen(name), before = strlen(start), behind = strlen(end);
+
+	return length >= before + behind && memcmp(name, start, before) == 0 &&
+		memcmp(name + length - behind, end, behind) == 0;
+}
+
 static bool matches_glob(const char *glob, size_t length, const char *name)
 {
 	char pattern[GLOB_BYTES];
@@ -320,8 +351,13 @@ static bool matches_glob(const char *glob, size_t length, const char *name)
 		return false;
 	memcpy(pattern, glob, length);
 	pattern[length] = '\0';
-	if (!strpbrk(pattern, "*?[\\"))
+	char *special = first_special(pattern);
+	if (!special)
 		return strcmp(pattern, name) == 0;
+	if (*special == '*' && !first_special(special + 1)) {
+		*special = '\0';
+		return has_ends(name, pattern, special + 1);
+	}
 	/* glibc's fnmatch allocates only for long names, in locales that the program chose. */
 	return fnmatch(pattern, name, 0) == 0;
 }
@@ -330,8 +366,7 @@ static bool matches_glob(const char *glob, size_t length, const char *name)
  * differ in the first letter. */
 static bool may_match(char first, const char *name)
 {
-	return first == *name || first == ' ' || first == '*' || first == '?' || first == '[' ||
-		first == '\\';
+	return first == *name || first == ' ' || is_special(first);
 }
 
 PA_BOOT bool pa_parse_listed(const char *globs, const char *name)

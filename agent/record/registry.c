@@ -4,6 +4,7 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 
+#include "../arch/arch.h"
 #include "../base/atomic.h"
 #include "../base/libc.h"
 #include "thread_ends.h"
@@ -138,7 +139,7 @@ void pa_registry_atfork_child(void)
 	struct pa_thread *self = &pa_thread_self;
 	pa_thread_ends_atfork_child(self);
 	bool was_main = self->tid == pa_record.pid;
-	pa_record.pid = getpid();
+	pa_record.pid = (pid_t)pa_arch_syscall(SYS_getpid, 0, 0, 0, 0);
 	self->tid = pa_record.pid; /* the id of the main thread */
 	/* The thread that forked is the child's main thread, but runs on its old stack. */
 	if (!was_main && !self->stack_hi)
