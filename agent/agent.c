@@ -93,7 +93,8 @@ static struct {
 	pa_core_object_main *core_main;
 	struct pa_hook_status hooks[HOOKS_MAX]; /* status when the core was opened */
 	size_t hook_count;
-} state __attribute__((aligned(PA_PAGE_BYTES))) = { .load_lock = PA_LOCK_INIT(PA_LOCK_LOAD) };
+} state PA_PAGED
+	__attribute__((aligned(PA_PAGE_BYTES))) = { .load_lock = PA_LOCK_INIT(PA_LOCK_LOAD) };
 
 /*
  * State between the fork handlers of one fork. Per thread: a fork that timed out on the locks
@@ -333,7 +334,7 @@ static bool set_up_record(void)
 		pa_record.alloc_counts = pa_alloc_counts_create();
 	pa_record.stack_depth = settings->stack_depth;
 	pa_record.signal = settings->signal;
-	pa_record.pid = getpid();
+	pa_record.pid = (pid_t)pa_arch_syscall(SYS_getpid, 0, 0, 0, 0);
 	pa_main_stack_measure();
 	pa_hooks_signal_boot();
 	pa_agent_thread_boot(&state.bridge, &state.load_lock);

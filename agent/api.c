@@ -33,7 +33,7 @@ static struct pprofagent_profile built_in[] = { PA_PROFILE_NAMES(X) };
 #undef X
 #define BUILT_IN PA_COUNT(built_in)
 
-static struct {
+static PA_LARGE struct {
 	struct pprofagent_profile
 		custom[PA_CUSTOM_SET_MAX]; /* by id; every writer stores the same values */
 	PA_ATOMIC(int32_t) cpu_fd; /* destination of the CPU profile started here, + 1; 0: none */

@@ -19,8 +19,9 @@
 /* Room for the core, also where the kernel places a large file at a multiple of 2 MiB. */
 #define ROOM_BYTES ((size_t)8 << 20)
 
-static PA_LARGE char core_path[PA_OBJECT_PATHS_BYTES];
-static void *room; /* guard: PA_LOCK_LOAD */
+static PA_LARGE char core_path[PA_OBJECT_PATHS_BYTES]; /* "": not made yet */
+static const char *own_path; /* of the preloaded object; constant after boot */
+static void *room;           /* guard: PA_LOCK_LOAD */
 
 static void complain_core(bool may_say, const char *why)
 {
@@ -28,15 +29,23 @@ static void complain_core(bool may_say, const char *why)
 		pa_log("cannot open %s: %s; not serving", CORE_NAME, why ? why : "no reason given");
 }
 
+static bool make_path(void)
+{
+	return core_path[0] || pa_object_paths_beside(core_path, own_path, CORE_NAME);
+}
+
+/* Most programs end before the core is opened: an absolute path is made then. The program may
+ * change its directory before. */
 bool pa_core_object_find(void)
 {
-	return pa_object_paths_core(core_path, CORE_NAME);
+	own_path = pa_object_paths_own();
+	return own_path && (own_path[0] == '/' || make_path());
 }
 
 bool pa_core_object_is_there(bool may_say)
 {
 	const char *why = NULL;
-	if (!pa_core_object_find())
+	if (!pa_core_object_find() || !make_path())
 		return true;
 	if (access(core_path, F_OK) != 0)
 		why = pa_newer_libc_error(errno);
@@ -66,7 +75,7 @@ pa_core_object_main *pa_core_object_open_locked(bool may_say)
 {
 	PA_ASSERT_HELD(PA_LOCK_LOAD);
 	pa_core_object_main *entry = NULL;
-	if (!pa_elf_complete_file(core_path)) {
+	if (!make_path() || !pa_elf_complete_file(core_path)) {
 		complain_core(may_say, CUT_SHORT);
 		return NULL;
 	}

@@ -20,23 +20,20 @@ const char *pa_object_paths_program(char *path, size_t size)
 
 extern ElfW(Dyn) _DYNAMIC[] PA_HIDDEN; /* of this object: no look-up */
 
-/* The file name of this object, as the loader knows it. dladdr would search all symbols, too. */
-static const char *own_name(void)
+/* dladdr would search all symbols, too. */
+const char *pa_object_paths_own(void)
 {
 	const struct link_map *map = _r_debug.r_map;
 	while (map && map->l_ld != _DYNAMIC)
 		map = map->l_next;
 	Dl_info self; /* in another name space of the loader than the program: dlmopen(3) */
-	if (!map && dladdr((void *)own_name, &self))
+	if (!map && dladdr((void *)pa_object_paths_own, &self))
 		return self.dli_fname;
 	return map ? map->l_name : NULL;
 }
 
-bool pa_object_paths_core(char *path, const char *name)
+bool pa_object_paths_beside(char *path, const char *own, const char *name)
 {
-	const char *own = own_name();
-	if (!own)
-		return false;
 	size_t at = 0;
 	if (own[0] != '/') {
 		if (!getcwd(path, PA_OBJECT_PATHS_BYTES / 2))

@@ -32,12 +32,14 @@ static bool is_thread_gone(const struct pa_own_stack *stack)
 		-ESRCH;
 }
 
+/* Without a load before: a page that is read before it is written costs two faults. */
 static bool claim_stack(struct pa_own_stack *stack)
 {
-	uint32_t use = pa_load_acquire(&stack->use);
-	if (use != STACK_FREE && !(use == STACK_LEFT && is_thread_gone(stack)))
-		return false;
-	return pa_cas_acq_rel(&stack->use, &use, STACK_CHANGING);
+	uint32_t use = STACK_FREE;
+	if (pa_cas_acq_rel(&stack->use, &use, STACK_CHANGING))
+		return true;
+	return use == STACK_LEFT && is_thread_gone(stack) &&
+		pa_cas_acq_rel(&stack->use, &use, STACK_CHANGING);
 }
 
 static void unmap_stack(struct pa_own_stack *stack)

@@ -52,13 +52,19 @@
 #define PA_ALIGN_UP(x, to) (((x) + (to)-1) & ~((uintptr_t)(to)-1))
 
 /*
- * Arrays and structures of pages: behind all small variables, which then share few pages. Each page
- * that a program's start or a forked child writes costs a fault. PA_WIPED: whole pages that are
- * given to MADV_WIPEONFORK, next to each other, since each range of its own splits a mapping. The
- * linker sorts by these names (Makefile).
+ * Arrays and structures of pages: before and behind all small variables, which then share few
+ * pages. Each page that a program's start or a forked child writes costs a fault; so does the last
+ * one of .data, whose rest ld.so clears. PA_PAGED: structures that begin a page. PA_WIPED: whole
+ * pages that are given to MADV_WIPEONFORK, next to each other, since each range of its own splits a
+ * mapping. The linker sorts by these names (Makefile).
  */
 #define PA_LARGE __attribute__((section(".bss.zy_large")))
-#define PA_LARGE_DATA __attribute__((section(".data.zy_large")))
+#define PA_LARGE_DATA __attribute__((section(".data.aa_large")))
+#ifdef PA_DEBUG
+#define PA_PAGED /* its locks are not all zero */
+#else
+#define PA_PAGED __attribute__((section(".bss.zx_paged")))
+#endif
 #define PA_WIPED __attribute__((section(".bss.zz_wiped")))
 
 #define PA_CACHE_LINE 64

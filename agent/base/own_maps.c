@@ -1,14 +1,16 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "own_maps.h"
 
-static PA_LARGE struct {
-	struct pa_own_maps *joined; /* NULL: own */
-	struct pa_own_maps own;
+static PA_LARGE struct pa_own_maps own;
+
+static struct {
+	struct pa_own_maps *joined; /* NULL: own; not on its page, which would be read before it is
+				     * written, and cost two faults */
 } state;
 
 PA_SIGNAL struct pa_own_maps *pa_own_maps(void)
 {
-	return state.joined ? state.joined : &state.own;
+	return state.joined ? state.joined : &own;
 }
 
 PA_BOOT void pa_own_maps_join(struct pa_own_maps *maps)

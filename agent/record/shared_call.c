@@ -48,7 +48,7 @@ struct layout {
 /* With thread cancellation enabled, and disabled. */
 #define MODES 2
 
-static struct {
+static PA_LARGE struct {
 	PA_ATOMIC(int32_t) prober; /* tid, 0: none; written by that thread, and read by its handler;
 				    * relaxed */
 	struct sight sights[PA_SHARED_CALL_PROBES]; /* of that thread */

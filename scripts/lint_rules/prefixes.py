@@ -18,7 +18,7 @@ WORDS = {
     "agent/base/arena": ["map", "unmap"],
     "agent/base/base": ["agent", "align_up", "api", "app", "boot", "cache_line", "cold", "count",
                         "export", "hidden", "inline", "large", "large_data", "noinline", "no_asan",
-                        "ns_per", "printf", "signal", "tls", "wiped"],
+                        "ns_per", "paged", "printf", "signal", "tls", "wiped"],
     "agent/base/env": ["settings"],
     "agent/base/lock": ["futex", "unlock", "assert_held"],
     "agent/base/own_maps": ["own_map"],
