@@ -1,6 +1,11 @@
 # SPDX-License-Identifier: Apache-2.0
 """Options of all tests, and what is left out without them."""
+import signal
+
 import pytest
+
+# A shell ignores it for what runs in the background, and programs under test would inherit that.
+signal.signal(signal.SIGINT, signal.default_int_handler)
 
 pytest.register_assert_rewrite("lib")
 

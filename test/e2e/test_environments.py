@@ -8,12 +8,13 @@ from pathlib import Path
 
 import pytest
 
+from lib import host
 from lib.harness import (AGENT, BUILD, PREFIX, Later, environment, free_port, request, run,
                          until)
 from lib.host import as_root
 from lib.profiles import Profile
 
-STRANGER = ["setpriv", "--reuid=54321", "--regid=54321", "--clear-groups"]  # not in /etc/passwd
+STRANGER = ["setpriv", f"--reuid={host.STRANGER}", f"--regid={host.STRANGER}", "--clear-groups"]
 IS_OPEN = all(folder.stat().st_mode & 1 for folder in [BUILD, *BUILD.parents])
 strangers = pytest.mark.skipif(not IS_OPEN, reason="others may not enter the build's folder")
 CONTAINER_FILTER = str(BUILD / "faults" / "f_container")

@@ -6,12 +6,11 @@ import pytest
 
 from lib.fault_rows import POLLED, program, row, status_numbers
 from lib.harness import AGENT, BUILD, PREFIX, listening, request, until, victim
-from lib.host import as_root, control_group, enter
+from lib.host import STRANGER, as_root, control_group, enter
 
 # An agent whose HTTP server ends 0.3 s after its last client, in place of 30 s.
 BRIEF = (BUILD / "brief" / "libpprofagent.so",)
 IDLE_THREADS = 2
-STRANGER = 54321  # a user that has no processes
 
 
 def threads(target):

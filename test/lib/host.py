@@ -8,6 +8,9 @@ import pytest
 
 from lib.harness import until
 
+# A user that has no processes (limits count those of a user), not even of tests that run beside.
+STRANGER = 10000 + os.getpid() % 50000
+
 as_root = pytest.mark.skipif(os.geteuid() != 0, reason="needs root")
 
 
