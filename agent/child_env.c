@@ -10,6 +10,7 @@
 #include "arch/arch.h"
 #include "base/decimal.h"
 #include "base/env.h"
+#include "record/switches.h"
 
 #define AGENT_NAME "libpprofagent.so"
 
@@ -41,8 +42,9 @@ static void set_marker(bool shell, int pid)
 
 void pa_child_env_mark(bool shell)
 {
-	/* Not libc's function, a page that no other part of the start reads. */
-	set_marker(shell, (int)pa_arch_syscall(SYS_getpid, 0, 0, 0, 0));
+	/* By libc's function it would be a page that no other part of the start reads. */
+	set_marker(shell,
+		pa_record.pid ? pa_record.pid : (int)pa_arch_syscall(SYS_getpid, 0, 0, 0, 0));
 }
 
 void pa_child_env_told(void)

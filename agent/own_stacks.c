@@ -23,7 +23,9 @@ struct pa_own_stack {
 	size_t bytes;
 };
 
-static PA_LARGE struct pa_own_stack stacks[STACKS];
+/* On one page: a forked child goes through all of them. */
+static PA_LARGE struct pa_own_stack stacks[STACKS]
+	__attribute__((aligned(STACKS * sizeof(struct pa_own_stack))));
 
 /* The kernel does not know the thread any more: it has left its memory (tgkill(2)). */
 static bool is_thread_gone(const struct pa_own_stack *stack)

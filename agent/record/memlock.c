@@ -23,7 +23,7 @@
 
 #define WALK_POLL_NS (PA_NS_PER_MS / 10)
 
-static PA_LARGE struct {
+static struct {
 	PA_ATOMIC(int) flags;      /* of the mlockall in force; relaxed */
 	PA_ATOMIC(uint32_t) walks; /* stack walks in progress; acq_rel */
 	struct pa_own_map stacks[STACKS];

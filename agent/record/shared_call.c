@@ -48,9 +48,11 @@ struct layout {
 /* With thread cancellation enabled, and disabled. */
 #define MODES 2
 
+/* tid, 0: none; written by that thread, and read by its handler; relaxed. Each forked child reads
+ * it: not on the page of the rest. */
+static PA_ATOMIC(int32_t) prober_tid;
+
 static PA_LARGE struct {
-	PA_ATOMIC(int32_t) prober; /* tid, 0: none; written by that thread, and read by its handler;
-				    * relaxed */
 	struct sight sights[PA_SHARED_CALL_PROBES]; /* of that thread */
 	struct layout layouts[MODES];               /* constant from their pc on */
 } state;
@@ -100,7 +102,7 @@ static void answer_probe(uint32_t index, const ucontext_t *context)
 /* Signals of others would not have reached the thread without the probe's mask. */
 bool pa_shared_call_answer(const siginfo_t *info, const ucontext_t *context)
 {
-	int32_t prober = pa_load_relaxed(&state.prober);
+	int32_t prober = pa_load_relaxed(&prober_tid);
 	if (pa_likely(!prober) || prober != (int32_t)pa_arch_syscall(SYS_gettid, 0, 0, 0, 0))
 		return false;
 	uintptr_t word = (uintptr_t)info->si_value.sival_ptr;
@@ -159,9 +161,9 @@ static bool see_call(const struct pa_shared_call_probe *probes, uint32_t index)
 	state.sights[index].pc = 0;
 	if (!queue_probe(tid, PROBE_WORD | index))
 		return false;
-	pa_store_relaxed(&state.prober, tid);
+	pa_store_relaxed(&prober_tid, tid);
 	probes[index].call(&timeout, &mask);
-	pa_store_relaxed(&state.prober, 0);
+	pa_store_relaxed(&prober_tid, 0);
 	return state.sights[index].pc != 0;
 }
 
@@ -260,5 +262,5 @@ bool pa_shared_call_learn(const struct pa_shared_call_probe *probes)
 
 void pa_shared_call_atfork_child(void)
 {
-	pa_reset(&state.prober, 0);
+	pa_reset(&prober_tid, 0);
 }
