@@ -5,6 +5,7 @@
 #include <fcntl.h>
 #include <linux/close_range.h>
 #include <sched.h>
+#include <sys/eventfd.h>
 #include <sys/resource.h>
 #include <sys/statfs.h>
 #include <sys/syscall.h>
@@ -39,6 +40,23 @@ static void close_copy(void *unused, int32_t fd)
 static bool may_call(uint32_t calls)
 {
 	return pa_sandbox_may(&pa_thread_self, calls);
+}
+
+/*
+ * Takes the numbers of the standard streams, so that a library's output goes nowhere, and no file
+ * of the agent has one of them where a low RLIMIT_NOFILE leaves no higher number. stderr stays.
+ */
+static void fill_standard_streams(void)
+{
+	int fd;
+	/* Ends: each gets the lowest number that is free. */
+	do {
+		fd = open("/dev/null", O_RDWR | O_CLOEXEC);
+		if (fd < 0)
+			fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+	} while (fd >= 0 && fd <= STDERR_FILENO);
+	if (fd >= 0)
+		close(fd);
 }
 
 /* A private table with the program's first word of descriptors. */
@@ -76,6 +94,8 @@ static bool has_root;
 bool pa_private_fds_leave(void)
 {
 	bool is_private = copy_first_word() || copy_descriptors();
+	if (is_private)
+		fill_standard_streams();
 	/* Makes chroot and chdir of the program ineffective here. In the program's directory the
 	 * agent would prevent its unmount. May be denied. */
 	has_root = may_call(PA_CALLS_TABLE) && unshare(CLONE_FS) == 0;

@@ -12,7 +12,8 @@
 
 /*
  * Unshares the table and closes all but stderr (start-up messages; closed soon): a copy of a pipe's
- * end would keep the reader from seeing end of file. False: the table is the program's.
+ * end would keep the reader from seeing end of file. The numbers of the standard streams are then
+ * in use. False: the table is the program's.
  */
 PA_AGENT bool pa_private_fds_leave(void);
 

@@ -1,16 +1,11 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "slot_table.h"
 
-#include <fcntl.h>
 #include <sys/eventfd.h>
-#include <unistd.h>
 
 #include "base/lock.h"
 #include "record/sandbox.h"
 #include "record/thread.h"
-
-#define WAKE_FD_MIN 100
-#define WAKE_FD_LOWEST (STDERR_FILENO + 1) /* where a resource limit forbids that */
 
 struct pa_thread_slot_table pa_slot_table_table = { .wake_fd = -1 };
 
@@ -57,13 +52,7 @@ void pa_slot_table_leave(void)
 void pa_slot_table_open_wake_fd(bool files_private)
 {
 	/* In the program's table it could be closed, and its number reused for another file. */
-	int low = files_private ? eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK) : -1;
-	/* In a private table the first numbers are free, and become /dev/null: always ready. */
-	int wake_fd = low < 0 ? -1 : fcntl(low, F_DUPFD_CLOEXEC, WAKE_FD_MIN);
-	if (low >= 0 && wake_fd < 0)
-		wake_fd = fcntl(low, F_DUPFD_CLOEXEC, WAKE_FD_LOWEST);
-	if (low >= 0)
-		close(low);
+	int wake_fd = files_private ? eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK) : -1;
 	pa_store_release(&pa_slot_table_table.wake_fd, wake_fd);
 }
 

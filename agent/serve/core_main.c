@@ -87,22 +87,13 @@ static bool may_say(const struct pa_bridge *bridge)
 
 /*
  * Releases stderr in the private descriptor table after the start-up messages, so that a reader of
- * the other end sees end-of-file when the program exits. /dev/null takes the low numbers, so that
- * output of a library goes nowhere.
+ * the other end sees end-of-file when the program exits. It becomes what stdin is, which takes no
+ * output (private_fds.h).
  */
 static void leave_stderr(void)
 {
-	if (!pa_core_bridge->files_private)
-		return;
-	int null = open("/dev/null", O_RDWR | O_CLOEXEC);
-	for (int fd = STDIN_FILENO; fd <= STDERR_FILENO; fd++) {
-		if (null < 0)
-			close(fd);
-		else if (fd != null)
-			dup3(null, fd, O_CLOEXEC);
-	}
-	if (null > STDERR_FILENO)
-		close(null);
+	if (pa_core_bridge->files_private && dup3(STDIN_FILENO, STDERR_FILENO, O_CLOEXEC) < 0)
+		close(STDERR_FILENO);
 }
 
 /* The listener is bound: shows its port, and sets what is checked for each request. */

@@ -156,15 +156,10 @@ int64_t pa_http_body_length(const struct pa_http *http)
 	return http->body_length;
 }
 
-/* Duplicates the descriptor, because civetweb closes its own. -1: no descriptor free. */
-static int duplicate_fd(const struct pa_http *http)
+/* Duplicates a descriptor that civetweb closes. -1: none is free. */
+static int duplicate_fd(int fd)
 {
-	int fd = fcntl(http->fd, F_DUPFD_CLOEXEC, PA_LISTEN_FD_MIN);
-
-	/* As in pa_listen_raise: low numbers are ours in a private table. */
-	if (fd < 0 && pa_core_bridge->files_private)
-		fd = fcntl(http->fd, F_DUPFD_CLOEXEC, 0);
-	return fd;
+	return fcntl(fd, F_DUPFD_CLOEXEC, pa_listen_fd_min(pa_core_bridge->files_private));
 }
 
 /*
@@ -174,7 +169,7 @@ static void leave_body(struct pa_http *http)
 {
 	if (!http->body_length || http->body_taken || !http->continued || http->failed)
 		return;
-	int fd = duplicate_fd(http);
+	int fd = duplicate_fd(http->fd);
 	if (fd >= 0)
 		pa_linger_add(fd);
 }
@@ -235,7 +230,7 @@ static bool suspend_request(struct pa_http *http, int64_t ns,
 {
 	struct pa_waiting_request waiting = *given;
 
-	waiting.fd = duplicate_fd(http);
+	waiting.fd = duplicate_fd(http->fd);
 	waiting.due_ns = pa_clock_mono_ns() + ns;
 	waiting.one_one = http->one_one;
 	waiting.head_only = http->head_only;
@@ -451,9 +446,7 @@ int pa_http_start(const struct pa_listen *listener, const struct pa_http_handler
 		"access_control_allow_headers", "", "ssi_pattern", "", "index_files", "",
 		"max_request_size", "16384", /* larger than the limit of the connection queue */
 		NULL };
-	int fd = fcntl(listener->fds[0], F_DUPFD_CLOEXEC, PA_LISTEN_FD_MIN);
-	if (fd < 0)
-		fd = fcntl(listener->fds[0], F_DUPFD_CLOEXEC, 0);
+	int fd = duplicate_fd(listener->fds[0]);
 	if (fd < 0)
 		return -errno;
 	snprintf(workers, sizeof(workers), "%u", worker_count);

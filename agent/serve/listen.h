@@ -16,7 +16,7 @@
 
 struct pa_listen_policy {
 	bool may_say;          /* lines on stderr are allowed */
-	bool files_private;    /* the descriptor table is ours, including its low numbers */
+	bool files_private;    /* the descriptor table is ours */
 	bool child;            /* lines name this process */
 	pid_t parent;          /* the address counts as in use while this is our parent; 0: none */
 	bool no_ipv6, no_unix; /* filters of system calls deny these sockets */

@@ -19,11 +19,9 @@ static const struct timespec soon = { .tv_nsec = PA_NS_PER_MS };
 
 int pa_listen_raise(int fd, bool files_private)
 {
-	if (fd < 0 || fd >= PA_LISTEN_FD_MIN || (files_private && fd > STDERR_FILENO))
+	if (fd < 0 || fd >= PA_LISTEN_FD_MIN || files_private)
 		return fd;
 	int raised = fcntl(fd, F_DUPFD_CLOEXEC, PA_LISTEN_FD_MIN);
-	if (raised < 0 && files_private)
-		return fd;
 	close(fd);
 	return raised;
 }

@@ -17,10 +17,16 @@
  */
 #define PA_LISTEN_FD_MIN 100
 
-/* Returns fd, or a duplicate >= PA_LISTEN_FD_MIN in its place: always in the program's table, in a
- * private one only of the first three numbers. Returns -1 and closes fd if there is no such number
- * and files_private is false. */
+/* Returns fd, or in the program's table a duplicate >= PA_LISTEN_FD_MIN in its place. Returns -1
+ * and closes fd if there is no such number. */
 PA_AGENT int pa_listen_raise(int fd, bool files_private);
+
+/* The lowest number for a descriptor of the agent. In a private table those of the standard streams
+ * are in use (private_fds.h). */
+PA_INLINE int pa_listen_fd_min(bool files_private)
+{
+	return files_private ? 0 : PA_LISTEN_FD_MIN;
+}
 
 /*
  * ppoll(); timeout_ns < 0: no timeout. If the kernel refuses the call (a seccomp filter that the

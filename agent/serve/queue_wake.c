@@ -6,7 +6,6 @@
 #include <unistd.h>
 
 #include "../base/atomic.h"
-#include "listen_fd.h"
 
 static struct {
 	PA_ATOMIC(int) fd; /* release in open, acquire by the threads that use it */
@@ -15,8 +14,7 @@ static struct {
 void pa_queue_wake_open(void)
 {
 	if (pa_queue_wake_fd() < 0)
-		pa_store_release(&state.fd,
-			pa_listen_raise(eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK), true));
+		pa_store_release(&state.fd, eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK));
 }
 
 void pa_queue_wake_forget(void)

@@ -48,9 +48,7 @@ static pid_t find_holder(void)
 
 static int open_holder(pid_t pid)
 {
-	int fd = pid && state.may_watch ? (int)syscall(SYS_pidfd_open, pid, 0) : -1;
-
-	return pa_listen_raise(fd, true);
+	return pid && state.may_watch ? (int)syscall(SYS_pidfd_open, pid, 0) : -1;
 }
 
 void pa_takeover_begin(const struct pa_address *wanted, pid_t parent, bool may_watch)

@@ -10,7 +10,7 @@ import pytest
 
 from lib import host
 from lib.harness import (AGENT, BUILD, PREFIX, Later, environment, free_port, request, run,
-                         until)
+                         until, victim)
 from lib.host import as_root
 from lib.profiles import Profile
 
@@ -45,6 +45,7 @@ PLACES = {
     "PID 1 of a user namespace": ["unshare", "-Urpf", "--mount-proc"],
     "container, by its user": ["unshare", "-pf", "--mount-proc", *STRANGER, CONTAINER_FILTER],
     "filter put on just before": [CONTAINER_FILTER],
+    "few descriptors": ["prlimit", "--nofile=32"],
 }
 
 # What a profile must have: (path, value, function).
@@ -127,6 +128,40 @@ def test_without_proc_there_are_profiles_without_names_or_reasons(start, tmp_pat
     assert "full goroutine stack dump" in got["/"].text
     assert target.get("/agent").text.count("proc_shows_mappings: no\n") == 1
     assert target.finish() == 0 and target.err == ""
+
+
+# ------------------------------------------------------------------ no descriptor above a limit
+
+
+def files_without_names(target):
+    """Kinds of those that the agent's threads have open, and what the standard streams are."""
+    folder = Path(f"/proc/{target.pid}/task/{agent_thread(target.pid)}/fd")
+    links = {int(fd.name): os.readlink(fd) for fd in folder.iterdir()}
+    kinds = sorted(link.split("[")[0] + link.split(":", 1)[1] * link.startswith("anon")
+                   for link in links.values() if not link.startswith("/"))
+    return kinds, [links.get(fd) for fd in range(3)]
+
+
+def agent_thread(pid):
+    for task in Path(f"/proc/{pid}/task").iterdir():
+        if (task / "comm").read_text().startswith("pprof:"):
+            return task.name
+    raise AssertionError("no thread of the agent")
+
+
+def test_limit_gives_no_file_the_number_of_a_standard_stream(start):
+    """A file with such a number would be replaced by /dev/null: the socket, or the pipe by which
+    libunwind verifies addresses."""
+    argv = ["/usr/bin/env", f"LD_PRELOAD={AGENT}", victim("v_busy")]
+    free = start(argv, preload=())
+    limited = start(["prlimit", "--nofile=64", *argv], preload=())
+    for target in (free, limited):
+        assert target.get("/heap").status == 200
+    until("both have the same files", lambda: files_without_names(free) ==
+          files_without_names(limited))
+    kinds, streams = files_without_names(limited)
+    assert "pipe:" in kinds and "socket:" in kinds
+    assert streams == ["/dev/null"] * 3
 
 
 # ------------------------------------------------------------------ no agent, and one line
