@@ -9,6 +9,7 @@
  * files would mean others at the end.
  */
 #include <pthread.h>
+#include <sched.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -38,24 +39,39 @@ static __attribute__((noinline)) void burn(int ms)
 	} while (now.tv_sec * 1000 + now.tv_nsec / 1000000 < end_ms);
 }
 
-static void *wait_for_lock(void *there)
+static void *wait_for_lock(void *tid)
 {
-	pthread_barrier_wait(there);
+	*(_Atomic int *)tid = (int)gettid();
 	pthread_mutex_lock(&lock);
 	pthread_mutex_unlock(&lock);
 	return NULL;
 }
 
+/* Until a thread sleeps. */
+static void await_sleep(int tid)
+{
+	char path[64], state = 0;
+
+	snprintf(path, sizeof(path), "/proc/self/task/%d/stat", tid);
+	while (state != 'S') {
+		FILE *file = fopen(path, "r");
+		if (!file || fscanf(file, "%*d (%*[^)]) %c", &state) != 1)
+			exit(2);
+		fclose(file);
+	}
+}
+
 static __attribute__((noinline)) void hold_lock(void)
 {
 	const struct timespec hold = { .tv_nsec = 50000000 };
-	pthread_barrier_t there;
+	_Atomic int tid = 0;
 	pthread_t waiter;
 
-	pthread_barrier_init(&there, NULL, 2);
 	pthread_mutex_lock(&lock);
-	pthread_create(&waiter, NULL, wait_for_lock, &there);
-	pthread_barrier_wait(&there);
+	pthread_create(&waiter, NULL, wait_for_lock, &tid);
+	while (!tid)
+		sched_yield();
+	await_sleep(tid);
 	nanosleep(&hold, NULL);
 	pthread_mutex_unlock(&lock);
 	pthread_join(waiter, NULL);
