@@ -1,7 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 """Profiles that are written to files when the program ends."""
 import os
-import pwd
 import re
 import stat
 import subprocess
@@ -9,6 +8,7 @@ import subprocess
 import pytest
 
 from lib.harness import environment, run, victim
+from lib.host import open_folder
 from lib.profiles import Profile
 
 VARIABLES = ("cpuprofile", "heapprofile", "allocsprofile", "blockprofile", "mutexprofile")
@@ -199,20 +199,18 @@ def test_files_at_names_beside_it_are_left_alone(tmp_path):
     assert has_heap((tmp_path / "heap").read_bytes())
 
 
-def test_file_in_a_directory_that_takes_no_new_ones(tmp_path):
+def test_file_in_a_directory_that_takes_no_new_ones():
     """As an ordinary user, for whom the directory is closed and the file is not."""
-    directory = tmp_path / "closed"
-    directory.mkdir()
-    (directory / "heap").write_bytes(b"")
-    os.chmod(directory / "heap", 0o666)
-    for path in (directory, *directory.parents):
-        if path.owner() == pwd.getpwuid(os.getuid()).pw_name and path != tmp_path.anchor:
-            os.chmod(path, os.stat(path).st_mode | 0o555)
-    env = environment(address="off", heap_rate=1, heapprofile=directory / "heap")
-    status, _, err = run([victim("v_ends"), "return", "0"], env, user=65534, group=65534)
-    assert (status, err) == (3, b"")
-    assert has_heap((directory / "heap").read_bytes())
-    assert files_in(directory) == {"heap"}
+    with open_folder() as folder:
+        directory = folder / "closed"
+        directory.mkdir(mode=0o755)
+        (directory / "heap").write_bytes(b"")
+        os.chmod(directory / "heap", 0o666)
+        env = environment(address="off", heap_rate=1, heapprofile=directory / "heap")
+        status, _, err = run([victim("v_ends"), "return", "0"], env, user=65534, group=65534)
+        assert (status, err) == (3, b"")
+        assert has_heap((directory / "heap").read_bytes())
+        assert files_in(directory) == {"heap"}
 
 
 def test_several_instances_with_one_name_leave_one_whole_file(tmp_path):

@@ -3,13 +3,13 @@
 and lines are those of the code that ran."""
 import os
 import re
-import tempfile
 from pathlib import Path
 
 import pytest
 
 from lib.compiled import compiled
 from lib.harness import EXACT, status_of, until, victim
+from lib.host import open_folder
 from lib.profiles import SOME, Profile, heap
 
 # The numbers of the lines are in KEEP and BURN.
@@ -66,9 +66,8 @@ def become_nobody():
 
 @pytest.fixture(name="folder")
 def make_folder():
-    with tempfile.TemporaryDirectory(dir="/tmp") as path:
-        os.chmod(path, 0o777)
-        yield Path(path)
+    with open_folder() as path:
+        yield path
 
 
 @pytest.fixture(name="unloading")

@@ -11,6 +11,7 @@ from lib.compiled import SQLITE, compiled
 from lib.fault_rows import AGENT, HZ, MORE_S, PYTHON, TIMES_BARE, have, program, row
 from lib.harness import (EXACT, PREFIX, answers, listening, request, status_of, until,
                          victim)
+from lib.host import open_folder
 from lib.profiles import heap
 
 LIB = "/usr/lib/x86_64-linux-gnu/"
@@ -66,19 +67,16 @@ def test_setuid(case, argv):
 
 
 @row("F94b", "setuid program of our own: it stays inert", severity=2)
-def test_setuid_stays_inert(case, tmp_path):
+def test_setuid_stays_inert(case):
     if os.geteuid() != 0:
         pytest.skip("needs root, to be somebody else")
-    copy = tmp_path / "sleeper"
-    shutil.copy(PYTHON, copy)
-    os.chmod(tmp_path, 0o755)
-    for folder in tmp_path.parents:
-        if folder.stat().st_uid == os.geteuid() and str(folder).startswith("/tmp/pytest"):
-            os.chmod(folder, 0o755)
-    os.chmod(copy, 0o4755)
     code = ("import os;print(os.geteuid(),len(os.listdir('/proc/self/task')),"
             "any('pprofagent' in l for l in open('/proc/self/maps')))")
-    _, under = case.same([copy, "-I", "-c", code], preexec_fn=as_nobody, cwd="/")
+    with open_folder() as folder:
+        copy = folder / "sleeper"
+        shutil.copy(PYTHON, copy)
+        os.chmod(copy, 0o4755)
+        _, under = case.same([copy, "-I", "-c", code], preexec_fn=as_nobody, cwd="/")
     assert under.out == b"0 1 False\n"
 
 

@@ -2,6 +2,7 @@
 """What only root may do to a host, for tests that need it."""
 import contextlib
 import os
+import tempfile
 from pathlib import Path
 
 import pytest
@@ -12,6 +13,15 @@ from lib.harness import until
 STRANGER = 10000 + os.getpid() % 50000
 
 as_root = pytest.mark.skipif(os.geteuid() != 0, reason="needs root")
+
+
+@contextlib.contextmanager
+def open_folder():
+    """A folder that every user may enter. pytest closes those above tmp_path, also while a test
+    runs: whenever another pytest begins."""
+    with tempfile.TemporaryDirectory(dir="/tmp") as path:
+        os.chmod(path, 0o777)
+        yield Path(path)
 
 
 @contextlib.contextmanager
