@@ -50,8 +50,9 @@ def test_waits_are_the_waiters_and_their_sum_is_the_unlockers(contender, kind):
     assert turn.block(wait, "contentions") == waiters
     assert turn.mutex(give_up, over="holder_gives_up") == pytest.approx(charged, rel=0.05)
     assert turn.mutex(give_up, "contentions", over="holder_gives_up") == 1
-    assert turn.mutex(f"{give_up}|{leave}") == pytest.approx(waited, rel=0.05)
-    assert turn.mutex(f"{give_up}|{leave}") == pytest.approx(turn.block(wait), rel=0.05)
+    # What a woken thread waited for a processor is in its wait, and no holder made it. That all is
+    # charged where there is no such time, the next test holds.
+    assert 0.95 * charged <= turn.mutex(f"{give_up}|{leave}") <= 1.05 * turn.block(wait)
 
 
 @pytest.mark.alone
@@ -285,6 +286,7 @@ def test_text_of_nothing_is_its_first_lines(start, name):
 
 
 def test_index_counts_the_records(contender):
+    contender.ask("mutex 20 2 1", "mutex")
     text = contender.get("/debug/pprof/").text
     for name in FIRST:
         count = re.search(rf"<tr><td>(\d+)</td><td><a href='{name}\?debug=1'>", text).group(1)
