@@ -81,8 +81,10 @@ static void by_rwlock(long turns)
 		pthread_rwlock_rdlock(&common->rwlock);
 		is_mine = common->turn == me;
 		pthread_rwlock_unlock(&common->rwlock);
-		if (!is_mine)
+		if (!is_mine) {
+			sched_yield(); /* else for a whole slice, where both have one processor */
 			continue;
+		}
 		pthread_rwlock_wrlock(&common->rwlock);
 		mine += take_turn();
 		pthread_rwlock_unlock(&common->rwlock);
