@@ -10,7 +10,7 @@ import pytest
 
 from lib.harness import free_port, until
 from lib.profiles import counts
-from lib.trace_client import Tracing, begin, check, during, names_of
+from lib.trace_client import begin, check, during, names_of
 from lib.trace_reader import BEGUN, Trace
 
 
@@ -64,9 +64,7 @@ def test_five_hundred_threads(start, tool, tmp_path):
 
 def test_samples_and_heap(start, tool, tmp_path):
     target = begin(start, heap_rate=1)
-    tracing = Tracing(target, "seconds=1.5&cpu=1")
-    target.ask("hog 700", "hog")
-    body = tracing.body()
+    body, _ = during(target, lambda: target.ask("hog 300", "hog"), query="&cpu=1")
     trace = check(body)
     samples = [e for e in trace.events if e.name == "CPUSample"]
     hog = [e for e in samples if "computes" in e.stack]

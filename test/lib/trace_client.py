@@ -34,11 +34,11 @@ class Tracing:
         self.connection.close()
 
 
-def during(target, work, seconds=1.5):
+def during(target, work, seconds=1.5, query=""):
     """The trace in which work() happens, as bytes, and what work() gave; a machine that is too
     slow for it gets more time."""
     while True:
-        tracing = Tracing(target, f"seconds={seconds}")
+        tracing = Tracing(target, f"seconds={seconds}{query}")
         end = time.monotonic() + seconds
         given = work()
         in_time = time.monotonic() < end

@@ -8,7 +8,7 @@
  *   storm T N    T threads that lock one mutex N times each, wake each other, and allocate:
  *                "storm SUM"
  *   fight T N    the same without waiting for each other: "fight"
- *   hog MS       a thread "hog" that computes for so long: "hog"
+ *   hog MS       a thread "hog" that uses so much CPU time: "hog"
  *   deadlock     two threads that wait for each other for ever: "deadlock"
  *   exit N       ends with status N
  *
@@ -164,9 +164,9 @@ NOINLINE void storm(int count, long each, int waits)
 
 NOINLINE void computes(long ms)
 {
-	int64_t end_ns = ns_of(CLOCK_MONOTONIC) + ms * 1000000;
+	int64_t end_ns = ns_of(CLOCK_THREAD_CPUTIME_ID) + ms * 1000000;
 
-	while (ns_of(CLOCK_MONOTONIC) < end_ns)
+	while (ns_of(CLOCK_THREAD_CPUTIME_ID) < end_ns)
 		for (volatile int i = 0; i < 10000; i++)
 			;
 }
