@@ -102,14 +102,17 @@ PIC := -fPIC -fvisibility=hidden -fno-lto $(PLAIN)
 # or SIGFPE if they are trapped; vector and x87 registers may hold values of the program.
 # gcc: copies by loops, because string instructions have a start-up cost that exceeds our copies of
 # structs. A function that aligns its stack must not store a second return address there (see
-# PA_SLOW); clang stores none. Neither holds with -Os.
-# hooks/ defines malloc: the compiler must not make assumptions about it. Hot hooks have no frame;
-# cold functions that need their caller request one.
+# PA_SLOW); clang stores none.
+# hooks/ defines malloc: the compiler must not make assumptions about it. Hot hooks have no frame,
+# so that a stack begins in their caller; cold functions that need their caller request one.
+# gcc makes its calls jumps from -O1 on, clang from -O2; with -Os gcc copies by string instructions.
 CODE_AGENT := $(PIC) -fno-plt -ftls-model=initial-exec -fno-stack-protector -U_FORTIFY_SOURCE
 CODE = $(CODE_AGENT)
+TOO_LOW := -O0 -Og -Os -Oz $(if $(findstring clang,$(CC)),-O -O1)
 CODE_GCC := $(if $(findstring clang,$(CC)),,-mstringop-strategy=unrolled_loop \
-	-maccumulate-outgoing-args $(if $(filter -Os -Oz,$(OPT) $(CPPFLAGS) $(CFLAGS)),-O2))
-$(OBJ_AGENT): CODE += -fdata-sections -mgeneral-regs-only $(CODE_GCC)
+	-maccumulate-outgoing-args)
+$(OBJ_AGENT): CODE += -fdata-sections -mgeneral-regs-only $(CODE_GCC) \
+	$(if $(filter $(TOO_LOW),$(OPT) $(CPPFLAGS) $(CFLAGS)),-O2)
 $(B)/obj/hooks/%.o: CODE += -fno-builtin -foptimize-sibling-calls
 
 # The core. No initial-exec: it is opened while the program runs, and the remaining static TLS is

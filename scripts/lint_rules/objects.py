@@ -218,7 +218,7 @@ def check_objects():
 VECTOR = re.compile(r"%([xyz]?mm|k)[0-7]|%st\b|\tf(?!xsave64|xrstor64|ninit)[a-z]\w*\s")
 STRING = re.compile(r"%es:\(%rdi\)|%ds:\(%rsi\)")
 # A function that aligns its stack by way of r10 puts a copy of its return address on it.
-COPIES = re.compile(r"\tlea\s+0x8\(%rsp\),%r10")
+COPIES = re.compile(r"\tpush\s+-0x8\(%r10\)")
 
 
 def disassemble(path):

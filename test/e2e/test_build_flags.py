@@ -39,6 +39,18 @@ def test_objects_have_their_names_and_tables_and_no_foreign_calls(tmp_path):
         assert ".eh_frame" in sections
 
 
+@pytest.mark.parametrize("compiler, level", [
+    *(("gcc", level) for level in ("-O0", "-Og", "-Os")),
+    *(("clang", level) for level in ("-O0", "-O1", "-Og", "-Os", "-Oz"))])
+def test_hot_hooks_leave_no_frame_at_any_level(tmp_path, compiler, level):
+    """A call in place of a jump would put the hook at the begin of each stack."""
+    path = tmp_path / "obj/hooks/hook_malloc.o"
+    make(tmp_path, path, f"CC={compiler}", f"CFLAGS={level}")
+    code = subprocess.run(["objdump", "-d", "--no-show-raw-insn", "--disassemble=malloc", path],
+                          capture_output=True, text=True, check=True).stdout
+    assert re.search(r"\tjmp\s", code) and not re.search(r"\tcall\s", code), code
+
+
 def test_link_adds_no_constructor_that_changes_the_floating_point_mode(tmp_path):
     """gcc before 13 adds crtfastmath.o to shared objects too."""
     shutil.copytree(BUILD / "obj", tmp_path / "obj")
