@@ -105,14 +105,11 @@ PIC := -fPIC -fvisibility=hidden -fno-lto $(PLAIN)
 # PA_SLOW); clang stores none.
 # hooks/ defines malloc: the compiler must not make assumptions about it. Hot hooks have no frame,
 # so that a stack begins in their caller; cold functions that need their caller request one.
-# gcc makes its calls jumps from -O1 on, clang from -O2; with -Os gcc copies by string instructions.
 CODE_AGENT := $(PIC) -fno-plt -ftls-model=initial-exec -fno-stack-protector -U_FORTIFY_SOURCE
 CODE = $(CODE_AGENT)
-TOO_LOW := -O0 -Og -Os -Oz $(if $(findstring clang,$(CC)),-O -O1)
 CODE_GCC := $(if $(findstring clang,$(CC)),,-mstringop-strategy=unrolled_loop \
 	-maccumulate-outgoing-args)
-$(OBJ_AGENT): CODE += -fdata-sections -mgeneral-regs-only $(CODE_GCC) \
-	$(if $(filter $(TOO_LOW),$(OPT) $(CPPFLAGS) $(CFLAGS)),-O2)
+$(OBJ_AGENT): CODE += -fdata-sections -mgeneral-regs-only $(CODE_GCC) $(LEVEL_AGENT)
 $(B)/obj/hooks/%.o: CODE += -fno-builtin -foptimize-sibling-calls
 
 # The core. No initial-exec: it is opened while the program runs, and the remaining static TLS is

@@ -17,6 +17,11 @@ override LDFLAGS  := $(filter-out $(UNFIT),$(LDFLAGS))
 # the two.
 PLAIN := -fasynchronous-unwind-tables -U_FILE_OFFSET_BITS -U_TIME_BITS
 
+# The preloaded object: last calls are jumps from -O1 on with gcc, from -O2 on with clang; with -Os
+# gcc copies by string instructions.
+TOO_LOW := -O0 -Og -Os -Oz $(if $(findstring clang,$(CC)),-O -O1)
+LEVEL_AGENT := $(if $(filter $(TOO_LOW),$(OPT) $(CPPFLAGS) $(CFLAGS)),-O2)
+
 # Dynamic tags that an older ld.so does not know: without DT_RELR (glibc 2.36) relocations are left
 # out, and in a marked PLT their addends are taken for offsets. Distributions have these flags in
 # LDFLAGS, joined with others. The linker takes the last of two; one that does not know them warns.
