@@ -23,6 +23,7 @@
 #define AGENT_THREADS 32
 static struct {
 	PA_ATOMIC(int32_t) agents[AGENT_THREADS]; /* release in become_agent, acquire in is_agent */
+	PA_ATOMIC(uint32_t) libc_knows_tids;      /* relaxed: threads store the same value */
 } state;
 
 /*
@@ -67,6 +68,22 @@ static int32_t own_tid(void)
 	return tid;
 }
 
+/*
+ * In a thread that libc has just created: libc has its id from clone(2), and with a system call
+ * create+join would be 2 % slower. Asks the kernel until libc has named a thread as the kernel
+ * does: a library loaded before may have mutexes of its own.
+ */
+static int32_t started_tid(void)
+{
+	int32_t by_libc = pa_libc_tid();
+	if (pa_likely(pa_load_relaxed(&state.libc_knows_tids)))
+		return by_libc;
+	int32_t tid = own_tid();
+	if (tid == by_libc)
+		pa_store_relaxed(&state.libc_knows_tids, 1);
+	return tid;
+}
+
 void pa_registry_add(struct pa_thread *thread)
 {
 	thread->tid = own_tid();
@@ -83,7 +100,7 @@ void pa_registry_started(struct pa_thread *thread, const struct pa_registry_stac
 {
 	uintptr_t top = (uintptr_t)__builtin_thread_pointer();
 	size_t margin = size->guard_bytes + DESCRIPTOR_SLACK;
-	thread->tid = own_tid();
+	thread->tid = started_tid();
 	if (size->bytes > margin) {
 		uintptr_t least = top - size->bytes + margin;
 		uintptr_t here = (uintptr_t)__builtin_frame_address(0);

@@ -5,8 +5,10 @@ test/bench/budgets.json; test/e2e/test_budgets.py holds them, and `make bench` p
 import ctypes
 import json
 import re
+import statistics
 import subprocess
 import tempfile
+from collections import Counter
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -18,6 +20,7 @@ BUDGETS = ROOT / "test/bench/budgets.json"
 ADDR_NO_RANDOMIZE = 0x40000  # personality(2)
 STACKS = 2000
 REQUESTS = 7
+THREADS = 50
 
 
 def budgets():
@@ -151,6 +154,18 @@ def process_calls():
     return of_process[-1] - status + 1
 
 
+def calls_of_a_thread(agent):
+    """The median over threads that a program creates, of which the agent's are few."""
+    with tempfile.NamedTemporaryFile("r") as trace:
+        strace = ["strace", "-f", "-qq", "-o", trace.name]
+        if agent:
+            strace += ["-E", f"LD_PRELOAD={AGENT}"]
+        subprocess.run([*strace, BENCH / "b_create", str(THREADS)],
+                       env=environment(free_port(), preload=()), check=True, capture_output=True)
+        pids = Counter(line.split()[0] for line in trace if "<... " not in line)
+    return statistics.median(pids.values())
+
+
 # ------------------------------------------------------------------ objects and answers
 
 def readelf(option, path):
@@ -198,6 +213,7 @@ FIGURES = {
     "calls-goroutine": lambda: request_calls("/goroutine"),
     "calls-profile": lambda: request_calls("/profile?seconds=1"),
     "calls-process": process_calls,
+    "calls-thread": lambda: calls_of_a_thread(True) - calls_of_a_thread(False),
     "relocations-named": lambda: relocations(AGENT, False),
     "relocations-relative": lambda: relocations(AGENT, True),
     "relocations-core": lambda: relocations(CORE, False) + relocations(CORE, True),
