@@ -128,11 +128,11 @@ static void read_augmentation(struct pa_cfi_reader *reader, const char *letters,
 	for (unsigned i = 1; letters[i - 1] && !reader->bad; i++) {
 		char letter = letters[i - 1];
 		if (letter == 'R' && i < AUGMENTATION_READ) {
-			cie->pointers = (uint8_t)pa_cfi_reader_take(reader, 1);
+			cie->pointers = pa_cfi_reader_byte(reader);
 		} else if (letter == 'L' && i < AUGMENTATION_READ) {
-			pa_cfi_reader_take(reader, 1);
+			pa_cfi_reader_byte(reader);
 		} else if (letter == 'P' && i < AUGMENTATION_READ) {
-			uint8_t encoding = (uint8_t)pa_cfi_reader_take(reader, 1);
+			uint8_t encoding = pa_cfi_reader_byte(reader);
 			if ((encoding & PA_CFI_ENC_APPLICATION) == PA_CFI_ENC_ALIGNED)
 				reader->bad = true;
 			else if (encoding != PA_CFI_ENC_OMIT)
@@ -155,14 +155,13 @@ static int read_cie(struct pa_cfi *cfi, struct cie *cie, uintptr_t at)
 	if (error)
 		return error;
 	uint64_t id = pa_cfi_reader_take(&reader, 4);
-	uint64_t version = pa_cfi_reader_take(&reader, 1);
+	uint64_t version = pa_cfi_reader_byte(&reader);
 	const char *letters = (const char *)reader.at;
-	while (pa_cfi_reader_take(&reader, 1))
+	while (pa_cfi_reader_byte(&reader))
 		;
 	pa_cfi_reader_leb(&reader); /* code and data alignment */
 	pa_cfi_reader_leb(&reader);
-	uint64_t column =
-		version == 1 ? pa_cfi_reader_take(&reader, 1) : pa_cfi_reader_leb(&reader);
+	uint64_t column = version == 1 ? pa_cfi_reader_byte(&reader) : pa_cfi_reader_leb(&reader);
 	if (reader.bad || id != 0 || (version != 1 && version != 3) || column != RETURN_ADDRESS)
 		return -EBADMSG;
 
@@ -177,6 +176,21 @@ static int read_cie(struct pa_cfi *cfi, struct cie *cie, uintptr_t at)
 		return -EBADMSG;
 	pa_cfi_check_program(&reader, &cie->has_cfa);
 	return reader.bad ? -EBADMSG : 0;
+}
+
+/* Registers that libunwind does not have are rare: the program is looked through for them when it
+ * is refused. */
+static int check_own_program(struct pa_cfi *cfi, struct pa_cfi_reader *reader, bool has_cfa)
+{
+	uint8_t *copy = (uint8_t *)cfi->fde.words;
+	struct pa_cfi_reader again = *reader;
+	bool has_cfa_again = has_cfa;
+	pa_cfi_check_program(reader, &has_cfa);
+	if (!reader->bad)
+		return has_cfa ? 0 : -EBADMSG;
+	pa_cfi_check_blank(again, copy + (again.at - copy));
+	pa_cfi_check_program(&again, &has_cfa_again);
+	return again.bad || !has_cfa_again ? -EBADMSG : 0;
 }
 
 static int read_fde(struct pa_cfi *cfi, uintptr_t at)
@@ -198,10 +212,7 @@ static int read_fde(struct pa_cfi *cfi, uintptr_t at)
 	cfi->limit = cfi->start + pa_cfi_reader_encoded(&reader, cie.pointers & PA_CFI_ENC_FORMAT);
 	if (cie.sized)
 		pa_cfi_reader_take(&reader, pa_cfi_reader_leb(&reader));
-	uint8_t *copy = (uint8_t *)cfi->fde.words;
-	pa_cfi_check_blank(reader, copy + (reader.at - copy));
-	pa_cfi_check_program(&reader, &cie.has_cfa);
-	return reader.bad || !cie.has_cfa ? -EBADMSG : 0;
+	return check_own_program(cfi, &reader, cie.has_cfa);
 }
 
 /* ------------------------------------------------------------------ entries elsewhere */

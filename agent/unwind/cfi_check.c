@@ -74,7 +74,7 @@ static void check_expression(struct pa_cfi_reader *reader)
 	inner.end = inner.at + bytes;
 	PA_ASSERT(inner.end <= reader->end);
 	while (inner.at < inner.end && !inner.bad)
-		check_operand(&inner, expression_operands[pa_cfi_reader_take(&inner, 1)]);
+		check_operand(&inner, expression_operands[pa_cfi_reader_byte(&inner)]);
 	reader->bad = inner.bad;
 }
 
@@ -82,7 +82,7 @@ static void check_operand(struct pa_cfi_reader *reader, char operand)
 {
 	switch (operand) {
 	case '.': return;
-	case '1':
+	case '1': pa_cfi_reader_byte(reader); return;
 	case '2':
 	case '4':
 	case '8': pa_cfi_reader_take(reader, (size_t)(operand - '0')); return;
@@ -97,8 +97,7 @@ static void check_operand(struct pa_cfi_reader *reader, char operand)
 /* Checks one call frame instruction; returns its opcode without packed operand. */
 static uint8_t check_instruction(struct pa_cfi_reader *reader)
 {
-	uint8_t byte = (uint8_t)pa_cfi_reader_take(reader, 1), high = byte & 0xc0,
-		low = byte & 0x3f;
+	uint8_t byte = pa_cfi_reader_byte(reader), high = byte & 0xc0, low = byte & 0x3f;
 	const char *operands = cfa_operands[low];
 	if (high) {
 		/* advance_loc, offset and restore have an operand in the low bits. */
@@ -136,8 +135,7 @@ void pa_cfi_check_program(struct pa_cfi_reader *reader, bool *has_cfa)
 /* Reads an instruction. True: it is a rule of a register that libunwind does not have. */
 static bool is_of_unknown(struct pa_cfi_reader *reader)
 {
-	uint8_t byte = (uint8_t)pa_cfi_reader_take(reader, 1), high = byte & 0xc0,
-		low = byte & 0x3f;
+	uint8_t byte = pa_cfi_reader_byte(reader), high = byte & 0xc0, low = byte & 0x3f;
 	const char *operands = high == CFA_OFFSET ? "u" : high ? "" : cfa_operands[low];
 	bool is_rule = high == CFA_OFFSET || high == CFA_RESTORE;
 	uint64_t number = low;

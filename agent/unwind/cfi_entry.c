@@ -14,11 +14,11 @@ static void read_letters(struct pa_cfi_reader *reader, const char *letters,
 	const uint8_t *end = reader->at + bytes;
 	for (; *letters && !reader->bad; letters++) {
 		if (*letters == 'R')
-			cie->pointers = (uint8_t)pa_cfi_reader_take(reader, 1);
+			cie->pointers = pa_cfi_reader_byte(reader);
 		else if (*letters == 'L')
-			pa_cfi_reader_take(reader, 1);
+			pa_cfi_reader_byte(reader);
 		else if (*letters == 'P')
-			pa_cfi_reader_encoded(reader, (uint8_t)pa_cfi_reader_take(reader, 1));
+			pa_cfi_reader_encoded(reader, pa_cfi_reader_byte(reader));
 		else if (*letters == 'S')
 			cie->signal_frame = true;
 		else
@@ -34,20 +34,19 @@ bool pa_cfi_entry_read_cie(struct pa_cfi_reader *reader, bool is_debug,
 {
 	const uint8_t absolute = (uint8_t) ~(PA_CFI_ENC_FORMAT | PA_CFI_ENC_PCREL);
 	uint64_t id = pa_cfi_reader_take(reader, 4);
-	uint64_t version = pa_cfi_reader_take(reader, 1);
+	uint64_t version = pa_cfi_reader_byte(reader);
 	const char *letters = (const char *)reader->at;
-	while (pa_cfi_reader_take(reader, 1))
+	while (pa_cfi_reader_byte(reader))
 		;
 	if (reader->bad || id != (is_debug ? PA_CFI_ENTRY_DEBUG_ID : PA_CFI_ENTRY_EH_ID))
 		return false;
 	/* Version 4: sizes of an address and of a segment selector. */
-	if (version == 4 && (pa_cfi_reader_take(reader, 1) != 8 || pa_cfi_reader_take(reader, 1)))
+	if (version == 4 && (pa_cfi_reader_byte(reader) != 8 || pa_cfi_reader_byte(reader)))
 		return false;
 	*cie = (struct pa_cfi_entry_cie){ .sized = letters[0] == 'z' };
 	cie->code_align = pa_cfi_reader_leb(reader);
 	cie->data_align = pa_cfi_reader_signed_leb(reader);
-	cie->return_column =
-		version == 1 ? pa_cfi_reader_take(reader, 1) : pa_cfi_reader_leb(reader);
+	cie->return_column = version == 1 ? pa_cfi_reader_byte(reader) : pa_cfi_reader_leb(reader);
 	if (cie->sized)
 		read_letters(reader, letters + 1, cie);
 	cie->program = reader->at;

@@ -22,11 +22,11 @@ uint64_t pa_cfi_reader_take(struct pa_cfi_reader *reader, size_t bytes)
 	return value;
 }
 
-uint64_t pa_cfi_reader_leb(struct pa_cfi_reader *reader)
+uint64_t pa_cfi_reader_leb_slow(struct pa_cfi_reader *reader)
 {
 	uint64_t value = 0;
 	for (unsigned i = 0; i < LEB128_BYTES_MAX; i++) {
-		uint64_t byte = pa_cfi_reader_take(reader, 1);
+		uint64_t byte = pa_cfi_reader_byte(reader);
 		value |= (byte & 0x7f) << (7 * i);
 		if (!(byte & 0x80))
 			return value;

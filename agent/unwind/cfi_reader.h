@@ -34,7 +34,27 @@ struct pa_cfi_reader {
 /* A number of so many bytes; of more than 8: 0, they are skipped. */
 PA_AGENT uint64_t pa_cfi_reader_take(struct pa_cfi_reader *reader, size_t bytes);
 
-PA_AGENT uint64_t pa_cfi_reader_leb(struct pa_cfi_reader *reader);
+PA_AGENT uint64_t pa_cfi_reader_leb_slow(struct pa_cfi_reader *reader);
+
+/* As pa_cfi_reader_take of 1. Inline, as the next one: nearly all of a program, which may have
+ * 24 KiB, is single bytes. */
+static inline uint8_t pa_cfi_reader_byte(struct pa_cfi_reader *reader)
+{
+	if (reader->bad || reader->at == reader->end) {
+		reader->bad = true;
+		return 0;
+	}
+	reader->address++;
+	return *reader->at++;
+}
+
+static inline uint64_t pa_cfi_reader_leb(struct pa_cfi_reader *reader)
+{
+	if (reader->bad || reader->at == reader->end || *reader->at & 0x80)
+		return pa_cfi_reader_leb_slow(reader);
+	return pa_cfi_reader_byte(reader);
+}
+
 PA_AGENT int64_t pa_cfi_reader_signed_leb(struct pa_cfi_reader *reader);
 
 /* Size of a fixed-size pointer encoding, 0 for any other. */
