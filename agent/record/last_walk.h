@@ -120,21 +120,6 @@ PA_INLINE void pa_last_walk_end(struct pa_last_walk *last, uint32_t depth, uint3
 	pa_thread_self.last_walk_used = false;
 }
 
-/* How far a walk has come. */
-struct pa_last_walk_reached {
-	struct pa_cursor cursor;
-	uint32_t count; /* of pcs written */
-	bool complete;  /* the pc of the outermost frame too */
-};
-
-/*
- * The walk is at cursor, which is the given frame. Writes pcs, that of cursor first, while the
- * frames are those of the last walk; at most max > 0.
- */
-PA_SIGNAL struct pa_last_walk_reached pa_last_walk_follow(const struct pa_last_walk *last,
-	const struct pa_last_walk_frame *frame, struct pa_cursor cursor, uintptr_t own_lo,
-	uintptr_t *pcs, uint32_t max);
-
 /* The cfa is a multiple of 16 nearly always (the ABI's alignment). */
 PA_INLINE uint32_t pa_last_walk_hash(uintptr_t at)
 {

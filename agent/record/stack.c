@@ -5,7 +5,7 @@
 
 #include "../arch/arch.h"
 #include "frame_cache_inline.h"
-#include "last_walk.h"
+#include "last_walk_inline.h"
 #include "switches.h"
 #include "peek.h"
 

@@ -16,7 +16,7 @@
 #include <cmocka.h>
 
 #include "agent/arch/arch.h"
-#include "agent/record/last_walk.h"
+#include "agent/record/last_walk_inline.h"
 #include "agent/record/registry.h"
 #include "agent/record/stack.h"
 #include "test/lib/c/record_fixture.h"
@@ -155,13 +155,18 @@ static void start_program(void)
 	enter(0, end & ~(uintptr_t)15, 0);
 }
 
-static void call(void)
+static void call_function(int function)
 {
 	struct activation *caller = top();
 	caller->interrupted = false;
 	caller->cursor.pc = pc_of(caller->function, (int)draw(SITES));
 	store(caller->cursor.sp - 8, caller->cursor.pc);
-	enter(1 + (int)draw(FUNCTIONS - 1), caller->cursor.sp, caller->cursor.bp);
+	enter(function, caller->cursor.sp, caller->cursor.bp);
+}
+
+static void call(void)
+{
+	call_function(1 + (int)draw(FUNCTIONS - 1));
 }
 
 /* The handler returns to the restorer, which has the interrupted registers behind it. */
@@ -326,6 +331,51 @@ static void unchanged_frames_are_not_stepped(void **unused)
 	}
 }
 
+/* Each of a row of frames, which are compared some at a time. */
+static void return_address_that_has_changed_is_seen(void **unused)
+{
+	(void)unused;
+	uintptr_t words[WORDS] __attribute__((aligned(64)));
+	boot_with(words, SIZED, 50);
+	walk_until_recorded();
+	for (int i = 1; i < machine.depth; i++) {
+		const struct activation *caller = &machine.activations[i - 1];
+		for (int site = 0; site < SITES; site++) {
+			store(caller->cursor.sp - 8, pc_of(caller->function, site));
+			check_walk(&top()->cursor, false, PA_LAST_WALK_FRAMES);
+		}
+		store(caller->cursor.sp - 8, caller->cursor.pc);
+	}
+}
+
+static void teach_form(int function, enum form form)
+{
+	machine.functions[function].form = form;
+	for (int site = 0; site < SITES; site++)
+		teach(pc_of(function, site), false, rule_of(function));
+}
+
+/* The frame that has saved it is one of a row of others, at each place. */
+static void saved_frame_pointer_among_plain_frames_is_compared(void **unused)
+{
+	(void)unused;
+	enum { ROW = 12, USES_BP = 1, SAVES, PLAIN };
+	uintptr_t words[WORDS] __attribute__((aligned(64)));
+	for (int outer = 0; outer <= ROW; outer++) {
+		boot_with(words, SIZED, 1);
+		teach_form(USES_BP, FRAMED);
+		teach_form(SAVES, SAVES_BP);
+		for (int i = -2; i <= ROW; i++)
+			call_function(i < 0 ? USES_BP : i == outer ? SAVES : PLAIN);
+		walk_until_recorded();
+		/* That of the outer frame, which is then the next one behind the inner. */
+		store(machine.activations[3 + outer].of_caller.sp - 24,
+			machine.activations[1].of_caller.sp - 16);
+		assert_int_equal(check_walk(&top()->cursor, false, PA_LAST_WALK_FRAMES),
+			machine.depth - 1);
+	}
+}
+
 /* Return addresses stay where they are, and the rules lead to others. */
 static void frame_pointer_that_has_changed_is_seen(void **unused)
 {
@@ -436,6 +486,8 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(walks_find_the_same_with_and_without_the_last_one),
 		cmocka_unit_test(unchanged_frames_are_not_stepped),
+		cmocka_unit_test(return_address_that_has_changed_is_seen),
+		cmocka_unit_test(saved_frame_pointer_among_plain_frames_is_compared),
 		cmocka_unit_test(frame_pointer_that_has_changed_is_seen),
 		cmocka_unit_test(frames_of_another_epoch_are_not_used),
 		cmocka_unit_test(walk_inside_a_walk_uses_none),
