@@ -12,7 +12,8 @@
  * malloc and its family: the allocator behind our hooks; before the bridge is set a small static
  *     area, whose blocks free() ignores.
  * mmap: in the range of addresses where the program maps nothing (libc_mmap.c, base/arena.h).
- * sigaction, signal: SIGPIPE is never changed. pthread_create: creates a thread of the agent.
+ * sigaction, signal: SIGPIPE is never changed. sigprocmask: does nothing, all signals are blocked.
+ * pthread_create: creates a thread of the agent.
  * pthread_join, usleep: the waiting thread can be asked to leave (base/thread_slot.h).
  * pthread_cond_init, _wait ...: the waiting thread can be asked to leave (base/thread_slot.h).
  * pthread_key_create, pthread_setspecific ...: without keys of libc (libc_keys.c).

@@ -12,6 +12,7 @@
 #include <stdarg.h>
 #include <string.h>
 #include <sys/socket.h>
+#include <sys/syscall.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -350,6 +351,20 @@ static void sigpipe_is_never_touched(void **unused)
 	assert_int_equal(calls.masks, 1);
 }
 
+static void signal_mask_says_that_all_are_blocked_without_a_call(void **unused)
+{
+	sigset_t none, old, now;
+	(void)unused;
+	sigemptyset(&none);
+	assert_int_equal(sigprocmask(SIG_SETMASK, &none, &old), 0);
+	assert_int_equal(sigismember(&old, SIGTERM), 1);
+	assert_int_equal(sigprocmask(SIG_SETMASK, &old, NULL), 0);
+	/* That of the thread is as before. */
+	assert_int_equal(syscall(SYS_rt_sigprocmask, SIG_SETMASK, NULL, &now, 8), 0);
+	assert_int_equal(sigismember(&now, SIGTERM), 0);
+	assert_int_equal(calls.masks, 0);
+}
+
 static void *nothing(void *unused)
 {
 	return unused;
@@ -406,6 +421,7 @@ int main(void)
 		TEST(waiting_connection_has_a_request_again),
 		TEST(end_of_a_kept_connection_is_not_sent),
 		TEST(sigpipe_is_never_touched),
+		TEST(signal_mask_says_that_all_are_blocked_without_a_call),
 		TEST(thread_is_tried_again_at_the_limit),
 		TEST(thread_that_cannot_be_is_told_at_once),
 		TEST(thread_has_room_and_is_detached_as_asked),
