@@ -176,8 +176,9 @@ INNER = f"sh -c '{MANY}' \"$0\"; :"
                          ids=["sh", "sh in sh", "xargs", "timeout", "env"])
 def test_missing_core_is_said_once(tmp_path, starter):
     shutil.copy(AGENT, tmp_path)
-    sleeper = tmp_path / "sleeper"  # until the agent has found that it has no core
-    sleeper.write_text("#!/usr/bin/python3\nimport time\ntime.sleep(0.1)\n")
+    sleeper = tmp_path / "sleeper"  # until the agent has found that it has no core: its thread ends
+    sleeper.write_text("#!/usr/bin/python3\nimport os, time\n"
+                       "while len(os.listdir('/proc/self/task')) > 1: time.sleep(0.01)\n")
     sleeper.chmod(0o755)
     env = environment(preload=(tmp_path / AGENT.name,))
     status, _, err = run([*starter, sleeper], env, b"1 2 3 4\n")
