@@ -137,12 +137,14 @@ def test_tasks_regions_and_logs(start, tool, tmp_path):
 def test_flight_recorder(start, tool, tmp_path):
     target = begin(start, flight="1M")
     target.ask("threads 100", "threads")
-    time.sleep(1.1)
+    gone = time.monotonic()
+    time.sleep(2)
     target.ask("hog 1", "hog")
-    entries = Counter(g.entry for g in check(target.get("/trace?flight=1").body)
-                      .goroutines.values())
+    whole = target.get("/trace?flight=1").body
+    since_s = time.monotonic() - gone - 0.1  # behind those threads, in front of the hog
+    last = check(target.get(f"/trace?flight=1&seconds={since_s:.2f}").body)
+    entries = Counter(g.entry for g in check(whole).goroutines.values())
     assert entries["nothing"] == 100 and entries["hog"] == 1
-    last = check(target.get("/trace?flight=1&seconds=1").body)
     assert {"hog"} <= {g.entry for g in last.goroutines.values()}
     assert "nothing" not in {g.entry for g in last.goroutines.values()}
     body, _ = during(target, lambda: target.ask("threads 10", "threads"))
