@@ -124,8 +124,8 @@ static void note_start(void)
 static pa_core_object_main *open_core(void)
 {
 	pa_lock(&state.load_lock);
-	pa_core_object_main *entry = pa_core_object_open_locked(!is_forked_child() &&
-		state.settings.log != PA_ENV_LOG_OFF);
+	pa_core_object_main *entry =
+		pa_core_object_open_locked(is_forked_child() ? PA_ENV_LOG_OFF : state.settings.log);
 	state.hook_count = pa_hooks_status(state.hooks, HOOKS_MAX);
 	pa_unlock(&state.load_lock);
 	return entry;

@@ -6,6 +6,7 @@
 #include <sys/mman.h>
 #include <unistd.h>
 
+#include "base/limits.h"
 #include "base/lock.h"
 #include "base/log.h"
 #include "base/newer_libc.h"
@@ -71,12 +72,19 @@ static void leave_room(void)
 	room = NULL;
 }
 
-pa_core_object_main *pa_core_object_open_locked(bool may_say)
+/* Where a limit that the program has set since boot leaves no room, the agent stays off quietly, as
+ * it does where the limit is there before (pa_limits_leave_room). */
+static bool may_say_why(enum pa_env_log log)
+{
+	return log == PA_ENV_LOG_INFO || (log != PA_ENV_LOG_OFF && pa_limits_leave_room(0));
+}
+
+pa_core_object_main *pa_core_object_open_locked(enum pa_env_log log)
 {
 	PA_ASSERT_HELD(PA_LOCK_LOAD);
 	pa_core_object_main *entry = NULL;
 	if (!make_path() || !pa_elf_complete_file(core_path)) {
-		complain_core(may_say, CUT_SHORT);
+		complain_core(log != PA_ENV_LOG_OFF, CUT_SHORT);
 		return NULL;
 	}
 	leave_room();
@@ -84,6 +92,6 @@ pa_core_object_main *pa_core_object_open_locked(bool may_say)
 	if (core)
 		*(void **)&entry = dlsym(core, PA_BRIDGE_ENTRY);
 	if (!entry)
-		complain_core(may_say, dlerror());
+		complain_core(may_say_why(log), dlerror());
 	return entry;
 }

@@ -8,6 +8,7 @@
 #ifndef PA_CORE_OBJECT_H
 #define PA_CORE_OBJECT_H
 
+#include "base/env.h"
 #include "core/bridge.h"
 
 typedef int pa_core_object_main(struct pa_bridge *);
@@ -26,7 +27,8 @@ PA_BOOT bool pa_core_object_is_there(bool may_say);
  */
 PA_BOOT void pa_core_object_reserve(void);
 
-/* The entry point; NULL, and a line where may_say. */
-PA_AGENT pa_core_object_main *pa_core_object_open_locked(bool may_say);
+/* The entry point; NULL, and a line unless log is off, or the program's own limit of memory is the
+ * cause. */
+PA_AGENT pa_core_object_main *pa_core_object_open_locked(enum pa_env_log log);
 
 #endif

@@ -2,7 +2,7 @@
 /*
  * Whether the resource limits of this process leave room for the agent.
  *
- * Context: PA_BOOT. No memory, no lock.
+ * Context: PA_SIGNAL. No memory, no lock.
  */
 #ifndef PA_LIMITS_H
 #define PA_LIMITS_H
@@ -18,6 +18,6 @@
 
 /* buffer_bytes: the configured ring, at most a sixteenth of a limit. False: the agent could take
  * memory that the program needs. errno kept. */
-PA_BOOT bool pa_limits_leave_room(uint64_t buffer_bytes);
+PA_SIGNAL bool pa_limits_leave_room(uint64_t buffer_bytes);
 
 #endif

@@ -62,6 +62,16 @@ def test_memory_limit_of_its_own(case, which, mib, statuses):
     assert target.finish() == 0 and target.err == ""
 
 
+@row("F142d", "the same before the agent has begun", severity=1, fast=("idle",))
+@pytest.mark.parametrize("which", ["as", "data"])
+def test_memory_limit_at_the_start(case, which):
+    """Below such a limit it stays off without a word, as below one that is there before."""
+    target = case.start([program("f_limits"), which, 1, "now"], wait=False)
+    target.expect("ready")
+    until("it listens or has given up", lambda: listening(target.pid) or threads(target) == 1)
+    assert target.finish() == 0 and target.err == ""
+
+
 @row("F142b", "the same for whatever is heavy", severity=1, modes=("idle", "full"),
      fast=("idle",))
 @pytest.mark.parametrize("path, body", [("/symbol", b"0x1000"), ("/trace?seconds=1", None),

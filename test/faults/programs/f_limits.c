@@ -5,6 +5,7 @@
  *
  *   threads N [UID LIMIT]   starts N threads at a time; as an ordinary user with RLIMIT_NPROC
  *   as MIB, data MIB        limits itself to so much more than it has; needs three quarters of it
+ *   as MIB now              the same before anything else
  */
 #include <pthread.h>
 #include <stdio.h>
@@ -94,6 +95,8 @@ int main(int argc, char **argv)
 	int is_threads = strcmp(argv[1], "threads") == 0;
 	if (argc == 5 && become((uid_t)atoi(argv[3]), (rlim_t)atoi(argv[4])) != 0)
 		return 3;
+	if (argc == 4)
+		limit_memory(argv[1], count * MIB);
 	puts("ready");
 	fflush(stdout);
 	while (fgets(line, sizeof(line), stdin)) {
