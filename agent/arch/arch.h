@@ -126,11 +126,19 @@ PA_INLINE void pa_arch_restore_fpu(const struct pa_fpu *fpu);
 	pa_arch_save_fpu(&program_fpu)
 
 /*
- * False in a thread without TLS (raw clone(2) without CLONE_SETTLS in a program that cleared it): a
- * handler must not touch thread variables there. fast: the result of pa_arch_tls_is_fast at boot;
- * without it the test takes a system call.
+ * 0 in a thread without TLS (raw clone(2) without CLONE_SETTLS in a program that cleared it): a
+ * handler must not touch thread variables there, nor while an emulator has set the thread pointer
+ * of the code that it runs (arch_prctl(2), ARCH_SET_FS). fast: the result of pa_arch_tls_is_fast at
+ * boot; without it this is a system call.
  */
-PA_INLINE bool pa_arch_has_tls(bool fast);
+PA_INLINE uintptr_t pa_arch_thread_pointer(bool fast);
+PA_INLINE bool pa_arch_has_tls(bool fast)
+{
+	return pa_arch_thread_pointer(fast) != 0;
+}
+/* True when libc's descriptor of a thread is there. One system call. */
+PA_INLINE bool pa_arch_is_of_libc(uintptr_t thread_pointer);
+PA_INLINE bool pa_arch_readable(uintptr_t at); /* see below */
 PA_INLINE bool pa_arch_tls_is_fast(void);
 
 /*

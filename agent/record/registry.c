@@ -24,6 +24,7 @@
 static struct {
 	PA_ATOMIC(int32_t) agents[AGENT_THREADS]; /* release in become_agent, acquire in is_agent */
 	PA_ATOMIC(uint32_t) libc_knows_tids;      /* relaxed: threads store the same value */
+	uintptr_t self_offset; /* of pa_thread_self from the thread pointer, in each thread */
 } state;
 
 /*
@@ -37,6 +38,28 @@ static void be_found(const struct pa_thread *self)
 {
 	PA_ASSERT(self->registered);
 	pa_store_relaxed(&places[(uint32_t)self->tid % PLACES], self);
+}
+
+void pa_registry_boot(uintptr_t thread_pointer)
+{
+	PA_ASSERT(thread_pointer);
+	state.self_offset = (uintptr_t)&pa_thread_self - thread_pointer;
+}
+
+static bool is_registered_as(const struct pa_thread *known, int32_t tid)
+{
+	return known && pa_arch_readable((uintptr_t)&known->tid) && known->registered &&
+		known->tid == tid;
+}
+
+/* A thread that is not registered: what is there is libc's, or belongs to the emulated code. */
+bool pa_registry_is_own(uintptr_t thread_pointer)
+{
+	int32_t tid = (int32_t)pa_arch_syscall(SYS_gettid, 0, 0, 0, 0);
+	const struct pa_thread *known = pa_load_relaxed(&places[(uint32_t)tid % PLACES]);
+	if (pa_likely((uintptr_t)known == thread_pointer + state.self_offset))
+		return true;
+	return !is_registered_as(known, tid) && pa_arch_is_of_libc(thread_pointer);
 }
 
 bool pa_registry_copy(int32_t tid, struct pa_thread *copy)

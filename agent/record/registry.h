@@ -24,6 +24,13 @@ PA_SIGNAL void pa_registry_add(struct pa_thread *thread);
  */
 PA_AGENT bool pa_registry_copy(int32_t tid, struct pa_thread *copy);
 
+/*
+ * Whether the calling thread has its own thread variables, with that thread pointer: in a signal
+ * handler it may be that of code which the thread emulates. One or a few system calls.
+ */
+PA_SIGNAL bool pa_registry_is_own(uintptr_t thread_pointer);
+PA_BOOT void pa_registry_boot(uintptr_t thread_pointer);
+
 /* What the state of a thread says about signals to it. */
 struct pa_registry_view {
 	bool is_known;       /* as pa_registry_copy: it runs code of the program */

@@ -107,7 +107,8 @@ static PA_NOINLINE void handle_signal(int signal, siginfo_t *info, void *context
 static PA_SIGNAL void on_signal(int signal, siginfo_t *info, void *context)
 {
 	PA_CALM_FLAGS(); /* the kernel clears only DF for handlers */
-	bool has_tls = pa_arch_has_tls(state.fast_tls);
+	uintptr_t thread_pointer = pa_arch_thread_pointer(state.fast_tls);
+	bool has_tls = thread_pointer && pa_registry_is_own(thread_pointer);
 	if (pa_unlikely(!has_tls || !has_stack_room(context)))
 		drop_signal(info, context, has_tls);
 	else
@@ -119,6 +120,7 @@ void pa_signal_boot(pa_sigaction_fn *real_sigaction, const struct pa_signal_call
 	PA_ASSERT(handlers && real_sigaction);
 	state.handlers = handlers;
 	state.fast_tls = pa_arch_tls_is_fast();
+	pa_registry_boot(pa_arch_thread_pointer(state.fast_tls));
 	state.frame_bytes = pa_arch_signal_frame_bytes(getauxval(AT_MINSIGSTKSZ));
 	pa_disposition_boot(real_sigaction, on_signal);
 }

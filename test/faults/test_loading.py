@@ -216,7 +216,7 @@ def test_wrappers(case, argv):
     case.same(argv)
 
 
-@row("F97d", "a program with functions of its own under names of POSIX: open, close, write ...",
+@row("F97e", "a program with functions of its own under names of POSIX: open, close, write ...",
      severity=1, fast=True)
 def test_own_names(case):
     target = case.start([program("f_own_names")], log="info")

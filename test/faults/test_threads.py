@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from lib.fault_rows import PYTHON, RSS_CAP_KIB, have, profiled, program, row, status_numbers
+from lib.fault_rows import HZ, PYTHON, RSS_CAP_KIB, have, profiled, program, row, status_numbers
 from lib.harness import ROOT, until, victim
 from lib.profiles import counts, cpu, heap
 
@@ -187,6 +187,13 @@ SETUID = ("import os,threading as t\n"
           "print({l for i in os.listdir('/proc/self/task') for l in "
           "open(f'/proc/self/task/{i}/status') if l[:3] in ('Uid','Gid')},flush=True)\n"
           "sys.stdin.readline()")
+
+
+@row("F113e", "threads that run code with another thread pointer (arch_prctl), as emulators do",
+     severity=1, fast=("fire",))
+def test_thread_pointer(case):
+    """The agent's signal interrupts that code: its thread variables are not there."""
+    case.same([program("f_thread_pointer")], settings=HZ)
 
 
 @row("F51", "setuid reaches all threads", severity=1, fast=True)

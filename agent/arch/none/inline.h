@@ -36,9 +36,14 @@ PA_INLINE void pa_arch_restore_fpu(const struct pa_fpu *fpu)
 	(void)fpu;
 }
 
-PA_INLINE bool pa_arch_has_tls(bool fast)
+PA_INLINE uintptr_t pa_arch_thread_pointer(bool fast)
 {
 	return !fast;
+}
+
+PA_INLINE bool pa_arch_is_of_libc(uintptr_t thread_pointer)
+{
+	return thread_pointer != 0;
 }
 
 PA_INLINE bool pa_arch_tls_is_fast(void)

@@ -67,14 +67,21 @@ PA_INLINE void pa_arch_restore_fpu(const struct pa_fpu *fpu)
 	__asm__ volatile("fxrstor64 %0" : : "m"(*fpu) : "memory");
 }
 
-PA_INLINE bool pa_arch_has_tls(bool fast)
+PA_INLINE uintptr_t pa_arch_thread_pointer(bool fast)
 {
 	unsigned long base = 0;
 	if (fast)
 		__asm__ volatile("rdfsbase %0" : "=r"(base));
 	else
 		pa_arch_syscall(SYS_arch_prctl, 0x1003 /* ARCH_GET_FS */, (long)&base, 0, 0);
-	return base != 0;
+	return base;
+}
+
+/* tcbhead_t.self (sysdeps/x86_64/nptl/tls.h), where THREAD_SELF reads it in all versions. */
+PA_INLINE bool pa_arch_is_of_libc(uintptr_t thread_pointer)
+{
+	const uintptr_t *self = (const uintptr_t *)thread_pointer + 2;
+	return pa_arch_readable((uintptr_t)self) && *self == thread_pointer;
 }
 
 /* AT_HWCAP2 bit 1: the kernel permits rdfsbase. */

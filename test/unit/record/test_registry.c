@@ -9,6 +9,8 @@
 #include <sys/wait.h>
 
 #include "agent/record/registry.h"
+
+#include "agent/arch/arch.h"
 #include "test/lib/c/record_fixture.h"
 
 static void main_thread_is_added_with_its_bounds(void **unused)
@@ -110,9 +112,23 @@ static void child_knows_its_own_tid(void **unused)
 	assert_int_equal(status, 0);
 }
 
+static void thread_pointer_of_emulated_code_is_not_its_own(void **unused)
+{
+	(void)unused;
+	uintptr_t own = pa_arch_thread_pointer(pa_arch_tls_is_fast());
+	uintptr_t emulated[4] = { 0 };
+	emulated[0] = emulated[2] = (uintptr_t)emulated;
+	pa_registry_boot(own);
+	pa_registry_add(&pa_thread_self);
+	assert_true(pa_registry_is_own(own));
+	assert_false(pa_registry_is_own((uintptr_t)emulated));
+	assert_false(pa_registry_is_own(4096));
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(thread_pointer_of_emulated_code_is_not_its_own),
 		cmocka_unit_test(main_thread_is_added_with_its_bounds),
 		cmocka_unit_test(bounds_of_a_new_thread_lie_inside_its_stack),
 		cmocka_unit_test(thread_that_did_not_come_through_us_has_unknown_bounds),
