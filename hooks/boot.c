@@ -1,56 +1,26 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Boot of the hooks: real functions, clock, memory, switches; and dlopen of the core. */
 #include <dlfcn.h>
-#include <gnu/lib-names.h>
-#include <gnu/libc-version.h>
-#include <link.h>
 
 #include "../agent/core/bridge.h"
 #include "../agent/base/clock.h"
-#include "../agent/base/phdr.h"
 #include "../agent/record/process.h"
+#include "next_symbols.h"
 #include "own_malloc.h"
 #include "real.h"
 
 #include "../agent/base/banned.h"
 
-struct two_places {
-	uintptr_t a, b;
-	bool in_one_object;
-};
-
-static int look_for_both(struct dl_phdr_info *object, size_t size, void *given)
-{
-	(void)size;
-	struct two_places *places = given;
-	const ElfW(Phdr) *headers = object->dlpi_phdr;
-	uintptr_t bias = object->dlpi_addr;
-	bool has_a = pa_phdr_find(headers, object->dlpi_phnum, bias, 0, places->a);
-	bool has_b = pa_phdr_find(headers, object->dlpi_phnum, bias, 0, places->b);
-	places->in_one_object = has_a && has_b;
-	return has_a || has_b;
-}
-
-/* True when bound is libc's own function. dladdr would search all symbols of libc for the names,
- * which took a third of the agent's instructions before main. */
-static bool is_of_libc(const void *bound)
-{
-	struct two_places places = { (uintptr_t)bound, (uintptr_t)gnu_get_libc_version, false };
-	dl_iterate_phdr(look_for_both, &places);
-	return places.in_one_object;
-}
-
-/* Not the next definition: libfaketime is after the agent. dlopen of libc costs memory that is
- * never freed, so only where its own function is hidden. */
+/*
+ * Another definition than libc's may belong to a sanitizer, or change the time (libfaketime). Not
+ * by dlopen of libc: the loader would allocate memory that it never frees, and LeakSanitizer
+ * reports it, since a hook is its caller.
+ */
 static void find_clock(void)
 {
 	int (*own)(clockid_t, struct timespec *) = NULL;
-	if (is_of_libc(dlsym(RTLD_DEFAULT, "clock_gettime")))
-		return;
-	void *libc = PA_REAL(dlopen)(LIBC_SO, RTLD_LAZY | RTLD_NOLOAD);
-	if (libc)
-		*(void **)&own = dlsym(libc, "clock_gettime");
-	if (own)
+	*(void **)&own = pa_next_symbols_of_libc("clock_gettime");
+	if (own && dlsym(RTLD_DEFAULT, "clock_gettime") != (void *)own)
 		pa_clock_use(own);
 }
 

@@ -146,21 +146,45 @@ static void find_in_object(const struct object *object, const char *names, void 
 	}
 }
 
-void pa_next_symbols_find(const char *names, void **found, size_t count)
+/* The next object up to libc, at first the one behind this one. False: no more, or one without a
+ * table. The vDSO is passed over: no program is bound to it. */
+static bool next_object(struct object *object, const struct link_map **map)
 {
-	struct object object = { 0 };
+	if (object->is_libc)
+		return false;
+	do
+		*map = (*map)->l_next;
+	while (*map && (*map)->l_addr == getauxval(AT_SYSINFO_EHDR));
+	return *map && read_object(object, *map);
+}
+
+/* NULL: the loader does not list it. */
+static const struct link_map *this_object(void)
+{
 	const struct link_map *map = _r_debug.r_map;
 	while (map && map->l_ld != _DYNAMIC)
 		map = map->l_next;
-	for (map = map ? map->l_next : NULL; map && !object.is_libc; map = map->l_next) {
-		if (map->l_addr ==
-			getauxval(AT_SYSINFO_EHDR)) /* the vDSO: no program is bound to it */
-			continue;
-		if (!read_object(&object, map))
-			break;
+	return map;
+}
+
+void pa_next_symbols_find(const char *names, void **found, size_t count)
+{
+	struct object object = { 0 };
+	const struct link_map *map = this_object();
+	while (map && next_object(&object, &map))
 		find_in_object(&object, names, found, count);
-	}
 	for (size_t i = 0; i < count; i++)
 		if (found[i] == &for_dlsym)
 			found[i] = NULL;
+}
+
+void *pa_next_symbols_of_libc(const char *name)
+{
+	struct object object = { 0 };
+	const struct link_map *map = this_object();
+	void *found = NULL;
+	while (map && next_object(&object, &map))
+		if (object.is_libc)
+			find_in_object(&object, name, &found, 1);
+	return found == &for_dlsym ? NULL : found;
 }

@@ -18,4 +18,7 @@
  */
 PA_APP void pa_next_symbols_find(const char *names, void **found, size_t count);
 
+/* libc's own definition. NULL: as above. */
+PA_APP void *pa_next_symbols_of_libc(const char *name);
+
 #endif

@@ -24,8 +24,8 @@ static PA_LARGE struct {
 	PA_ATOMIC(size_t) used; /* relaxed: only the addition has to be atomic */
 } bootstrap;
 
-/* Inside pa_real_resolve on this thread: allocations come from the bootstrap area. */
-static PA_TLS bool resolving;
+/* Calls of pa_real_resolve on this thread: allocations come from the bootstrap area. */
+static PA_TLS uint8_t resolving;
 
 /* The size precedes each block. NULL when the area is full. */
 static void *bootstrap_alloc(size_t alignment, size_t bytes)
@@ -239,17 +239,19 @@ static void store_found(void *const *found)
 PA_ENTRY void pa_real_resolve(void)
 {
 	PA_CALM_FLAGS();
-	if (resolving)
+	if (resolving > 1)
 		return;
 	int saved_errno = errno;
-	resolving = true;
 	struct pa_real found = { 0 };
-	pa_next_symbols_find(next_names, (void **)&found, POINTERS);
+	/* strcmp of the pass may be that of a sanitizer in the executable, which starts at its
+	 * first call, and calls hooks. */
+	if (!resolving++)
+		pa_next_symbols_find(next_names, (void **)&found, POINTERS);
 	find_versioned(&found);
 	find_rest((void **)&found);
 	pa_stand_in_fill(&found, &pa_real);
 	store_found((void **)&found);
-	resolving = false;
+	resolving--;
 	errno = saved_errno;
 }
 

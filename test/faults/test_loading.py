@@ -112,6 +112,15 @@ def test_asan_last(case, tmp_path):
     assert under.status == 1 and b"ASan runtime does not come first" in under.err
 
 
+@row("F95e", "the agent before libasan, which is told to run on", severity=2)
+def test_asan_that_does_not_verify_the_order(case, tmp_path):
+    """LeakSanitizer ignores the blocks of the loader by their caller, which a hook of malloc is
+    not: none may come from the agent's start."""
+    hello = compiled(tmp_path, "gcc", "-fsanitize=address")
+    _, under = case.same(["/usr/bin/env", "ASAN_OPTIONS=verify_asan_link_order=0", hello])
+    assert under.status == 3
+
+
 @row("F95c", "programs with other sanitizers, by gcc and clang", severity=1)
 @pytest.mark.parametrize("compiler", ["gcc", "clang"])
 @pytest.mark.parametrize("kind", ["thread", "leak", "undefined", "memory", "address"])

@@ -51,6 +51,13 @@ def test_before_the_agent(case):
     assert under.out == b"resolver 12 constructor 12\nanswer 42 freed 2\n"
 
 
+@row("F70c", "string functions whose first call uses hooked functions", severity=1, fast=True)
+def test_strings_that_start_a_sanitizer(case):
+    """The agent calls them while it looks for the real functions."""
+    under = same_beside(case, program("p_strings.so"))
+    assert under.out == b"good 20\n"
+
+
 @row("F71", "a library's destructor that frees, allocates and locks after all others", severity=1,
      fast=True)
 def test_after_main(case):

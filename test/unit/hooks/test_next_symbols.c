@@ -73,12 +73,24 @@ static void symbols_that_need_the_loader_are_left_to_dlsym(void **unused)
 	assert_null(found[1]);
 }
 
+static void definition_of_libc_is_found(void **unused)
+{
+	void *libc = dlopen("libc.so.6", RTLD_LAZY | RTLD_NOLOAD);
+	(void)unused;
+	assert_non_null(libc);
+	assert_ptr_equal(pa_next_symbols_of_libc("clock_gettime"), dlsym(libc, "clock_gettime"));
+	assert_null(pa_next_symbols_of_libc("strlen"));
+	assert_null(pa_next_symbols_of_libc("no_such_function"));
+	dlclose(libc);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(all_hooked_symbols_are_found_as_by_dlsym),
 		cmocka_unit_test(what_was_found_and_empty_names_are_left_alone),
 		cmocka_unit_test(symbols_that_need_the_loader_are_left_to_dlsym),
+		cmocka_unit_test(definition_of_libc_is_found),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }
