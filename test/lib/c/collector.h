@@ -121,8 +121,9 @@ static int dump_begin(struct pa_thread_dump *dump)
 	fake_dump.begins++;
 	for (uint32_t i = 0; i < fake_dump.count; i++)
 		pa_store_relaxed(&fake_dump.entries[i].state, PA_THREAD_DUMP_LISTED);
-	*dump = (struct pa_thread_dump){ ++fake_dump.generation, fake_dump.count,
-		fake_dump.entries };
+	*dump = (struct pa_thread_dump){ .generation = ++fake_dump.generation,
+		.count = fake_dump.count,
+		.entries = fake_dump.entries };
 	return fake_dump.begin_error;
 }
 
