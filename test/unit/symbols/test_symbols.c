@@ -10,6 +10,7 @@
 #include <sys/wait.h>
 
 #include "agent/base/arena.h"
+#include "agent/modules/held_files.h"
 #include "test/lib/c/symbols_fixture.h"
 
 #define PAGE ((size_t)4096)
@@ -440,6 +441,7 @@ static void a_child_of_a_busy_parent_starts_afresh(void **unused)
 		if (pid == 0) {
 			pa_maps_reset();
 			pa_symbols_reset();
+			pa_held_files_reset();
 			_exit(look_up(pc, frames) == 3 ? 0 : 1);
 		}
 		assert_int_equal(waitpid(pid, &status, 0), pid);
