@@ -37,7 +37,11 @@ PA_SIGNAL static inline int32_t pa_libc_tid(void)
 {
 	pthread_mutex_t mutex = PTHREAD_MUTEX_INITIALIZER;
 	pthread_mutex_trylock(&mutex);
-	return mutex.__data.__owner;
+	int32_t tid = mutex.__data.__owner;
+#ifdef __SANITIZE_THREAD__ /* it remembers the lock; the next one may be at the same place */
+	pthread_mutex_unlock(&mutex);
+#endif
+	return tid;
 }
 
 /*

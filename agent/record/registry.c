@@ -52,11 +52,22 @@ static bool is_registered_as(const struct pa_thread *known, int32_t tid)
 		known->tid == tid;
 }
 
+PA_INLINE const struct pa_thread *thread_in_place(int32_t tid)
+{
+	return pa_load_relaxed(&places[(uint32_t)tid % PLACES]);
+}
+
+bool pa_registry_is_in_place(uintptr_t thread_pointer)
+{
+	int32_t tid = (int32_t)pa_arch_syscall(SYS_gettid, 0, 0, 0, 0);
+	return (uintptr_t)thread_in_place(tid) == thread_pointer + state.self_offset;
+}
+
 /* A thread that is not registered: what is there is libc's, or belongs to the emulated code. */
 bool pa_registry_is_own(uintptr_t thread_pointer)
 {
 	int32_t tid = (int32_t)pa_arch_syscall(SYS_gettid, 0, 0, 0, 0);
-	const struct pa_thread *known = pa_load_relaxed(&places[(uint32_t)tid % PLACES]);
+	const struct pa_thread *known = thread_in_place(tid);
 	if (pa_likely((uintptr_t)known == thread_pointer + state.self_offset))
 		return true;
 	return !is_registered_as(known, tid) && pa_arch_is_of_libc(thread_pointer);

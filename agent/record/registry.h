@@ -29,6 +29,9 @@ PA_AGENT bool pa_registry_copy(int32_t tid, struct pa_thread *copy);
  * handler it may be that of code which the thread emulates. One or a few system calls.
  */
 PA_SIGNAL bool pa_registry_is_own(uintptr_t thread_pointer);
+/* The same where there is hardly any stack: false also for a thread that is not registered, or
+ * whose place another one has. 8 bytes of stack. */
+PA_SIGNAL bool pa_registry_is_in_place(uintptr_t thread_pointer);
 PA_BOOT void pa_registry_boot(uintptr_t thread_pointer);
 
 /* What the state of a thread says about signals to it. */

@@ -79,13 +79,18 @@ static bool is_nested(const ucontext_t *context)
 	return sp - (uintptr_t)context->uc_stack.ss_sp < context->uc_stack.ss_size;
 }
 
-/* Does nothing else: the stack may have only a few hundred bytes. A thread whose stack is too small
- * also without another handler on it is not signalled again. */
-static void drop_signal(const siginfo_t *info, const ucontext_t *context, bool has_tls)
+static void count_lost(const siginfo_t *info)
 {
 	if (is_of_timer(info))
 		PA_COUNT_EVENT(lost_cpu_thread);
-	if (has_tls && !is_nested(context))
+}
+
+/* Does nothing else: the stack may have only a hundred bytes. A thread whose stack is too small
+ * also without another handler on it is not signalled again. */
+static PA_NOINLINE void drop_signal(const siginfo_t *info, const ucontext_t *context)
+{
+	count_lost(info);
+	if (!is_nested(context) && pa_registry_is_in_place(pa_arch_thread_pointer(state.fast_tls)))
 		pa_store_relaxed(&pa_thread_self.small_altstack, 1);
 }
 
@@ -104,15 +109,23 @@ static PA_NOINLINE void handle_signal(int signal, siginfo_t *info, void *context
 		state.handlers->before_return(context);
 }
 
-static PA_SIGNAL void on_signal(int signal, siginfo_t *info, void *context)
+static PA_NOINLINE void take_signal(int signal, siginfo_t *info, void *context)
 {
 	PA_CALM_FLAGS(); /* the kernel clears only DF for handlers */
 	uintptr_t thread_pointer = pa_arch_thread_pointer(state.fast_tls);
-	bool has_tls = thread_pointer && pa_registry_is_own(thread_pointer);
-	if (pa_unlikely(!has_tls || !has_stack_room(context)))
-		drop_signal(info, context, has_tls);
-	else
+	if (pa_likely(thread_pointer && pa_registry_is_own(thread_pointer)))
 		handle_signal(signal, info, context);
+	else
+		count_lost(info);
+}
+
+/* Needs next to no stack itself. */
+static PA_SIGNAL void on_signal(int signal, siginfo_t *info, void *context)
+{
+	if (pa_likely(has_stack_room(context)))
+		take_signal(signal, info, context);
+	else
+		drop_signal(info, context);
 }
 
 void pa_signal_boot(pa_sigaction_fn *real_sigaction, const struct pa_signal_callbacks *handlers)

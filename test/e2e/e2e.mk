@@ -112,7 +112,7 @@ $(B)/faults/naive.so: test/faults/naive.c $(E2E_MK) | setup_test
 	$(Q)mkdir -p $(@D)
 	$(Q)$(CC) -std=gnu11 $(FAULT_FLAGS) -fPIC -shared -o $@ $< -lcivetweb -lunwind -ldl
 
-FOR_E2E := all victims $(FAULTS) $(addprefix $(B)/bench/,b_idle b_mutex b_pairs) \
+FOR_E2E := all victims $(FAULTS) $(addprefix $(B)/bench/,b_create b_idle b_mutex b_pairs) \
 	$(B)/e2e/profile_pb2.py $(B)/e2e/go_tools
 test_programs: $(FOR_E2E) unit_programs
 

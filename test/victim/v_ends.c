@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Keeps 1,000 blocks of 10,000 bytes, burns CPU, contends for a lock, and ends:
+ * Keeps 1,000 blocks of 10,000 bytes, burns CPU (with AWAIT_PROFILE after the begin of a CPU
+ * profile), contends for a lock, and ends:
  *
  *   v_ends return | exit | quick | _exit | _Exit | thread | other | signal | kill | child | fork
  *          | vfork   MS
@@ -37,6 +38,22 @@ static __attribute__((noinline)) void burn(int ms)
 	do {
 		clock_gettime(CLOCK_PROCESS_CPUTIME_ID, &now);
 	} while (now.tv_sec * 1000 + now.tv_nsec / 1000000 < end_ms);
+}
+
+/* The agent's signal has a handler while a CPU profile is taken. */
+static int is_sampled(void)
+{
+	const int agent_signal = 61;
+	unsigned long long caught = 0;
+	char line[256];
+	FILE *file = fopen("/proc/self/status", "r");
+
+	while (file && fgets(line, sizeof(line), file))
+		if (sscanf(line, "SigCgt: %llx", &caught) == 1)
+			break;
+	if (!file || fclose(file) != 0)
+		exit(2);
+	return caught >> (agent_signal - 1) & 1;
 }
 
 static void *wait_for_lock(void *tid)
@@ -147,6 +164,8 @@ int main(int argc, char **argv)
 	if (argc != 3 || chdir("/") != 0)
 		return 2;
 	keep_blocks();
+	while (getenv("AWAIT_PROFILE") && !is_sampled())
+		sched_yield();
 	burn(atoi(argv[2]));
 	hold_lock();
 	puts("leaving");
