@@ -61,7 +61,6 @@
 #include "own_stacks.h"
 #include "pass_on.h"
 #include "slot_table.h"
-#include "start_time.h"
 #include "agent_thread.h"
 #include "wait_recording.h"
 #include "other_profilers.h"
@@ -116,7 +115,10 @@ static bool is_forked_child(void)
 
 static void note_start(void)
 {
-	pa_start_time_note(&state.bridge, is_forked_child() ? CHILD_DELAY_NS : 0);
+	struct pa_bridge *bridge = &state.bridge;
+	bridge->start_wall_ns = pa_clock_wall_ns();
+	bridge->start_mono_ns = pa_clock_mono_ns();
+	bridge->serve_from_ns = bridge->start_mono_ns + (is_forked_child() ? CHILD_DELAY_NS : 0);
 }
 
 /* ---- boot2, on the agent's thread ---- */

@@ -81,7 +81,8 @@ enum pa_calls {
 	X(timer_create, PA_CALLS_TIMER, true, 2 /* CLOCK_PROCESS_CPUTIME_ID */, 1, 0, 0, 0, 0)    \
 	X(timer_settime, PA_CALLS_TIMER, true, -1, 0, 0, 0, 0, 0)                                 \
 	X(timer_delete, PA_CALLS_TIMER, true, -1, 0, 0, 0, 0, 0)                                  \
-	X(clock_gettime, PA_CALLS_TIMER, true, 3 /* CLOCK_THREAD_CPUTIME_ID */, 0, 0, 0, 0, 0)    \
+	X(clock_gettime, PA_CALLS_TIMER | PA_CALLS_LIFE, true, 3 /* CLOCK_THREAD_CPUTIME_ID */,   \
+		0, 0, 0, 0, 0)                                                                    \
 	X(rt_sigaction, PA_CALLS_FORK | PA_CALLS_TIMER | PA_CALLS_DUMP, true,                     \
 		33, 0, 0, 8, 0, 0)                                                                \
 	X(sigaltstack, PA_CALLS_FORK, true, 0, 0, 0, 0, 0, 0)                                     \

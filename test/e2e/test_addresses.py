@@ -230,11 +230,11 @@ def test_path_in_use_gets_one_beside_it(start, tmp_path):
         target = started(start, f"unix:{path}")
         beside = tmp_path / f"x.{target.pid}.sock"
         until("it serves", lambda: answers(beside))
+        assert target.finish() == 0 and list(tmp_path.iterdir()) == [path]
         assert re.fullmatch(
             rf"pprofagent: listen unix:{path}: address already in use{OWNER}; "
             rf"serving unix:{beside}: curl --unix-socket {beside} http://localhost{PREFIX}/\n",
             target.err)
-        assert target.finish() == 0 and list(tmp_path.iterdir()) == [path]
 
 
 def say_why(address):

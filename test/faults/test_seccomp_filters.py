@@ -34,5 +34,6 @@ def test_each_call(case, action, how):
     for name in calls():
         filtered = [program("f_filtered"), action, name, how]
         case.same([*filtered, *WORK])
-        case.same([*filtered, *WORK, "thread"])
+        if name != "futex":  # by which the program waits for its thread, if that is not over
+            case.same([*filtered, *WORK, "thread"])
         case.same([*filtered, "/bin/true"])
