@@ -13,7 +13,6 @@
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/syscall.h>
 #include <unistd.h>
 
 #include "agent.h"
@@ -334,7 +333,7 @@ static bool set_up_record(void)
 		pa_record.alloc_counts = pa_alloc_counts_create();
 	pa_record.stack_depth = settings->stack_depth;
 	pa_record.signal = settings->signal;
-	pa_record.pid = (pid_t)pa_arch_syscall(SYS_getpid, 0, 0, 0, 0);
+	pa_record.pid = getpid();
 	pa_main_stack_measure();
 	pa_hooks_signal_boot();
 	pa_agent_thread_boot(&state.bridge, &state.load_lock);

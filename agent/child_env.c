@@ -4,10 +4,8 @@
 #include <dlfcn.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/syscall.h>
 #include <unistd.h>
 
-#include "arch/arch.h"
 #include "base/decimal.h"
 #include "base/env.h"
 #include "record/switches.h"
@@ -42,9 +40,8 @@ static void set_marker(bool shell, int pid)
 
 void pa_child_env_mark(bool shell)
 {
-	/* By libc's function it would be a page that no other part of the start reads. */
-	set_marker(shell,
-		pa_record.pid ? pa_record.pid : (int)pa_arch_syscall(SYS_getpid, 0, 0, 0, 0));
+	/* Without a system call where the id is known: each start does this. */
+	set_marker(shell, pa_record.pid ? pa_record.pid : getpid());
 }
 
 void pa_child_env_told(void)

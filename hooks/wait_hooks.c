@@ -3,7 +3,6 @@
 #include "wait_hooks.h"
 
 #include "../agent/arch/arch.h"
-#include "../agent/base/assert.h"
 #include "../agent/base/atomic.h"
 #include "../agent/record/process.h"
 
@@ -37,6 +36,12 @@ static PA_SLOW void turn_on(void)
 #undef TURN
 }
 
+_Static_assert(offsetof(struct pa_real, __register_frame) -
+			offsetof(struct pa_real, pthread_mutex_lock) ==
+		sizeof(pa_mutex_targets) + sizeof(pa_rwlock_targets) + sizeof(pa_cond_targets) +
+			sizeof(pa_sem_targets) + sizeof(pa_call_targets),
+	"turn_off goes through both in the same order");
+
 /*
  * Each start does this: a loop, since 56 times the same code would be two more pages to read. The
  * real functions are in the order of the targets. Without one the recording half remains.
@@ -62,7 +67,6 @@ void pa_hooks_watch(bool on)
 		OFF(pa_cond_targets);
 		OFF(pa_sem_targets);
 		OFF(pa_call_targets);
-		PA_ASSERT((const void *)real == &pa_real.__register_frame);
 	}
 #undef OFF
 	pa_hooks_watch_futexes(on);

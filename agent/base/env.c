@@ -4,10 +4,8 @@
 #include <stdio.h>
 #include <string.h>
 #include <sys/auxv.h>
-#include <sys/syscall.h>
 #include <unistd.h>
 
-#include "../arch/arch.h"
 #include "env_table.h"
 #include "launchers.h"
 #include "log.h"
@@ -181,18 +179,11 @@ static void name_unknown(char **environ_now)
 	}
 }
 
-/* Not by libc's functions, which cost each start four relocations and one page. */
-static long own_id(long number)
-{
-	return pa_arch_syscall(number, 0, 0, 0, 0);
-}
-
 /* Raised by setuid, setgid or file capabilities (AT_SECURE, getauxval(3)): the environment comes
  * from a less privileged user and is ignored. */
 static bool is_secure(void)
 {
-	return getauxval(AT_SECURE) || own_id(SYS_getuid) != own_id(SYS_geteuid) ||
-		own_id(SYS_getgid) != own_id(SYS_getegid);
+	return getauxval(AT_SECURE) || getuid() != geteuid() || getgid() != getegid();
 }
 
 /* One process reports invalid settings; shells and children on the way do not. */

@@ -1,10 +1,11 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "thread_slot.h"
-#include "small_file.h"
 
 #include <errno.h>
 #include <sys/syscall.h>
 #include <unistd.h>
+
+#include "small_file.h"
 
 static struct {
 	struct pa_thread_slot_table *table;

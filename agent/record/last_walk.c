@@ -273,5 +273,3 @@ PA_NOINLINE struct pa_last_walk *pa_last_walk_renew(const struct pa_last_walk_st
 	self->last_walk_used = false;
 	return NULL;
 }
-
-/* ------------------------------------------------------------------ following */

@@ -66,11 +66,10 @@ bool pa_registry_is_in_place(uintptr_t thread_pointer)
 /* A thread that is not registered: what is there is libc's, or belongs to the emulated code. */
 bool pa_registry_is_own(uintptr_t thread_pointer)
 {
-	int32_t tid = (int32_t)pa_arch_syscall(SYS_gettid, 0, 0, 0, 0);
-	const struct pa_thread *known = thread_in_place(tid);
-	if (pa_likely((uintptr_t)known == thread_pointer + state.self_offset))
+	if (pa_likely(pa_registry_is_in_place(thread_pointer)))
 		return true;
-	return !is_registered_as(known, tid) && pa_arch_is_of_libc(thread_pointer);
+	int32_t tid = (int32_t)pa_arch_syscall(SYS_gettid, 0, 0, 0, 0);
+	return !is_registered_as(thread_in_place(tid), tid) && pa_arch_is_of_libc(thread_pointer);
 }
 
 bool pa_registry_copy(int32_t tid, struct pa_thread *copy)
@@ -190,7 +189,7 @@ void pa_registry_atfork_child(void)
 	struct pa_thread *self = &pa_thread_self;
 	pa_thread_ends_atfork_child(self);
 	bool was_main = self->tid == pa_record.pid;
-	pa_record.pid = (pid_t)pa_arch_syscall(SYS_getpid, 0, 0, 0, 0);
+	pa_record.pid = getpid();
 	self->tid = pa_record.pid; /* the id of the main thread */
 	/* The thread that forked is the child's main thread, but runs on its old stack. */
 	if (!was_main && !self->stack_hi)

@@ -35,7 +35,7 @@
 static struct {
 	struct pa_lock lock; /* take, release; PA_LOCK_SIGNAL */
 	const struct pa_signal_callbacks *handlers;
-	bool fast_tls;             /* see pa_arch_has_tls */
+	bool fast_tls;             /* see pa_arch_thread_pointer */
 	size_t frame_bytes;        /* upper bound of the kernel's signal frame */
 	unsigned takers;           /* guard: lock */
 	bool learned;              /* handlers->learn has returned true; guard: lock */
